@@ -1,0 +1,1 @@
+"""The boards as Python; `python -m grafana.dashboards` writes them to `generated/`."""
