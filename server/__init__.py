@@ -1,0 +1,1 @@
+"""The observed vLLM server: one RequestRecord per request, read by RED, cost, traces, logs."""

@@ -1,0 +1,99 @@
+"""ObservedLLM: the one place in vLLM that sees every request, its tokens and its end."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from vllm.outputs import PoolingRequestOutput, RequestOutput
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.output_processor import RequestOutputCollector
+
+from server.guard import failed, guarded
+from server.live import CURRENT, EngineCall, LiveRequest
+
+T = TypeVar("T")
+_CALL: ContextVar[EngineCall | None] = ContextVar("engine_call", default=None)
+
+
+class ObservedLLM(AsyncLLM):
+    """AsyncLLM whose calls are noted on the request that the running task serves.
+
+    `died` tells at the end whether the engine died by itself: vLLM's process would exit with 0.
+    """
+
+    died = False
+
+    async def add_request(
+        self, request_id: str, *args: Any, **kwargs: Any
+    ) -> RequestOutputCollector:
+        """As AsyncLLM.add_request; keeps the children's live states, which survive an abort."""
+        queue = await super().add_request(request_id, *args, **kwargs)
+        with guarded("add_request"):
+            call = _CALL.get()
+            if call is not None:
+                call.states = self._states(request_id, queue)
+        return queue
+
+    def _states(self, request_id: str, queue: RequestOutputCollector) -> tuple[Any, ...]:
+        processor = self.output_processor
+        ids = processor.external_req_ids.get(request_id, ())
+        states = (processor.request_states.get(internal_id) for internal_id in ids)
+        return tuple(state for state in states if state is not None and state.queue is queue)
+
+    def generate(self, *args: Any, **kwargs: Any) -> AsyncGenerator[RequestOutput, None]:
+        """As AsyncLLM.generate; notes the call, its finish reasons and its error."""
+        return _watch(super().generate(*args, **kwargs))
+
+    def encode(self, *args: Any, **kwargs: Any) -> AsyncGenerator[PoolingRequestOutput, None]:
+        """As AsyncLLM.encode (embeddings and other pooling); notes the call and its error."""
+        return _watch(super().encode(*args, **kwargs))
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """As AsyncLLM.shutdown; keeps first whether the engine was dead already."""
+        with guarded("shutdown"):
+            core = getattr(self, "engine_core", None)
+            self.died = self.died or (core is not None and core.resources.engine_dead)
+        super().shutdown(timeout)
+
+
+async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    live = CURRENT.get()
+    call = _begin(live)
+    try:
+        async with aclosing(outputs):
+            async for output in outputs:
+                _note_output(call, output)
+                yield output
+    except Exception as error:
+        call.error = error
+        raise
+    finally:
+        with guarded("end_call"):
+            if live is not None:
+                live.end_call()
+
+
+def _begin(live: LiveRequest | None) -> EngineCall:
+    call = EngineCall()
+    with guarded("begin_call"):
+        if live is not None:
+            live.begin_call(call)
+        _CALL.set(call)
+    return call
+
+
+def _note_output(call: EngineCall, output: object) -> None:
+    # Runs once per output: a bare try costs nothing, a context manager 1 µs.
+    try:
+        note_finish(call, output)
+    except Exception as error:
+        failed("output", error)
+
+
+def note_finish(call: EngineCall, output: object) -> None:
+    """Keep the finish reasons of an output's sequences: a state does not hold its own."""
+    sequences = getattr(output, "outputs", None)
+    if isinstance(sequences, list):
+        reasons = (sequence.finish_reason for sequence in sequences)
+        call.finish_reasons.extend(reason for reason in reasons if reason is not None)

@@ -1,0 +1,39 @@
+"""No hook of ours may break serving: what one raises is counted, logged once a kind, swallowed."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from server.metrics import OBSERVER_ERRORS
+
+_log = logging.getLogger(__name__)
+_seen: set[tuple[str, str]] = set()
+
+
+@contextmanager
+def guarded(hook: str) -> Iterator[None]:
+    """Swallow what the block raises and count it in llm_observer_errors_total{hook}.
+
+    Only the first error of a kind is logged, without its message, which may hold a prompt.
+    """
+    try:
+        yield
+    except Exception as error:
+        failed(hook, error)
+
+
+def failed(hook: str, error: Exception) -> None:
+    """Count an error of a hook, for the places where a context manager is too slow."""
+    OBSERVER_ERRORS.labels(hook).inc()
+    _log_once(hook, type(error).__name__, error)
+
+
+def _log_once(hook: str, kind: str, error: Exception) -> None:
+    if (hook, kind) in _seen:
+        return
+    _seen.add((hook, kind))
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    place = f"{step.tb_frame.f_code.co_name}:{step.tb_lineno}" if step else "?"
+    _log.error("observer hook %s failed with %s at %s; requests go on", hook, kind, place)

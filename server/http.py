@@ -1,0 +1,190 @@
+"""The outermost ASGI middleware: every HTTP request passes here first and last."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.guard import guarded
+from server.live import CURRENT, LiveRequest
+from server.observer import Observer
+from server.routes import PROBES, Refusal
+
+DISCONNECT: Message = {"type": "http.disconnect"}
+_DRAIN_FACTOR = 4
+_observer: Observer | None = None
+
+
+def install(observer: Observer) -> None:
+    """Name the observer that the middleware works for: vLLM makes the middleware from its path."""
+    global _observer
+    _observer = observer
+
+
+class Middleware:
+    """Observes HTTP, closes websockets, lets the lifespan pass."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http" and _observer is not None:
+            await Exchange(_observer, self._app, scope, receive, send).run()
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
+        else:
+            await self._app(scope, receive, send)
+
+
+class Exchange:
+    """One HTTP request and its response."""
+
+    def __init__(
+        self, observer: Observer, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._observer = observer
+        self._app = app
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._body: bytes | None = b""
+        self._started = False
+        self._headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self._method: str = scope["method"]
+        self._path: str = scope["path"]
+        self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
+        self._deadline = self.live.started + observer.settings.deadline_seconds
+
+    async def run(self) -> None:
+        """Serve the request; whatever happens, it is recorded once."""
+        token = CURRENT.set(self.live)
+        try:
+            await self._serve()
+        except Exception as error:
+            self.live.error_type = type(error).__name__
+            await self._answer_error(500, "The server failed on this request.", "internal_error")
+        finally:
+            if self.live.ended is None:
+                self.live.ended = time.monotonic()
+            await self.live.settle()
+            self._observer.finish(self.live, probe=(self._method, self._path) in PROBES)
+            CURRENT.reset(token)
+
+    async def _serve(self) -> None:
+        refusal = self._refuse() or await self._read_body()
+        if refusal is not None:
+            await self._answer_refusal(refusal)
+            return
+        if not self.live.disconnected and not self.live.timed_out:
+            with guarded("accept"):
+                self._observer.accept(self.live, self._body or b"")
+            await self._app(self._inner_scope(), self._inner_receive, self._inner_send)
+        if self.live.timed_out and not self.live.response_complete:
+            await self._answer_timeout()
+
+    def _refuse(self) -> Refusal | None:
+        refusal = self._observer.routes.refuse(self._method, self._path)
+        if refusal is None and (self._method, self._path) not in PROBES:
+            refusal = self._observer.authorize(self._headers.get("authorization"))
+        return refusal
+
+    async def _read_body(self) -> Refusal | None:
+        limit = self._observer.settings.max_body_bytes
+        chunks, size, more = [], 0, self._method == "POST"
+        while more:
+            message = await self._receive_until_deadline()
+            if message["type"] != "http.request":
+                break
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            elif size > limit * _DRAIN_FACTOR:
+                break
+            more = message.get("more_body", False)
+        self._body = b"".join(chunks)
+        if size <= limit:
+            return None
+        # The rest was read and dropped: a client still sending would see a reset and no reason.
+        return Refusal(413, "too_large", f"The body is larger than {limit} bytes.")
+
+    async def _receive_until_deadline(self) -> Message:
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            self.live.timed_out = not self.live.response_complete
+            return DISCONNECT
+        # Also delivered after a normal end: a client is only gone while it is owed something.
+        if message["type"] == "http.disconnect" and not self.live.response_complete:
+            self.live.disconnected = True
+        return message
+
+    async def _inner_receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await self._receive_until_deadline()
+
+    def _inner_scope(self) -> Scope:
+        ours = (b"x-request-id", b"traceparent", b"tracestate", b"baggage")
+        kept = [(name, value) for name, value in self._scope["headers"] if name not in ours]
+        kept.append((b"x-request-id", self.live.request_id.encode()))
+        return {**self._scope, "headers": kept}
+
+    async def _inner_send(self, message: Message) -> None:
+        if self.live.timed_out:
+            return
+        await self._outer_send(message)
+
+    async def _outer_send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self.live.status_code = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if last and not self.live.disconnected:
+            self.live.response_complete = True
+        await self._send(message)
+        if last:
+            self.live.ended = time.monotonic()
+
+    def _our_headers(self) -> list[tuple[bytes, bytes]]:
+        trace, span = self.live.trace_id.encode(), self.live.span_id.encode()
+        return [(b"x-trace-id", trace), (b"traceresponse", b"00-" + trace + b"-" + span + b"-01")]
+
+    async def _answer_refusal(self, refusal: Refusal) -> None:
+        self.live.refusal = refusal.reason
+        headers = [(b"connection", b"close")] if refusal.status == 413 else []
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await self._answer(refusal.status, refusal.message, refusal.reason, headers)
+
+    async def _answer_timeout(self) -> None:
+        seconds = self._observer.settings.deadline_seconds
+        message = f"The request ran past its deadline of {seconds:g} s and was ended."
+        await self._answer_error(504, message, "deadline")
+
+    async def _answer_error(self, status: int, message: str, reason: str) -> None:
+        if not self._started:
+            await self._answer(status, message, reason, [])
+        elif not self.live.response_complete:
+            event = b"data: " + _error_body(status, message, reason) + b"\n\n"
+            await self._outer_send({"type": "http.response.body", "body": event})
+
+    async def _answer(
+        self, status: int, message: str, reason: str, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        body = _error_body(status, message, reason)
+        length = (b"content-length", str(len(body)).encode())
+        fields = [(b"content-type", b"application/json"), length, *headers]
+        await self._outer_send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._outer_send({"type": "http.response.body", "body": body})
+
+
+def _error_body(status: int, message: str, reason: str) -> bytes:
+    error: dict[str, Any] = {"message": message, "type": reason, "param": None, "code": status}
+    return json.dumps({"error": error}).encode()

@@ -1,0 +1,19 @@
+"""Label values are bounded sets: what is not known at start becomes `other`."""
+
+from collections.abc import Iterable
+
+OTHER = "other"
+MAX_VALUES = 50
+"""Distinct values of one label before the rest share `other`: /metrics stays below 3,000 series."""
+
+
+class Bounded:
+    """A closed set of label values."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.values: tuple[str, ...] = tuple(dict.fromkeys(known))[:MAX_VALUES]
+        self._set = frozenset(self.values)
+
+    def label(self, value: str | None) -> str:
+        """The value itself when it is known, else `other`."""
+        return value if value is not None and value in self._set else OTHER

@@ -1,0 +1,226 @@
+"""Starts vLLM's own OpenAI server around ObservedLLM and our middleware."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+import vllm
+import vllm.envs as envs
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers.api_server.entry import build_and_serve
+from vllm.entrypoints.launchers.cli_args import (
+    make_arg_parser,
+    propagate_flash_late_interaction,
+    validate_parsed_serve_args,
+)
+from vllm.entrypoints.launchers.launcher import setup_server
+from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+from vllm.logger import configure_logging_from_args
+from vllm.reasoning import ReasoningParserManager
+from vllm.tool_parsers import ToolParserManager
+from vllm.usage.usage_lib import UsageContext
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.utils.system_utils import decorate_logs
+
+from server import http, logs, telemetry
+from server.cost import CostTracker, read_prices
+from server.engine import ObservedLLM
+from server.exposition import Exposition
+from server.journal import Journal
+from server.metrics import VLLM_BUCKETS
+from server.observer import Observer
+from server.routes import Routes
+from server.settings import Settings, SettingsError, read_settings
+from server.tenants import read_tenants
+from server.tracing import Tracing
+
+ENGINE_DEAD = 70
+"""Exit status (EX_SOFTWARE) when the engine died: vLLM alone would end with 0."""
+BAD_SETTING = 78
+"""Exit status (EX_CONFIG) for a setting that stops the start."""
+
+_log = logging.getLogger("server.launcher")
+
+REFUSED = {
+    "api_server_count": "one process must see every request: run one server per port instead",
+    "data_parallel_size": "one account holds one engine: run one server per replica",
+    "data_parallel_rank": "one account holds one engine: run one server per replica",
+    "headless": "there would be no API to observe",
+    "grpc": "requests over gRPC would pass unobserved",
+    "grpc_port": "requests over gRPC would pass unobserved",
+    "enable_elastic_ep": "engines that come and go cannot be accounted for",
+    "disable_log_stats": "tokens and phase times come from these statistics",
+    "api_key": "name a file of keys and tenants in LLM_SERVER_KEYS instead",
+    "log_config_file": "server/logging.json puts the trace_id on every line",
+}
+"""Flags of `vllm serve` that we cannot account for, and why."""
+
+
+def refuse_flags(args: Namespace, defaults: Namespace) -> None:
+    """Raise SettingsError for the first flag that our accounting cannot hold."""
+    for name, why in REFUSED.items():
+        value = getattr(args, name, None)
+        if value != getattr(defaults, name, None) and value not in (None, 1, False):
+            flag = "--" + name.replace("_", "-")
+            raise SettingsError("command line", flag, f"cannot be used here: {why}")
+    if envs.VLLM_USE_RUST_FRONTEND:
+        fix = "unset it: requests to the Rust front end would pass unobserved"
+        raise SettingsError("environment", "VLLM_USE_RUST_FRONTEND", fix)
+
+
+def parse(argv: Sequence[str] | None = None) -> Namespace:
+    """Parse the flags of `vllm serve` and set those that observing needs."""
+    parser = make_arg_parser(FlexibleArgumentParser(description="vLLM's OpenAI server, observed."))
+    args = parser.parse_args(argv)
+    refuse_flags(args, parser.parse_args([]))
+    if getattr(args, "model_tag", None) is not None:
+        args.model = args.model_tag
+    args.host = args.host or "127.0.0.1"
+    args.middleware = [*args.middleware, "server.http.Middleware"]
+    args.disable_fastapi_docs = True
+    # request_finished says all that an access line does, and more.
+    args.disable_uvicorn_access_log = True
+    args.log_config_file = str(Path(__file__).with_name("logging.json"))
+    # Or every request would have a second, unrelated llm_request span.
+    args.otlp_traces_endpoint = None
+    args.custom_histogram_buckets = args.custom_histogram_buckets or VLLM_BUCKETS
+    return args
+
+
+def served_models(args: Namespace) -> list[str]:
+    """The names that a request may call the model by, LoRA adapters included."""
+    names = args.served_model_name or [args.model]
+    return [*([names] if isinstance(names, str) else names), *_adapters(args)]
+
+
+def _adapters(args: Namespace) -> list[str]:
+    return [adapter.name for adapter in args.lora_modules or ()]
+
+
+class Parts:
+    """What must be right before the engine starts, which takes minutes."""
+
+    def __init__(self, settings: Settings, args: Namespace) -> None:
+        self.settings = settings
+        self.models = served_models(args)
+        self.costs = CostTracker(read_prices(settings.prices_file))
+        self.tenants = read_tenants(settings.keys_file)
+        self.journal = Journal(settings.state_dir)
+        self.tracing = _tracing(settings)
+        self.exposition = Exposition(settings)
+        self._observer: Observer | None = None
+
+    def observer(self, tasks: Sequence[str]) -> Observer:
+        """The observer of a server that supports the tasks."""
+        routes = Routes(tasks, self.settings.tokenize_route)
+        self._observer = Observer(
+            self.settings, self.tenants, routes, self.models, self.costs, self.tracing, self.journal
+        )
+        return self._observer
+
+    def last_record(self) -> float:
+        """When the last request was recorded, monotonic seconds; 0.0 when none was."""
+        return self._observer.last_record if self._observer else 0.0
+
+
+def _tracing(settings: Settings) -> Tracing:
+    processor = None
+    if settings.otlp_endpoint:
+        exporter = telemetry.span_exporter(settings.otlp_endpoint)
+        processor = telemetry.CountingSpanProcessor(exporter, telemetry.Account("spans"))
+    return Tracing(telemetry.resource(settings, vllm.__version__), processor)
+
+
+def _listen(args: Namespace) -> tuple[str, socket.socket]:
+    try:
+        return setup_server(args, reuse_port=False)
+    except OSError as error:
+        fix = f"{args.port} cannot be used ({error.strerror}); free it or choose another"
+        raise SettingsError("command line", "--port", fix) from error
+
+
+async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket) -> bool:
+    """Serve on the bound socket until stopped; True when the engine died by itself."""
+    decorate_logs("APIServer", skip_if_decorated=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    _import_plugins(args)
+    engine = await _start_engine(args)
+    try:
+        observer = parts.observer(await engine.get_supported_tasks())
+        observer.create_label_sets()
+        observer.recover()
+        http.install(observer)
+        ending = await build_and_serve(engine, address, sock, args)
+    finally:
+        engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
+    try:
+        await ending
+    finally:
+        sock.close()
+    return engine.died
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt("terminated")
+
+
+def _import_plugins(args: Namespace) -> None:
+    if args.tool_parser_plugin:
+        ToolParserManager.import_tool_parser(args.tool_parser_plugin)
+    if args.reasoning_parser_plugin:
+        ReasoningParserManager.import_reasoning_parser(args.reasoning_parser_plugin)
+
+
+async def _start_engine(args: Namespace) -> ObservedLLM:
+    engine_args = AsyncEngineArgs.from_cli_args(args)
+    propagate_flash_late_interaction(args, engine_args)
+    context = UsageContext.OPENAI_API_SERVER
+    config = engine_args.create_engine_config(usage_context=context)
+    envs.enable_envs_cache()
+    engine = ObservedLLM.from_vllm_config(
+        vllm_config=config,
+        usage_context=context,
+        enable_log_requests=engine_args.enable_log_requests,
+        aggregate_engine_logging=engine_args.aggregate_engine_logging,
+        disable_log_stats=False,
+    )
+    await engine.reset_mm_cache()
+    return engine
+
+
+def main() -> None:
+    """Entry point; exits 0 when stopped, 70 when the engine died, 78 for a bad setting."""
+    cli_env_setup()
+    try:
+        args = parse()
+        parts = Parts(read_settings(os.environ), args)
+        address, sock = _listen(args)
+    except SettingsError as error:
+        print(f"llm-server cannot start: {error}", file=sys.stderr, flush=True)
+        sys.exit(BAD_SETTING)
+    configure_logging_from_args(args)
+    validate_parsed_serve_args(args)
+    died = True
+    try:
+        died = uvloop.run(serve(args, parts, address, sock))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        died = False
+    finally:
+        if died:
+            _log.critical("the engine died; exit %d asks for a restart", ENGINE_DEAD)
+        _leave(parts)
+    sys.exit(ENGINE_DEAD if died else 0)
+
+
+def _leave(parts: Parts) -> None:
+    parts.tracing.shutdown()
+    logs.shutdown()
+    # Counted last, lost first: what no scrape has seen would die with the process.
+    parts.exposition.wait_for_scrape(since=parts.last_record())

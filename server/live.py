@@ -1,0 +1,208 @@
+"""A request while it lives: middleware and engine fill it, to_record() freezes it once."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from server.outcome import Signs, decide
+from server.record import Operation, Outcome, Phase, RequestRecord, Usage
+
+FINAL_GRACE_SECONDS = 2.0
+"""How long the record waits for engine calls that are still unwinding after the response ended."""
+
+
+class EngineTimes(Protocol):
+    """What we read of vLLM's RequestStateStats; monotonic seconds, 0.0 when not reached."""
+
+    num_generation_tokens: int
+    scheduled_ts: float
+    first_token_ts: float
+    last_token_ts: float
+
+
+class EngineState(Protocol):
+    """The part of vLLM's RequestState that we read; the object outlives an abort."""
+
+    prompt_len: int
+    num_cached_tokens: int
+    is_prefilling: bool
+    stats: EngineTimes | None
+
+
+@dataclass(slots=True)
+class EngineCall:
+    """One generate() or encode(): its children's live states and how it ended."""
+
+    called_at: float = field(default_factory=time.monotonic)
+    states: Sequence[EngineState] = ()
+    finish_reasons: list[str] = field(default_factory=list)
+    error: BaseException | None = None
+
+    def usage(self) -> Usage:
+        """Tokens of this prompt and all its answers; no input before a prefill completed."""
+        filled = [state for state in self.states if not state.is_prefilling]
+        return Usage(
+            input_tokens=filled[0].prompt_len if filled else 0,
+            cached_input_tokens=min((state.num_cached_tokens for state in filled), default=0),
+            output_tokens=sum(s.stats.num_generation_tokens for s in self.states if s.stats),
+        )
+
+
+@dataclass(slots=True)
+class LiveRequest:
+    """Mutable state of one HTTP request; times are monotonic seconds, started_ns is wall clock."""
+
+    trace_id: str
+    span_id: str
+    method: str
+    route: str
+    operation: Operation
+    span: Any = None
+    tenant: str = "other"
+    model: str = "other"
+    stream: bool = False
+    status_code: int | None = None
+    accepted: bool = False
+    refusal: str | None = None
+    hint: str | None = None
+    error_type: str | None = None
+    disconnected: bool = False
+    timed_out: bool = False
+    response_complete: bool = False
+    started_ns: int = field(default_factory=time.time_ns)
+    started: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    calls: list[EngineCall] = field(default_factory=list)
+    _open_calls: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def request_id(self) -> str:
+        """The id that vLLM builds its own from: unique, and the trace_id can be read in it."""
+        return f"{self.trace_id}-{self.span_id}"
+
+    def begin_call(self, call: EngineCall) -> None:
+        """Note that the engine was called."""
+        self.calls.append(call)
+        self._open_calls += 1
+        self._idle.clear()
+
+    def end_call(self) -> None:
+        """Note that an engine call has unwound."""
+        self._open_calls -= 1
+        if self._open_calls == 0:
+            self._idle.set()
+
+    async def settle(self) -> None:
+        """Wait until every engine call has unwound, at most FINAL_GRACE_SECONDS."""
+        if self._open_calls:
+            try:
+                await asyncio.wait_for(self._idle.wait(), FINAL_GRACE_SECONDS)
+            except TimeoutError:
+                return
+
+    def to_record(self) -> RequestRecord:
+        """Freeze what is known; called once, after end and settle."""
+        end = self.ended if self.ended is not None else time.monotonic()
+        outcome, reason = decide(self._signs())
+        times = self._times()
+        usage = self._usage()
+        return RequestRecord(
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            tenant=self.tenant,
+            model=self.model,
+            operation=self.operation,
+            outcome=outcome,
+            reason=reason,
+            method=self.method,
+            route=self.route,
+            status_code=self.status_code,
+            stream=self.stream,
+            started_ns=self.started_ns,
+            duration_seconds=end - self.started,
+            time_to_first_token_seconds=self._first_token(),
+            time_per_output_token_seconds=_per_token(times),
+            phases=self._phases(times, end),
+            usage=usage,
+            finish_reasons=tuple(reason for call in self.calls for reason in call.finish_reasons),
+            response_id=self._response_id(outcome),
+            error_type=self._error_type(outcome, reason),
+        )
+
+    def _signs(self) -> Signs:
+        return Signs(
+            timed_out=self.timed_out,
+            disconnected=self.disconnected,
+            refusal=self.refusal,
+            hint=self.hint,
+            error=next((call.error for call in self.calls if call.error is not None), None),
+            finish_reasons=tuple(r for call in self.calls for r in call.finish_reasons),
+            status_code=self.status_code,
+            response_complete=self.response_complete,
+            raised=self.error_type is not None,
+        )
+
+    def _times(self) -> list[EngineTimes]:
+        return [s.stats for call in self.calls for s in call.states if s.stats is not None]
+
+    def _usage(self) -> Usage:
+        usages = [call.usage() for call in self.calls]
+        return Usage(
+            sum(usage.input_tokens for usage in usages),
+            sum(usage.cached_input_tokens for usage in usages),
+            sum(usage.output_tokens for usage in usages),
+        )
+
+    def _first_token(self) -> float | None:
+        first = min((t.first_token_ts for t in self._times() if t.first_token_ts), default=None)
+        return None if first is None else max(0.0, first - self.started)
+
+    def _phases(self, times: Sequence[EngineTimes], end: float) -> tuple[Phase, ...]:
+        if not self.calls:
+            return ()
+        called = min(call.called_at for call in self.calls)
+        marks = [("tokenize", called)]
+        first = min((t.first_token_ts for t in times if t.first_token_ts), default=None)
+        if first is None:
+            return self._tile([*marks, ("queue", end)], complete=False)
+        scheduled = min(t.scheduled_ts for t in times if t.scheduled_ts)
+        last = max(t.last_token_ts for t in times)
+        marks += [("queue", scheduled), ("prefill", first), ("decode", last), ("deliver", end)]
+        return self._tile(marks)
+
+    def _tile(self, marks: Sequence[tuple[str, float]], complete: bool = True) -> tuple[Phase, ...]:
+        phases: list[Phase] = []
+        begin = 0.0
+        for name, mark in marks:
+            stop = max(begin, mark - self.started)
+            phases.append(Phase(name, begin, stop))
+            begin = stop
+        if not complete:
+            phases[-1] = Phase(phases[-1].name, phases[-1].start, phases[-1].end, complete=False)
+        return tuple(phases)
+
+    def _response_id(self, outcome: Outcome) -> str | None:
+        if outcome is Outcome.CLIENT_ERROR or not self.calls:
+            return None
+        prefix = {Operation.CHAT: "chatcmpl", Operation.TEXT_COMPLETION: "cmpl"}.get(self.operation)
+        return f"{prefix}-{self.request_id}" if prefix else None
+
+    def _error_type(self, outcome: Outcome, reason: str) -> str | None:
+        if outcome is Outcome.OK:
+            return None
+        return self.error_type or reason
+
+
+def _per_token(times: Sequence[EngineTimes]) -> float | None:
+    gaps = sum(max(0, t.num_generation_tokens - 1) for t in times)
+    if not gaps:
+        return None
+    return sum(t.last_token_ts - t.first_token_ts for t in times if t.first_token_ts) / gaps
+
+
+CURRENT: ContextVar[LiveRequest | None] = ContextVar("current_request", default=None)
+"""The request that the running task serves."""

@@ -1,0 +1,139 @@
+"""The observer: begins a live request, ends it as one record for RED, cost, trace and log."""
+
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from server import logs, metrics, red
+from server.cost import CostTracker
+from server.guard import guarded
+from server.journal import Journal
+from server.labels import Bounded
+from server.live import LiveRequest
+from server.record import RequestRecord
+from server.routes import Refusal, Routes
+from server.settings import Settings
+from server.tenants import Tenants
+from server.tracing import Tracing
+
+_log = logging.getLogger(__name__)
+
+
+class Peek(msgspec.Struct):
+    """The two fields of a body that labels need; the rest is vLLM's to judge."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+class Observer:
+    """Joins the parts: one object per process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tenants: Tenants,
+        routes: Routes,
+        models: Sequence[str],
+        costs: CostTracker,
+        tracing: Tracing,
+        journal: Journal,
+    ) -> None:
+        self.settings = settings
+        self.routes = routes
+        self._tenants = tenants
+        self._tenant_labels = Bounded(tenants.names)
+        self._models = Bounded(models)
+        self._costs = costs
+        self._tracing = tracing
+        self._journal = journal
+        self.last_record = 0.0
+
+    def create_label_sets(self) -> None:
+        """Create every label set that is known at start."""
+        tenants = self._tenant_labels.values
+        red.create_label_sets(self._models.values, tenants)
+        self._costs.create_label_sets(self._models.values, tenants)
+
+    def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
+        """Begin a request: its span, ids and tenant."""
+        route = self.routes.label(path)
+        operation = self.routes.operation(method, path)
+        span, trace_id, span_id = None, secrets.token_hex(16), secrets.token_hex(8)
+        tenant = None
+        with guarded("begin"):
+            tenant = self._tenants.of(headers.get("authorization"))
+            name = f"{method if route != 'other' else 'HTTP'} {route}"
+            # Only a trusted caller may say which trace this is: its tenant is known.
+            span = self._tracing.start(name, headers if tenant is not None else {})
+            trace_id, span_id = self._tracing.ids(span)
+        live = LiveRequest(trace_id, span_id, method, route, operation, span)
+        live.tenant = self._tenant_labels.label(tenant)
+        return live
+
+    def authorize(self, authorization: str | None) -> Refusal | None:
+        """Why the caller may not ask, None when it may."""
+        if self._tenants.of(authorization) is not None:
+            return None
+        message = "Send a known API key: 'Authorization: Bearer <key>'."
+        return Refusal(401, "auth", message)
+
+    def accept(self, live: LiveRequest, body: bytes) -> None:
+        """Note what the body asks for; the request counts as in flight from here."""
+        if live.method == "POST":
+            live.model = self._peek(live, body)
+            metrics.IN_FLIGHT.labels(live.model).inc()
+            live.accepted = True
+            self._journal.begin(live)
+
+    def _peek(self, live: LiveRequest, body: bytes) -> str:
+        try:
+            peek = msgspec.json.decode(body, type=Peek)
+        except msgspec.ValidationError:
+            peek = Peek(model="")
+        except msgspec.DecodeError:
+            live.hint = "invalid_json"
+            peek = Peek(model="")
+        live.stream = bool(peek.stream)
+        # vLLM takes a missing model as the first one that it serves.
+        return self._models.values[0] if peek.model is None else self._models.label(peek.model)
+
+    def finish(self, live: LiveRequest, probe: bool) -> None:
+        """Hand the record to every consumer; none can harm another, none can harm the request."""
+        if live.accepted:
+            with guarded("in_flight"):
+                metrics.IN_FLIGHT.labels(live.model).dec()
+        record: RequestRecord | None = None
+        with guarded("record"):
+            record = live.to_record()
+        if record is not None:
+            self._consume(live, record, probe)
+            self.last_record = self.last_record if probe else time.monotonic()
+        with guarded("journal"):
+            self._journal.end(live)
+
+    def _consume(self, live: LiveRequest, record: RequestRecord, probe: bool) -> None:
+        cost = None
+        with guarded("cost"):
+            cost = self._costs.cost(record)
+        with guarded("tracing"):
+            self._tracing.finish(live.span, record, cost)
+        if probe:
+            return
+        with guarded("red"):
+            red.observe(record)
+        with guarded("cost_metrics"):
+            self._costs.observe(record, cost)
+        with guarded("logs"):
+            logs.request_finished(record, cost)
+
+    def recover(self) -> None:
+        """Record what was in flight when the process before this one was killed."""
+        for record in self._journal.leftovers():
+            with guarded("recover"):
+                self._tracing.lost(record)
+                red.observe(record)
+                logs.request_finished(record, None)

@@ -1,0 +1,91 @@
+"""The one frozen record of a request that metrics, cost, trace and log all read."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a request ended; the HTTP status alone cannot say it (an abort can be a 200)."""
+
+    OK = "ok"
+    CLIENT_ERROR = "client_error"
+    SERVER_ERROR = "server_error"
+    ABORTED = "aborted"
+    TIMEOUT = "timeout"
+
+
+class Operation(StrEnum):
+    """What was asked for; `chat` and `text_completion` are gen_ai.operation.name values."""
+
+    CHAT = "chat"
+    TEXT_COMPLETION = "text_completion"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of a request; offsets in seconds from the request's start.
+
+    `complete` is False where the request ended before the engine said that the phase had: an abort
+    before the first token leaves queue and prefill indistinguishable.
+    """
+
+    name: str
+    start: float
+    end: float
+    complete: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens used; `input_tokens` includes the cached ones.
+
+    A prompt counts once however many answers it got, and only when its prefill completed; output
+    tokens are those that the engine reported, delivered or not.
+    """
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def uncached_input_tokens(self) -> int:
+        """Input tokens that had to be computed."""
+        return self.input_tokens - self.cached_input_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """Everything that is known of one HTTP request when it is over.
+
+    `started_ns` is wall-clock nanoseconds since the epoch, all other times are seconds.
+    `duration_seconds` is None for a request found in the journal of a process that was killed: its
+    end is not known. `model` and `tenant` are bounded label values; `requested_model` is what a
+    served caller named (empty when it names none that is served).
+    """
+
+    trace_id: str
+    span_id: str
+    tenant: str
+    model: str
+    operation: Operation
+    outcome: Outcome
+    reason: str
+    method: str
+    route: str
+    status_code: int | None
+    stream: bool
+    started_ns: int
+    duration_seconds: float | None
+    time_to_first_token_seconds: float | None
+    time_per_output_token_seconds: float | None
+    phases: tuple[Phase, ...]
+    usage: Usage
+    finish_reasons: tuple[str, ...]
+    response_id: str | None
+    error_type: str | None

@@ -1,0 +1,89 @@
+"""Settings of the observed server: read from the environment, checked before the start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "LLM_SERVER_"
+
+
+class SettingsError(ValueError):
+    """A setting that stops the start; the message names where it stands, the key and the fix."""
+
+    def __init__(self, where: str, key: str, fix: str) -> None:
+        super().__init__(f"{where}: {key}: {fix}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator may choose beside the flags of `vllm serve`.
+
+    Seconds and bytes are base units; paths are relative to the working folder.
+    An empty `keys_file` means one tenant `default`; an empty `state_dir` keeps no journal;
+    an empty `otlp_endpoint` exports neither spans nor logs.
+    """
+
+    otlp_endpoint: str
+    metrics_host: str
+    metrics_port: int
+    instance: str
+    prices_file: Path
+    keys_file: Path | None
+    state_dir: Path | None
+    deadline_seconds: float
+    max_body_bytes: int
+    tokenize_route: bool
+
+
+def _text(env: Mapping[str, str], key: str, default: str) -> str:
+    return env.get(PREFIX + key, "").strip() or default
+
+
+def _number(env: Mapping[str, str], key: str, default: str, low: float, high: float) -> float:
+    text = _text(env, key, default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        fix = f"'{text}' is not a number from {low:g} to {high:g}"
+        raise SettingsError("environment", PREFIX + key, fix)
+    return value
+
+
+def _path(env: Mapping[str, str], key: str) -> Path | None:
+    text = _text(env, key, "")
+    return Path(text) if text else None
+
+
+def _endpoint(env: Mapping[str, str]) -> str:
+    text = _text(env, "OTLP_ENDPOINT", "")
+    if text and not text.startswith(("http://", "https://")):
+        fix = f"'{text}' must begin with http:// or https://, such as http://127.0.0.1:4318"
+        raise SettingsError("environment", PREFIX + "OTLP_ENDPOINT", fix)
+    return text.rstrip("/")
+
+
+def _switch(env: Mapping[str, str], key: str) -> bool:
+    text = _text(env, key, "0")
+    if text not in ("0", "1"):
+        raise SettingsError("environment", PREFIX + key, f"'{text}' must be 0 or 1")
+    return text == "1"
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """Read the settings from the environment; raises SettingsError for the first bad one."""
+    host = _text(env, "METRICS_HOST", "127.0.0.1")
+    port = int(_number(env, "METRICS_PORT", "9464", 1, 65535))
+    return Settings(
+        otlp_endpoint=_endpoint(env),
+        metrics_host=host,
+        metrics_port=port,
+        instance=_text(env, "INSTANCE", f"{host}:{port}"),
+        prices_file=Path(_text(env, "PRICES", str(Path(__file__).with_name("prices.yaml")))),
+        keys_file=_path(env, "KEYS"),
+        state_dir=_path(env, "STATE_DIR"),
+        deadline_seconds=_number(env, "DEADLINE_SECONDS", "600", 0.1, 86400),
+        max_body_bytes=int(_number(env, "MAX_BODY_BYTES", str(16 * 2**20), 1024, 2**30)),
+        tokenize_route=_switch(env, "TOKENIZE"),
+    )

@@ -1,0 +1,61 @@
+"""API keys map to tenants by a file that holds only the keys' SHA-256."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from server.settings import SettingsError
+
+DEFAULT_TENANT = "default"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Tenants:
+    """Who a key belongs to; without any key everybody is the tenant `default`."""
+
+    def __init__(self, by_digest: Mapping[str, str]) -> None:
+        self._by_digest = dict(by_digest)
+        self.names = tuple(sorted(set(by_digest.values()))) or (DEFAULT_TENANT,)
+
+    @property
+    def open(self) -> bool:
+        """True when no keys are configured."""
+        return not self._by_digest
+
+    def of(self, authorization: str | None) -> str | None:
+        """The tenant of an Authorization header's Bearer key, None when the key is unknown."""
+        if self.open:
+            return DEFAULT_TENANT
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return self._by_digest.get(hashlib.sha256(key.strip().encode()).hexdigest())
+
+
+def _entry(where: str, digest: object, tenant: object) -> tuple[str, str]:
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        fix = "a key must be the 64 hex digits of `printf %s KEY | sha256sum`, not the key itself"
+        raise SettingsError(where, "tenants", fix)
+    if not isinstance(tenant, str) or not _NAME.fullmatch(tenant):
+        fix = "the tenant must be a name of lower-case letters, digits, _ and -"
+        raise SettingsError(where, f"tenants.{digest[:8]}...", fix)
+    return digest, tenant
+
+
+def read_tenants(path: Path | None) -> Tenants:
+    """Read `tenants: {<SHA-256 of key>: <tenant>}`; raises SettingsError naming what is wrong."""
+    if path is None:
+        return Tenants({})
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError(str(path), "LLM_SERVER_KEYS", f"cannot be read: {error}") from error
+    entries = data.get("tenants") if isinstance(data, dict) else None
+    if not isinstance(entries, dict) or not entries:
+        fix = "must map SHA-256 digests of keys to tenant names; unset LLM_SERVER_KEYS to run open"
+        raise SettingsError(str(path), "tenants", fix)
+    return Tenants(dict(_entry(str(path), key, tenant) for key, tenant in entries.items()))
