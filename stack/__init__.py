@@ -1,0 +1,1 @@
+"""Starts, watches and questions the whole stack; standard library only, so it runs before any install."""

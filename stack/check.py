@@ -1,0 +1,112 @@
+"""`make check`, `make test` and `make fmt`: every verdict by the tool that owns the file."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from stack import gobuild, venv
+from stack.errors import Fault
+from stack.say import paint, say, title
+from stack.settings import Settings
+
+CODE = ("alertmanager", "grafana", "loadtest", "server", "stack", "tests")
+_EXPAND = "-config.expand-env=true"
+_GPU = ("--profile", "gpu")
+
+
+def tools(settings: Settings) -> dict[str, str]:
+    """Make what the checks run; returns an environment whose PATH finds it."""
+    for recipe in gobuild.missing(settings):
+        gobuild.check_toolchain(settings.repo)
+        gobuild.build(settings, recipe)
+    python = venv.make(settings, "dev")
+    folders = [gobuild.folder(settings, recipe) for recipe in gobuild.RECIPES]
+    path = os.pathsep.join([str(python / "bin"), *map(str, folders), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(settings.repo)}
+
+
+def _folders(settings: Settings) -> list[str]:
+    return [name for name in CODE if (settings.repo / name).is_dir()]
+
+
+def _glob(settings: Settings, pattern: str) -> list[str]:
+    found = sorted(str(path.relative_to(settings.repo)) for path in settings.repo.glob(pattern))
+    if not found:
+        raise Fault(f"no file matches {pattern}", "a check that checks nothing must not pass")
+    return found
+
+
+def checks(settings: Settings) -> dict[str, list[str]]:
+    """The commands of `make check` by name; each fails on its own account."""
+    code = _folders(settings)
+    rules = _glob(settings, "prometheus/rules/*.yaml") + _glob(settings, "prometheus/alerts/*.yaml")
+    return {
+        "format": ["ruff", "format", "--check", "--quiet", *code],
+        "lint": ["ruff", "check", "--quiet", *code],
+        "types": ["mypy", "--no-error-summary"],
+        "rules and alerts": ["promtool", "check", "rules", "--lint-fatal", *rules],
+        "prometheus": ["promtool", "check", "config", "prometheus/prometheus.yaml"],
+        "alertmanager": ["amtool", "check-config", "alertmanager/alertmanager.yaml"],
+        "collector": ["otelcol", "validate", "--config", "otel-collector/collector.yaml"],
+        "tempo": ["tempo", "-config.file=tempo/tempo.yaml", _EXPAND, "-config.verify"],
+        "loki": ["loki", "-config.file=loki/loki.yaml", _EXPAND, "-verify-config"],
+        "boards fresh": ["python", "-m", "grafana.dashboards", "--check"],
+        "compose, CPU": ["docker-compose", "config", "--quiet"],
+        "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
+    }
+
+
+def _run(settings: Settings, name: str, command: Sequence[str], env: dict[str, str]) -> bool:
+    start = time.monotonic()
+    done = subprocess.run(
+        command, cwd=settings.repo, env=env, capture_output=True, text=True, check=False
+    )
+    good = done.returncode == 0
+    mark = paint("✓", "green") if good else paint("✗", "red")
+    say(f"  {mark} {name} {paint(f'{time.monotonic() - start:.1f} s', 'dim')}")
+    for line in () if good else (done.stdout + done.stderr).strip().splitlines()[-40:]:
+        say(f"      {line}")
+    return good
+
+
+def check(settings: Settings) -> int:
+    """Run every check to its end; raises Fault naming those that failed."""
+    env = tools(settings)
+    title("Checks")
+    commands = checks(settings)
+    failed = [name for name, command in commands.items() if not _run(settings, name, command, env)]
+    if failed:
+        raise Fault(f"failed: {', '.join(failed)}", "mend what stands above (`make fmt` formats)")
+    return 0
+
+
+def _pytest(settings: Settings, env: dict[str, str], folders: Iterable[Path]) -> bool:
+    names = [str(path.relative_to(settings.repo)) for path in folders if path.is_dir()]
+    command = ["python", "-m", "pytest", *names]
+    return subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode == 0
+
+
+def test(settings: Settings) -> int:
+    """Unit and rule tests first, then everything that needs the running stack."""
+    env, tests = tools(settings), settings.repo / "tests"
+    title("Unit tests")
+    failed = [] if _pytest(settings, env, [tests / "unit"]) else ["unit tests"]
+    title("Rule tests")
+    scenarios = ["promtool", "test", "rules", *_glob(settings, "tests/rules/*.yaml")]
+    failed += [] if _run(settings, "rules and alerts", scenarios, env) else ["rule tests"]
+    title("End-to-end and fault tests, on the running stack")
+    live = _pytest(settings, env, [tests / "e2e", tests / "faults"])
+    failed += [] if live else ["end-to-end tests"]
+    if failed:
+        raise Fault(f"failed: {', '.join(failed)}", "the reasons stand above")
+    return 0
+
+
+def fmt(settings: Settings) -> int:
+    """Format the code and mend what the linter can."""
+    env, code = tools(settings), _folders(settings)
+    fix = ["ruff", "check", "--quiet", "--fix", *code]
+    subprocess.run(fix, cwd=settings.repo, env=env, check=False)
+    return subprocess.run(["ruff", "format", *code], cwd=settings.repo, env=env, check=False).returncode

@@ -1,0 +1,42 @@
+"""Links that open one request in Grafana Explore, or the stores' own URLs where none runs."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from stack import signals
+from stack.http import probe
+from stack.parts import GRAFANA
+
+
+def _explore(datasource: str, query: dict[str, Any], started: float) -> str:
+    """One Explore pane; the time range is five minutes around the request."""
+    around = {"from": str(int((started - 120) * 1000)), "to": str(int((started + 180) * 1000))}
+    source = {"type": datasource, "uid": datasource}
+    full = {"refId": "A", "datasource": source, **query}
+    panes = {"a": {"datasource": datasource, "queries": [full], "range": around}}
+    encoded = quote(json.dumps(panes, separators=(",", ":")), safe="")
+    return f"{GRAFANA.page_url}explore?schemaVersion=1&orgId=1&panes={encoded}"
+
+
+def _grafana(trace_id: str, model: str, started: float) -> dict[str, str]:
+    expression = f'{signals.HISTOGRAM}{{model="{model}"}}'
+    trace = {"queryType": "traceql", "query": trace_id}
+    logs = {"expr": signals.logs_query(trace_id)}
+    exemplars = {"expr": f"sum by (le) (rate({expression}[1m]))", "exemplar": True, "range": True}
+    return {
+        "trace": _explore("tempo", trace, started),
+        "logs": _explore("loki", logs, started),
+        "metric": _explore("prometheus", exemplars, started),
+    }
+
+
+def links(trace_id: str, model: str, started: float) -> dict[str, str]:
+    """A link for each of trace, logs and metric."""
+    if probe(GRAFANA.probe_url):
+        return _grafana(trace_id, model, started)
+    return {
+        "trace": signals.trace_url(trace_id),
+        "logs": signals.logs_url(trace_id, started),
+        "metric": signals.exemplars_url(model, started),
+    }

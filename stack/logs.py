@@ -1,0 +1,22 @@
+"""`make logs`: follow the logs of all parts or of one."""
+
+import subprocess
+
+from stack import compose
+from stack.errors import Fault
+from stack.settings import Settings
+from stack.up import remembered
+
+
+def logs(settings: Settings) -> int:
+    """Follow until interrupted; PART names one part, else all are shown."""
+    part = settings.values.get("PART", "")
+    if remembered(settings).get("way") == "compose":
+        return compose.run(settings, "logs", "--follow", "--tail", "50", *([part] if part else []))
+    files = sorted(settings.logs.glob(f"{part or '*'}.log"))
+    if not files:
+        known = ", ".join(sorted(path.stem for path in settings.logs.glob("*.log"))) or "none yet"
+        raise Fault(f"no log of {part or 'any part'}", f"there are: {known}")
+    if not part:
+        files = [path for path in files if not path.name.startswith("build-")]
+    return subprocess.run(["tail", "-n", "50", "-F", *map(str, files)], check=False).returncode

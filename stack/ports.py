@@ -1,0 +1,52 @@
+"""Who listens where: is a port free, and which process holds it (Linux, from /proc)."""
+
+import os
+import socket
+from pathlib import Path
+
+_LISTEN = "0A"
+
+
+def is_free(port: int) -> bool:
+    """True when we could listen on 127.0.0.1 at this port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Without it a connection that has just ended would count as a listener.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        rows = [row.split() for row in table.read_text().splitlines()[1:]] if table.exists() else []
+        local = f":{port:04X}"
+        found |= {row[9] for row in rows if row[1].endswith(local) and row[3] == _LISTEN}
+    return found
+
+
+def _holds(process: Path, sockets: set[str]) -> bool:
+    try:
+        return any(os.readlink(fd) in sockets for fd in (process / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def holder(port: int) -> str:
+    """`pid 42 (command line)` of the listener, or an empty string when it is not visible."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for process in Path("/proc").glob("[0-9]*"):
+        if sockets and _holds(process, sockets):
+            return f"pid {process.name} ({_command(process)})"
+    return ""
+
+
+def _command(process: Path) -> str:
+    try:
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "?"
+    return " ".join(words).strip()[:60]

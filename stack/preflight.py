@@ -1,0 +1,78 @@
+"""What must hold before anything starts: each miss is one line that names the fix."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from stack import gobuild, ports, venv
+from stack.errors import Fault
+from stack.parts import Part
+from stack.settings import Settings
+
+GIB = 1024**3
+COLD_DISK_GIB, WARM_DISK_GIB, MEMORY_GIB = 15.0, 2.0, 6.0
+
+
+def check_ports(wanted: Iterable[Part]) -> None:
+    """Raise Fault for the first port that somebody else listens on."""
+    for part in wanted:
+        for port in part.ports:
+            if not ports.is_free(port):
+                _refuse(part, port)
+
+
+def _refuse(part: Part, port: int) -> None:
+    who = ports.holder(port)
+    held = f"port {port}, which {part.name} needs, is in use by {who or 'another process'}"
+    stop = f"kill {who.split()[1]}" if who else f"find it with `ss -ltnp sport = :{port}`"
+    raise Fault(held, f"stop it ({stop}; another stack of ours: `make down` there)")
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def free_gib(path: Path) -> float:
+    """GiB free on the file system that holds (or will hold) the path."""
+    return shutil.disk_usage(_existing(path)).free / GIB
+
+
+def check_disk(path: Path, needed_gib: float) -> None:
+    """Raise Fault when the file system of the path has less than that many GiB free."""
+    free = free_gib(path)
+    if free < needed_gib:
+        where = f"{free:.1f} GiB free on the disk of {path}, {needed_gib:.0f} GiB are needed"
+        raise Fault(where, "make room, or set XDG_CACHE_HOME and STATE_DIR to a larger disk")
+
+
+def _limit_gib() -> float:
+    """The memory limit of our cgroup in GiB, infinite when there is none."""
+    path = Path("/sys/fs/cgroup/memory.max")
+    text = path.read_text().strip() if path.exists() else "max"
+    return float("inf") if text == "max" else int(text) / GIB
+
+
+def available_gib(meminfo: Path = Path("/proc/meminfo")) -> float:
+    """GiB of memory that new processes can have, as the kernel and our cgroup allow."""
+    rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    return min(int(rows["MemAvailable"].split()[0]) / 1024**2, _limit_gib())
+
+
+def check_memory(available: float) -> None:
+    """Raise Fault when fewer than 6 GiB are available."""
+    if available < MEMORY_GIB:
+        have = f"{available:.1f} GiB of memory available, {MEMORY_GIB:.0f} GiB are needed"
+        raise Fault(have, "stop something large, or give the machine or container more memory")
+
+
+def native(settings: Settings, wanted: Iterable[Part]) -> None:
+    """Check all that the native way needs; raises Fault and has changed nothing."""
+    check_ports(wanted)
+    to_build = gobuild.missing(settings)
+    cold = bool(to_build) or not venv.is_made(settings, "native")
+    check_disk(settings.cache, COLD_DISK_GIB if cold else WARM_DISK_GIB)
+    check_disk(settings.state, WARM_DISK_GIB)
+    check_memory(available_gib())
+    venv.check_python()
+    if to_build:
+        gobuild.check_toolchain(settings.repo)

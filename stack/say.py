@@ -1,0 +1,99 @@
+"""What the commands print: plain lines, colour only where it helps and is wanted."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_ERASE = "\r\x1b[2K"
+HEARTBEAT_SECONDS = 15.0
+
+
+def is_terminal() -> bool:
+    """True when standard output is a terminal that can rewrite its last line."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str) -> str:
+    """Wrap text in a terminal colour; unchanged without a terminal or with NO_COLOR set."""
+    if not is_terminal() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+
+@dataclass
+class Ticker:
+    """A line that shows what is waited for and for how long; its label may change meanwhile."""
+
+    label: str
+    start: float = field(default_factory=time.monotonic)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def elapsed(self) -> float:
+        """Seconds since the ticker started."""
+        return time.monotonic() - self.start
+
+    def run(self) -> None:
+        """Beat until done: every second on a terminal, every 15 s elsewhere."""
+        live = is_terminal()
+        while not self.done.wait(1.0 if live else HEARTBEAT_SECONDS):
+            line = f"  … {self.label} {clock(self.elapsed())}"
+            print(f"{_ERASE}{line}" if live else line, end="" if live else "\n", flush=True)
+
+
+_TICKING: list[Ticker] = []
+
+
+def say(text: str = "") -> None:
+    """Print one line at once, also into a pipe, in the place of a ticking line."""
+    print(f"{_ERASE}{text}" if _TICKING and is_terminal() else text, flush=True)
+
+
+def title(text: str) -> None:
+    """Print a heading with an empty line before it."""
+    say(f"\n{paint(text, 'bold')}")
+
+
+def complain(text: str) -> None:
+    """Print one error line on standard error."""
+    sys.stdout.flush()
+    print(f"{paint('error', 'red')}: {text}", file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `m:ss`, the way a stopwatch shows them."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+@contextmanager
+def ticking(label: str) -> Iterator[Ticker]:
+    """Keep a ticking line alive for the block and take it away at its end."""
+    ticker = Ticker(label)
+    thread = threading.Thread(target=ticker.run, daemon=True)
+    _TICKING.append(ticker)
+    thread.start()
+    try:
+        yield ticker
+    finally:
+        ticker.done.set()
+        thread.join()
+        _TICKING.remove(ticker)
+        if is_terminal():
+            print(_ERASE, end="", flush=True)
+
+
+@contextmanager
+def step(label: str) -> Iterator[None]:
+    """Show a step while it runs, then one line with a mark and the time it took."""
+    mark, start = paint("✗", "red"), time.monotonic()
+    try:
+        with ticking(label):
+            yield
+        mark = paint("✓", "green")
+    finally:
+        say(f"  {mark} {label} {paint(clock(time.monotonic() - start), 'dim')}")

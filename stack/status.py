@@ -1,0 +1,91 @@
+"""`make status`: the parts, the active alerts and the telemetry that was lost."""
+
+import datetime
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+from stack import compose, supervisor
+from stack.http import get_json, probe
+from stack.native import grafana_binary
+from stack.parts import Part, parts
+from stack.say import paint, say, title
+from stack.settings import Settings
+from stack.supervisor import Process
+from stack.up import remembered
+
+UNHEALTHY = 3
+_LOST = 'sum by (signal, result) (llm_telemetry_items_total{result=~"failed|dropped"}) > 0'
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
+def _row(part: Part, process: Process | None, healthy: bool) -> str:
+    state = process.state if process else ("container" if healthy else "absent")
+    pid = str(process.pid) if process and process.pid else "-"
+    uptime = _duration(process.uptime) if process and process.uptime else "-"
+    word = paint("healthy", "green") if healthy else paint("NOT HEALTHY", "red")
+    return f"  {part.name:<15} {state:<10} {pid:>8} {uptime:>9}  {word}"
+
+
+def _table(wanted: tuple[Part, ...], processes: Mapping[str, Process]) -> bool:
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        healthy = list(pool.map(lambda part: probe(part.probe_url), wanted))
+    say(paint(f"  {'part':<15} {'state':<10} {'pid':>8} {'uptime':>9}  health", "dim"))
+    for part, good in zip(wanted, healthy, strict=True):
+        say(_row(part, processes.get(part.name), good))
+    return all(healthy)
+
+
+def alert_line(alert: Mapping[str, Any], now: datetime.datetime) -> str:
+    """One active alert as a sentence: severity, name, how long, summary."""
+    labels, notes = alert["labels"], alert.get("annotations", {})
+    since = datetime.datetime.fromisoformat(alert["startsAt"].replace("Z", "+00:00"))
+    name, severity = labels.get("alertname", "?"), labels.get("severity", "?")
+    lasted = _duration((now - since).total_seconds())
+    text = f"  {severity:<8} {name} for {lasted}: {notes.get('summary', 'no summary')}"
+    runbook = notes.get("runbook") or notes.get("runbook_url")
+    return f"{text}  ({runbook})" if runbook else text
+
+
+def _alerts() -> None:
+    title("Active alerts")
+    found = get_json("http://127.0.0.1:9093/api/v2/alerts?active=true&silenced=false")
+    now = datetime.datetime.now(datetime.UTC)
+    if found is None:
+        say("  Alertmanager does not answer: see `make logs PART=alertmanager`")
+    for alert in found or []:
+        say(alert_line(alert, now))
+    if found == []:
+        say("  none")
+
+
+def _lost() -> None:
+    answer = get_json(f"http://127.0.0.1:9090/api/v1/query?query={quote(_LOST)}")
+    rows = answer["data"]["result"] if answer else []
+    if not rows:
+        return
+    title("Telemetry lost since the server started")
+    for row in rows:
+        labels = row["metric"]
+        say(f"  {float(row['value'][1]):.0f} {labels['signal']} {labels['result']}")
+
+
+def status(settings: Settings) -> int:
+    """Print all of it; returns 0 when every part is healthy, else 3."""
+    found = supervisor.running(settings)
+    is_compose = not found and remembered(settings).get("way") == "compose"
+    if not found and not (is_compose and compose.is_up(settings)):
+        say("not running: `make up` starts it")
+        return UNHEALTHY
+    say(f"way: {'compose' if is_compose else 'native'}")
+    wanted = parts(is_compose or bool(grafana_binary(settings)))
+    healthy = _table(wanted, found.processes() if found else {})
+    _alerts()
+    _lost()
+    return 0 if healthy else UNHEALTHY

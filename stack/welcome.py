@@ -1,0 +1,32 @@
+"""What `make up` ends with: where everything is, a first request, and what to try next."""
+
+from stack.native import grafana_binary
+from stack.parts import parts
+from stack.say import paint, say, title
+from stack.settings import Settings
+
+
+def first_request(model: str) -> str:
+    """A curl command that asks one question, ready to paste."""
+    body = f'{{"model": "{model}", "max_tokens": 32, "messages": [{{"role": "user", "content": "Hi"}}]}}'
+    return (
+        "curl -si http://127.0.0.1:8000/v1/chat/completions \\\n"
+        f"    -H 'Content-Type: application/json' \\\n    -d '{body}'"
+    )
+
+
+def welcome(settings: Settings, way: str) -> None:
+    """Print the table of URLs, the first request and the next three things."""
+    with_grafana = way == "compose" or bool(grafana_binary(settings))
+    title("Where things are")
+    for part in [part for part in parts(with_grafana) if part.page]:
+        say(f"  {part.name:<15} {paint(f'{part.page_url:<30}', 'cyan')} {part.shows}")
+    if not with_grafana:
+        say("  grafana         not here: put a `grafana` binary on PATH, or use Docker; "
+            "all else works")
+    title("A first request (the answer's x-trace-id header names its trace)")
+    say(f"  {first_request(settings.served_name)}")
+    title("Next")
+    say('  make ask PROMPT="Why is the sky blue?"   one request through every signal')
+    say("  make status                              parts, alerts, telemetry lost")
+    say("  make logs PART=server                    follow a part's log")
