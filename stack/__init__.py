@@ -1,1 +1,1 @@
-"""Starts, watches and questions the whole stack; standard library only, so it runs before any install."""
+"""Starts, watches and questions the stack, with the standard library only: it runs uninstalled."""

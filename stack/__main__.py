@@ -1,4 +1,4 @@
-"""Entry point: `python3 -m stack COMMAND`; refuses an old Python before anything newer is imported."""
+"""`python3 -m stack COMMAND`; refuses an old Python before it imports what that cannot read."""
 
 import sys
 

@@ -54,7 +54,9 @@ def _trace(case: Case) -> None:
     for line in draw(spans or []):
         say(f"  {line}")
     if not spans:
-        case.missing.append("the trace in Tempo (check `make logs PART=otel-collector`, then tempo)")
+        case.missing.append(
+            "the trace in Tempo (check `make logs PART=otel-collector`, then tempo)"
+        )
 
 
 def _logs(case: Case) -> None:

@@ -109,4 +109,6 @@ def fmt(settings: Settings) -> int:
     env, code = tools(settings), _folders(settings)
     fix = ["ruff", "check", "--quiet", "--fix", *code]
     subprocess.run(fix, cwd=settings.repo, env=env, check=False)
-    return subprocess.run(["ruff", "format", *code], cwd=settings.repo, env=env, check=False).returncode
+    return subprocess.run(
+        ["ruff", "format", *code], cwd=settings.repo, env=env, check=False
+    ).returncode

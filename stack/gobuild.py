@@ -140,7 +140,7 @@ def _fill(settings: Settings, recipe: Recipe, out: Path, log: Path) -> None:
 
 
 def build(settings: Settings, recipe: Recipe) -> None:
-    """Compile one part into the cache unless it is there; raises Fault with the log's last lines."""
+    """Compile one part into the cache unless it is there; raises Fault with the log's tail."""
     target, log = folder(settings, recipe), settings.logs / f"build-{recipe.part}.log"
     with cache.locked(settings.cache / "bin" / ".lock", "compiling the backends"):
         if target.exists():

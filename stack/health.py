@@ -52,8 +52,10 @@ def _expired(settings: Settings, waiting: list[Part], limit: float) -> Fault:
     first = waiting[0].name
     names = ", ".join(part.name for part in waiting)
     log = settings.logs / f"{first}.log"
-    return Fault(f"not ready after {limit:.0f} s: {names}; last of {first}: {last_error(log)}",
-                 f"read {log}, or allow more with START_SECONDS=600 make up")
+    return Fault(
+        f"not ready after {limit:.0f} s: {names}; last of {first}: {last_error(log)}",
+        f"read {log}, or allow more with START_SECONDS=600 make up",
+    )
 
 
 def wait(settings: Settings, wanted: tuple[Part, ...], look: Look) -> dict[str, float]:

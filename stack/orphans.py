@@ -1,4 +1,4 @@
-"""Finds and ends processes of ours that outlived their supervisor, by a mark in their environment."""
+"""Finds and ends what outlived its supervisor, by a mark in their environment."""
 
 import os
 import signal

@@ -1,6 +1,5 @@
 """Who listens where: is a port free, and which process holds it (Linux, from /proc)."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def _listening_inodes(port: int) -> set[str]:
 
 def _holds(process: Path, sockets: set[str]) -> bool:
     try:
-        return any(os.readlink(fd) in sockets for fd in (process / "fd").iterdir())
+        return any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir())
     except OSError:
         return False
 

@@ -1,4 +1,4 @@
-"""The settings of one checkout: `.env`, overridden by the environment, and the folders they name."""
+"""The settings of one checkout: `.env`, overridden by the environment, and the folders named."""
 
 import os
 import re

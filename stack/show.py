@@ -88,7 +88,7 @@ def _details(body: Mapping[str, Any]) -> str:
 
 def log_rows(line: LogLine) -> list[str]:
     """One log line, folded under its time and level."""
-    head = f"{_moment(line.time_ns / 1e9)} {str(line.body.get('level', '')):<7} "
+    head = f"{_moment(line.time_ns / 1e9)} {line.body.get('level', '')!s:<7} "
     text = f"{line.body.get('event', '')}  {_details(line.body)}".strip()
     folded = textwrap.wrap(text, WIDTH - len(head)) or [""]
     return [head + folded[0], *(" " * len(head) + row for row in folded[1:])]
@@ -99,7 +99,9 @@ def exemplar(found: Exemplar, trace_id: str) -> str:
     where = f'bucket le="{found.le}"'
     if found.trace_id == trace_id:
         return f"{where}  {found.value:.3f} s at {_moment(found.at)}  trace_id={trace_id}"
-    return f"{where} keeps one exemplar a scrape; a newer request's took its place: {found.trace_id}"
+    return (
+        f"{where} keeps one exemplar a scrape; a newer request's took its place: {found.trace_id}"
+    )
 
 
 def cost(line: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002, the base class names it
         return _Connection(self._path)
 
 

@@ -69,12 +69,13 @@ def _start_native(settings: Settings) -> None:
     say(f"  all healthy; the slowest was {slowest} with {took[slowest]:.0f} s")
 
 
-def up(settings: Settings) -> None:
+def up(settings: Settings) -> int:
     """Start the stack the way that suits this machine and wait until all of it is healthy."""
     with cache.locked(settings.run / "up.lock", "starting this stack"):
         if found := supervisor.running(settings):
             _already_native(settings, found)
-            return welcome(settings, "native")
+            welcome(settings, "native")
+            return 0
         way = ways.choose(settings.values, ways.machine())
         say(f"way: {way.name} ({way.why})")
         if way.name == "compose":
@@ -82,10 +83,11 @@ def up(settings: Settings) -> None:
             _remember(settings, "compose")
         else:
             _start_native(settings)
-        return welcome(settings, way.name)
+        welcome(settings, way.name)
+    return 0
 
 
-def down(settings: Settings) -> None:
+def down(settings: Settings) -> int:
     """Stop whatever runs and wait for its end; the data stays."""
     if remembered(settings).get("way") == "compose":
         compose.down(settings)
@@ -95,3 +97,4 @@ def down(settings: Settings) -> None:
             stopped = native.stop(settings)
     _memo(settings).unlink(missing_ok=True)
     say(f"down; data stays in {settings.state}" if stopped else "nothing was running")
+    return 0

@@ -1,11 +1,11 @@
 """Which way to run: Docker Compose or plain processes, decided in seconds and without pulling."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from stack.errors import Fault
 
@@ -59,7 +59,7 @@ def machine() -> Probes:
 
 def has_gpu() -> bool:
     """True when the NVIDIA driver lists a GPU."""
-    return os.path.exists("/dev/nvidiactl") and quiet("nvidia-smi", "-L")
+    return Path("/dev/nvidiactl").exists() and quiet("nvidia-smi", "-L")
 
 
 def images(values: Mapping[str, str]) -> list[str]:

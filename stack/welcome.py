@@ -1,5 +1,7 @@
 """What `make up` ends with: where everything is, a first request, and what to try next."""
 
+import json
+
 from stack.native import grafana_binary
 from stack.parts import parts
 from stack.say import paint, say, title
@@ -8,7 +10,8 @@ from stack.settings import Settings
 
 def first_request(model: str) -> str:
     """A curl command that asks one question, ready to paste."""
-    body = f'{{"model": "{model}", "max_tokens": 32, "messages": [{{"role": "user", "content": "Hi"}}]}}'
+    question = {"role": "user", "content": "Hi"}
+    body = json.dumps({"model": model, "max_tokens": 32, "messages": [question]})
     return (
         "curl -si http://127.0.0.1:8000/v1/chat/completions \\\n"
         f"    -H 'Content-Type: application/json' \\\n    -d '{body}'"
@@ -22,8 +25,10 @@ def welcome(settings: Settings, way: str) -> None:
     for part in [part for part in parts(with_grafana) if part.page]:
         say(f"  {part.name:<15} {paint(f'{part.page_url:<30}', 'cyan')} {part.shows}")
     if not with_grafana:
-        say("  grafana         not here: put a `grafana` binary on PATH, or use Docker; "
-            "all else works")
+        say(
+            "  grafana         not here: put a `grafana` binary on PATH, or use Docker; "
+            "all else works"
+        )
     title("A first request (the answer's x-trace-id header names its trace)")
     say(f"  {first_request(settings.served_name)}")
     title("Next")

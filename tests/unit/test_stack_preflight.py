@@ -1,0 +1,91 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from stack import gobuild, ports, preflight
+from stack.errors import Fault
+from stack.parts import Part
+
+
+@pytest.fixture
+def listener() -> object:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken
+
+
+def test_a_port_in_use_names_port_part_holder_and_fix(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    with pytest.raises(Fault) as caught:
+        preflight.check_ports([Part("loki", (port,), "")])
+    line = str(caught.value)
+    assert f"port {port}, which loki needs, is in use by pid {os.getpid()}" in line
+    assert f"kill {os.getpid()}" in line
+    assert "\n" not in line
+
+
+def test_a_port_is_free_again_after_its_listener(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    assert not ports.is_free(port)
+    listener.close()
+    assert ports.is_free(port)
+    preflight.check_ports([Part("loki", (port,), "")])
+
+
+def test_too_little_disk_names_the_path_and_the_need(tmp_path: Path) -> None:
+    preflight.check_disk(tmp_path / "not" / "made" / "yet", 0.0)
+    with pytest.raises(Fault, match=r"GiB free on the disk of .*, 1000000000 GiB are needed"):
+        preflight.check_disk(tmp_path, 1e9)
+
+
+def test_memory_as_the_kernel_tells_it(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  999 kB\nMemAvailable:   4194304 kB\n")
+    assert preflight.available_gib(meminfo) == pytest.approx(4.0)
+    preflight.check_memory(6.0)
+    with pytest.raises(Fault, match=r"4\.0 GiB of memory available, 6 GiB are needed"):
+        preflight.check_memory(preflight.available_gib(meminfo))
+
+
+def fake_go(folder: Path, version: str, toolchain: str = "local") -> None:
+    script = f'#!/bin/sh\n[ "$2" = GOVERSION ] && echo {version} || echo {toolchain}\n'
+    (folder / "go").write_text(script)
+    (folder / "go").chmod(0o755)
+
+
+def checkout(folder: Path, wanted: str) -> Path:
+    (folder / "native" / "loki").mkdir(parents=True)
+    (folder / "native" / "loki" / "go.mod").write_text(f"module x\n\ngo {wanted}\n")
+    return folder
+
+
+def test_no_go_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        Fault, match=r"the Go toolchain is missing .*: install Go 1\.26\.7 or newer"
+    ):
+        gobuild.check_toolchain(checkout(tmp_path, "1.26.7"))
+
+
+def test_an_old_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    repo = checkout(tmp_path, "1.26.7")
+    fake_go(tmp_path, "go1.19.8")
+    with pytest.raises(Fault, match=r"Go 1\.19\.8 is too old: install Go 1\.26\.7 or newer"):
+        gobuild.check_toolchain(repo)
+    fake_go(tmp_path, "go1.24.0")
+    with pytest.raises(Fault, match=r"Go 1\.24\.0 is too old"):
+        gobuild.check_toolchain(repo)
+
+
+def test_a_go_that_fetches_its_successor_or_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    repo = checkout(tmp_path, "1.26.7")
+    for version, toolchain in (("go1.24.0", "auto"), ("go1.26.7", "local"), ("go1.27", "local")):
+        fake_go(tmp_path, version, toolchain)
+        gobuild.check_toolchain(repo)
