@@ -1,7 +1,11 @@
 """`python -m server`: vLLM's OpenAI server, observed; takes the flags of `vllm serve`."""
 
-from server.launcher import main
+from server.lifeline import die_with_parent
 
-# vLLM starts its engine core as a new process that imports this module again.
 if __name__ == "__main__":
+    from server.launcher import main
+
     main()
+else:
+    # vLLM's engine core and workers are new processes that import this module again.
+    die_with_parent()

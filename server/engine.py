@@ -23,6 +23,7 @@ class ObservedLLM(AsyncLLM):
     """
 
     died = False
+    _ended = False
 
     async def add_request(
         self, request_id: str, *args: Any, **kwargs: Any
@@ -50,10 +51,13 @@ class ObservedLLM(AsyncLLM):
         return _watch(super().encode(*args, **kwargs))
 
     def shutdown(self, timeout: float | None = None) -> None:
-        """As AsyncLLM.shutdown; keeps first whether the engine was dead already."""
+        """As AsyncLLM.shutdown; the first call keeps whether the engine was dead already."""
         with guarded("shutdown"):
             core = getattr(self, "engine_core", None)
-            self.died = self.died or (core is not None and core.resources.engine_dead)
+            if not self._ended and core is not None:
+                # vLLM's own shutdown marks the engine dead too, and may come twice.
+                self._ended = True
+                self.died = core.resources.engine_dead
         super().shutdown(timeout)
 
 
