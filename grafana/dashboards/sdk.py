@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from grafana_foundation_sdk.builders import common, logs, loki, prometheus, timeseries
 from grafana_foundation_sdk.builders import dashboard as board
@@ -30,7 +31,7 @@ from grafana_foundation_sdk.models.dashboard import (
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
 LOKI = DataSourceRef(type_val="loki", uid="loki")
 
-Panel = timeseries.Panel | logs.Panel
+Panel: TypeAlias = timeseries.Panel | logs.Panel
 
 
 @dataclass(frozen=True)

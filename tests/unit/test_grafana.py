@@ -57,7 +57,8 @@ def our_series() -> set[str]:
 def vllm_series() -> set[str]:
     """Return the names that the installed vLLM gives to its gauges."""
     spec = find_spec("vllm")
-    assert spec and spec.submodule_search_locations, "install requirements/dev.lock to test this"
+    if spec is None or not spec.submodule_search_locations:
+        pytest.fail("vLLM is missing: install requirements/dev.lock")
     loggers = Path(next(iter(spec.submodule_search_locations))) / "v1/metrics/loggers.py"
     return set(re.findall(r'"(vllm:\w+)"', loggers.read_text()))
 
