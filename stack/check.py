@@ -50,7 +50,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "prometheus": ["promtool", "check", "config", "prometheus/prometheus.yaml"],
         "alertmanager": ["amtool", "check-config", "alertmanager/alertmanager.yaml"],
         "collector": ["otelcol", "validate", "--config", "otel-collector/collector.yaml"],
-        "tempo": ["tempo", "-config.file=tempo/tempo.yaml", _EXPAND, "-config.verify"],
+        "tempo": ["tempo", "-config.file=tempo/tempo.yaml", _EXPAND, "-config.verify=true"],
         "loki": ["loki", "-config.file=loki/loki.yaml", _EXPAND, "-verify-config"],
         "boards fresh": ["python", "-m", "grafana.dashboards", "--check"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],

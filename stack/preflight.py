@@ -1,15 +1,17 @@
 """What must hold before anything starts: each miss is one line that names the fix."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack import gobuild, ports, venv
+from stack import gobuild, ports, supervisor, venv
 from stack.errors import Fault
 from stack.parts import Part
 from stack.settings import Settings
 
 GIB = 1024**3
+SOCKET_BYTES = 107
 COLD_DISK_GIB, WARM_DISK_GIB, MEMORY_GIB = 15.0, 2.0, 6.0
 
 
@@ -65,8 +67,17 @@ def check_memory(available: float) -> None:
         raise Fault(have, "stop something large, or give the machine or container more memory")
 
 
+def check_socket(path: Path) -> None:
+    """Raise Fault when supervisord could not bind its socket there: Linux allows 107 bytes."""
+    longest = len(os.fsencode(path)) + len(".4194304")
+    if longest > SOCKET_BYTES:
+        over = f"the path of {path} is {longest - SOCKET_BYTES} bytes too long for a socket"
+        raise Fault(over, "set STATE_DIR to a shorter folder, or move the checkout")
+
+
 def native(settings: Settings, wanted: Iterable[Part]) -> None:
     """Check all that the native way needs; raises Fault and has changed nothing."""
+    check_socket(supervisor.socket_path(settings))
     check_ports(wanted)
     to_build = gobuild.missing(settings)
     cold = bool(to_build) or not venv.is_made(settings, "native")

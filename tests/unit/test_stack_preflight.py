@@ -50,6 +50,12 @@ def test_memory_as_the_kernel_tells_it(tmp_path: Path) -> None:
         preflight.check_memory(preflight.available_gib(meminfo))
 
 
+def test_a_path_too_long_for_a_socket() -> None:
+    preflight.check_socket(Path("/" + "a" * 98))
+    with pytest.raises(Fault, match="1 bytes too long for a socket: set STATE_DIR"):
+        preflight.check_socket(Path("/" + "a" * 99))
+
+
 def fake_go(folder: Path, version: str, toolchain: str = "local") -> None:
     script = f'#!/bin/sh\n[ "$2" = GOVERSION ] && echo {version} || echo {toolchain}\n'
     (folder / "go").write_text(script)
