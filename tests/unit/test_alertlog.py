@@ -1,0 +1,192 @@
+"""alertlog over real HTTP on both sides: Alertmanager's JSON in, OTLP out to a real listener."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from prometheus_client import REGISTRY
+
+from alertmanager.alertlog import MAX_BODY_BYTES, AlertLog, Server
+
+FIRING = {
+    "status": "firing",
+    "labels": {"alertname": "TargetDown", "severity": "critical", "job": "tempo"},
+    "annotations": {"summary": "tempo is down", "runbook": "docs/runbooks/targets.md#targetdown"},
+    "startsAt": "2026-11-23T20:00:00Z",
+    "endsAt": "0001-01-01T00:00:00Z",
+}
+RESOLVED = {**FIRING, "status": "resolved", "endsAt": "2026-11-23T20:05:00Z"}
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes OTLP logs, or answers `status` while that is not 200."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Take)
+        self.status = 200
+        self.received: list[ExportLogsServiceRequest] = []
+
+    def records(self) -> list[Any]:
+        resources = [r for request in self.received for r in request.resource_logs]
+        return [record for r in resources for s in r.scope_logs for record in s.log_records]
+
+
+class Take(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.status == 200:
+            self.server.received.append(ExportLogsServiceRequest.FromString(body))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def running(server: ThreadingHTTPServer) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    yield from running(Collector())
+
+
+@pytest.fixture
+def server(collector: Collector) -> Iterator[Server]:
+    endpoint = f"http://127.0.0.1:{collector.server_address[1]}/v1/logs"
+    exporter = OTLPLogExporter(endpoint=endpoint, timeout=0.5)
+    yield from running(Server(("127.0.0.1", 0), AlertLog(exporter)))
+
+
+def ask(
+    server: Server, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+    connection.request(method, path, body, headers or {})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def post(server: Server, *alerts: object) -> tuple[int, str]:
+    return ask(server, "POST", "/alerts", json.dumps({"alerts": alerts}).encode())
+
+
+def attributes(item: Any) -> dict[str, str]:
+    return {pair.key: pair.value.string_value for pair in item.attributes}
+
+
+def counted(result: str) -> float:
+    return REGISTRY.get_sample_value("alertlog_alerts_total", {"result": result}) or 0.0
+
+
+def test_an_alert_becomes_one_readable_record(server: Server, collector: Collector) -> None:
+    assert post(server, FIRING)[0] == 200
+    (record,) = collector.records()
+    assert record.body.string_value == "firing: TargetDown: tempo is down"
+    assert record.severity_text == "critical"
+    assert attributes(record) == {
+        "alertname": "TargetDown",
+        "job": "tempo",
+        "severity": "critical",
+        "status": "firing",
+        "starts_at": "2026-11-23T20:00:00Z",
+        "summary": "tempo is down",
+        "runbook": "docs/runbooks/targets.md#targetdown",
+    }
+
+
+def test_it_speaks_as_alertmanager(server: Server, collector: Collector) -> None:
+    post(server, FIRING)
+    (resource,) = collector.received[0].resource_logs
+    assert attributes(resource.resource)["service.name"] == "alertmanager"
+
+
+def test_a_repetition_is_not_a_change_and_the_end_is(server: Server, collector: Collector) -> None:
+    before = counted("repeated")
+    post(server, FIRING)
+    post(server, FIRING, RESOLVED)
+    assert [attributes(r)["status"] for r in collector.records()] == ["firing", "resolved"]
+    assert attributes(collector.records()[1])["ends_at"] == "2026-11-23T20:05:00Z"
+    assert counted("repeated") == before + 1
+
+
+def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: Collector) -> None:
+    collector.status = 503
+    before = counted("failed")
+    status, reason = post(server, FIRING)
+    assert (status, "send again" in reason) == (503, True)
+    assert counted("failed") == before + 1
+    collector.status = 200
+    assert post(server, FIRING)[0] == 200
+    assert len(collector.records()) == 1
+
+
+def test_nothing_is_lost_while_nobody_listens(server: Server, collector: Collector) -> None:
+    collector.server_close()
+    assert post(server, FIRING)[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "a list `alerts`"),
+        (b'{"alerts": {}}', "a list `alerts`"),
+        (b'{"alerts": [1]}', "needs a status"),
+        (b'{"alerts": [{"status": "off"}]}', "needs a status"),
+        (b'{"alerts": [{"status": "firing"}]}', "objects of strings"),
+        (b'{"alerts": [{"status": "firing", "labels": {"a": 1}}]}', "objects of strings"),
+        (b'{"alerts": [{"status": "firing", "labels": {"a": "b"}}]}', "label alertname"),
+    ],
+)
+def test_rubbish_gets_400_and_the_reason(
+    server: Server, collector: Collector, body: bytes, reason: str
+) -> None:
+    status, said = ask(server, "POST", "/alerts", body)
+    assert (status, reason in said) == (400, True), said
+    assert collector.records() == []
+
+
+def test_one_bad_alert_refuses_the_whole_request(server: Server, collector: Collector) -> None:
+    assert post(server, FIRING, {})[0] == 400
+    assert collector.records() == []
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [(str(MAX_BODY_BYTES + 1), 413), ("-1", 411), ("x", 411)]
+)
+def test_a_body_of_bad_length_is_not_read(server: Server, length: str, status: int) -> None:
+    headers = {"Content-Length": length}
+    assert ask(server, "POST", "/alerts", b"", headers)[0] == status
+
+
+def test_the_largest_body_is_taken(server: Server) -> None:
+    body = json.dumps({"alerts": [FIRING]}).encode()
+    assert ask(server, "POST", "/alerts", body.ljust(MAX_BODY_BYTES))[0] == 200
+
+
+def test_health_metrics_and_nothing_else(server: Server) -> None:
+    assert ask(server, "GET", "/health") == (200, "ok\n")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    assert ask(server, "GET", "/metrics", headers=accept)[1].endswith("# EOF\n")
+    assert ask(server, "GET", "/")[0] == 404
+    assert ask(server, "POST", "/")[0] == 404
