@@ -5,6 +5,8 @@ from server.lifeline import die_with_parent
 if __name__ == "__main__":
     from server.launcher import main
 
+    # With a spec, multiprocessing takes this for a package's __main__ and skips it in children.
+    __spec__ = None
     main()
 else:
     # vLLM's engine core and workers are new processes that import this module again.
