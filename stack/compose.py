@@ -1,10 +1,9 @@
 """The compose way: the same parts as containers."""
 
 import os
-import secrets
 import subprocess
 
-from stack import ways
+from stack import secret, ways
 from stack.errors import Fault
 from stack.parts import parts
 from stack.preflight import check_ports
@@ -33,18 +32,6 @@ def run(settings: Settings, *arguments: str) -> int:
     ).returncode
 
 
-def _make_secret(settings: Settings) -> None:
-    """Make Grafana's password once and show it once."""
-    path = settings.state / "secrets" / "grafana_admin_password"
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.write_text(secrets.token_urlsafe(24))
-    # The container's own user reads it through a bind mount; the 0700 folder keeps others out.
-    path.chmod(0o644)
-    say(f"  Grafana: user admin, password {path.read_text()} (kept in {path}, shown once)")
-
-
 def is_up(settings: Settings) -> bool:
     """True when containers of this project run."""
     command = [*_command(), "ps", "--quiet", "--status", "running"]
@@ -60,7 +47,7 @@ def up(settings: Settings) -> None:
         say("already up (compose)")
     else:
         check_ports(parts(with_grafana=True))
-    _make_secret(settings)
+    secret.ensure(settings)
     if run(settings, "up", "--detach", "--wait", "--wait-timeout", "1200") != 0:
         log = settings.logs / "compose.log"
         _keep_logs(settings)

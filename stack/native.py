@@ -4,9 +4,8 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
-from stack import gobuild, orphans, supervisor, venv
+from stack import gobuild, orphans, secret, supervisor, venv
 from stack.errors import Fault
 from stack.run import last_error
 from stack.settings import Settings
@@ -105,6 +104,7 @@ def _include_grafana(settings: Settings) -> None:
     rendered = settings.run / "grafana.conf"
     rendered.unlink(missing_ok=True)
     if grafana_binary(settings):
+        secret.ensure(settings)
         (settings.state / "grafana").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(settings.repo / "native" / "grafana.conf", rendered)
 
@@ -137,10 +137,6 @@ def _answering(settings: Settings) -> supervisor.Supervisor:
     raise Fault("supervisord does not answer", f"see {settings.logs / 'supervisord.log'}")
 
 
-def _gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists()
-
-
 def stop(settings: Settings) -> bool:
     """Stop every part and what they left behind; False when nothing ran."""
     found = supervisor.running(settings)
@@ -148,7 +144,7 @@ def stop(settings: Settings) -> bool:
         pid = found.pid()
         found.shutdown()
         until = time.monotonic() + STOP_SECONDS
-        while not _gone(pid) and time.monotonic() < until:
+        while orphans.is_alive(pid) and time.monotonic() < until:
             time.sleep(0.2)
     left = orphans.end(settings)
     return bool(found) or left > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from stack.settings import Settings
 
 MARK = "LLM_OBSERVABILITY_STATE"
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 20.0
 
 
 def _is_marked(process: Path, mark: bytes) -> bool:
@@ -25,6 +25,15 @@ def find(settings: Settings) -> list[int]:
     return [int(path.name) for path in found if int(path.name) != os.getpid()]
 
 
+def is_alive(pid: int) -> bool:
+    """False for a process that is gone or only waits to be reaped: it holds nothing any more."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+    return after_name.split()[0] not in ("Z", "X")
+
+
 def _signal_all(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         try:
@@ -33,12 +42,19 @@ def _signal_all(pids: list[int], number: signal.Signals) -> None:
             continue
 
 
+def _wait(pids: list[int], limit: float) -> list[int]:
+    """Those still alive after at most `limit` seconds."""
+    until = time.monotonic() + limit
+    while (left := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    return left
+
+
 def end(settings: Settings) -> int:
     """End them, first politely, and return how many there were."""
     found = find(settings)
     _signal_all(found, signal.SIGTERM)
-    until = time.monotonic() + GRACE_SECONDS
-    while find(settings) and time.monotonic() < until:
-        time.sleep(0.2)
-    _signal_all(find(settings), signal.SIGKILL)
+    left = _wait(found, GRACE_SECONDS)
+    _signal_all(left, signal.SIGKILL)
+    _wait(left, GRACE_SECONDS)
     return len(found)

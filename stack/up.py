@@ -3,7 +3,18 @@
 import json
 from pathlib import Path
 
-from stack import cache, compose, gobuild, health, native, preflight, supervisor, venv, ways
+from stack import (
+    cache,
+    compose,
+    gobuild,
+    health,
+    native,
+    orphans,
+    preflight,
+    supervisor,
+    venv,
+    ways,
+)
 from stack.errors import Fault
 from stack.parts import parts
 from stack.say import say, step, title
@@ -53,7 +64,9 @@ def _prepare(settings: Settings) -> str:
 
 def _start_native(settings: Settings) -> None:
     wanted = parts(bool(native.grafana_binary(settings)))
-    native.stop(settings)
+    if orphans.find(settings):
+        with step("ending what outlived an earlier supervisord"):
+            orphans.end(settings)
     preflight.native(settings, wanted)
     model = _prepare(settings)
     title("3/3  Start")
