@@ -119,6 +119,10 @@ class CountingLogExporter(LogRecordExporter):
         """End the connection."""
         self._inner.shutdown()
 
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Flush what the inner exporter keeps."""
+        return self._inner.force_flush(timeout_millis)
+
 
 class CountingLogProcessor(LogRecordProcessor):
     """Batches log records; a full queue refuses the newest and counts it."""
