@@ -23,6 +23,7 @@ class Watch:
     """What has been seen of the parts so far: their starts, and when each became ready (s)."""
 
     settings: Settings
+    aloud: bool = True
     starts: dict[str, set[int]] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
 
@@ -44,8 +45,9 @@ class Watch:
 def _note_ready(watch: Watch, waiting: Iterable[Part], ticker: Ticker) -> None:
     for part in [part for part in waiting if probe(part.probe_url, timeout=1.0)]:
         watch.ready[part.name] = ticker.elapsed()
-        took = paint(clock(ticker.elapsed()), "dim")
-        say(f"  {paint('✓', 'green')} {part.name} ready {took}")
+        if watch.aloud:
+            took = paint(clock(ticker.elapsed()), "dim")
+            say(f"  {paint('✓', 'green')} {part.name} ready {took}")
 
 
 def _expired(settings: Settings, waiting: list[Part], limit: float) -> Fault:
@@ -58,10 +60,12 @@ def _expired(settings: Settings, waiting: list[Part], limit: float) -> Fault:
     )
 
 
-def wait(settings: Settings, wanted: tuple[Part, ...], look: Look) -> dict[str, float]:
+def wait(
+    settings: Settings, wanted: tuple[Part, ...], look: Look, aloud: bool = True
+) -> dict[str, float]:
     """Wait for all parts; returns the seconds each took, raises Fault when one fails."""
     limit = float(settings.values.get("START_SECONDS") or 300)
-    watch = Watch(settings)
+    watch = Watch(settings, aloud)
     with ticking("waiting") as ticker:
         while waiting := [part for part in wanted if part.name not in watch.ready]:
             ticker.label = f"waiting for {', '.join(part.name for part in waiting)}"

@@ -46,7 +46,9 @@ def _already_native(settings: Settings, found: supervisor.Supervisor) -> None:
     if memo and {key: memo.get(key) for key in _wish(settings)} != _wish(settings):
         say(f"  it serves {memo.get('model')}: `make down && make up` changes that")
     found.start_all()
-    health.wait(settings, parts(bool(native.grafana_binary(settings))), found.processes)
+    wanted = parts(bool(native.grafana_binary(settings)))
+    health.wait(settings, wanted, found.processes, aloud=False)
+    say(f"  all {len(wanted)} parts are healthy")
 
 
 def _prepare(settings: Settings) -> str:
