@@ -11,18 +11,22 @@ MARK = "LLM_OBSERVABILITY_STATE"
 GRACE_SECONDS = 20.0
 
 
-def _is_marked(process: Path, mark: bytes) -> bool:
+def state_of(pid: int) -> str:
+    """The state folder of the stack that started this process, empty when none did."""
     try:
-        return mark in (process / "environ").read_bytes().split(b"\0")
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        return False
+        return ""
+    start = f"{MARK}=".encode()
+    found = [item.removeprefix(start) for item in variables if item.startswith(start)]
+    return os.fsdecode(found[0]) if found else ""
 
 
 def find(settings: Settings) -> list[int]:
     """The ids of all processes that a stack with this state folder started."""
-    mark = f"{MARK}={settings.state}".encode()
-    found = [path for path in Path("/proc").glob("[0-9]*") if _is_marked(path, mark)]
-    return [int(path.name) for path in found if int(path.name) != os.getpid()]
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    mine = str(settings.state)
+    return [pid for pid in pids if pid != os.getpid() and state_of(pid) == mine]
 
 
 def is_alive(pid: int) -> bool:

@@ -34,18 +34,19 @@ def _holds(process: Path, sockets: set[str]) -> bool:
         return False
 
 
-def holder(port: int) -> str:
-    """`pid 42 (command line)` of the listener, or an empty string when it is not visible."""
+def holder(port: int) -> int | None:
+    """The id of the process that listens at this port, or None when it is not visible to us."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
         if sockets and _holds(process, sockets):
-            return f"pid {process.name} ({_command(process)})"
-    return ""
+            return int(process.name)
+    return None
 
 
-def _command(process: Path) -> str:
+def command(pid: int) -> str:
+    """The command line of a process without its program's folder, cut to 60 characters."""
     try:
-        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "?"
-    return " ".join(words).strip()[:60]
+    return " ".join([Path(words[0]).name, *words[1:]]).strip()[:60]

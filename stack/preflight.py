@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack import gobuild, ports, supervisor, venv
+from stack import gobuild, orphans, ports, supervisor, venv
 from stack.errors import Fault
 from stack.parts import Part
 from stack.settings import Settings
@@ -24,10 +24,12 @@ def check_ports(wanted: Iterable[Part]) -> None:
 
 
 def _refuse(part: Part, port: int) -> None:
-    who = ports.holder(port)
-    held = f"port {port}, which {part.name} needs, is in use by {who or 'another process'}"
-    stop = f"kill {who.split()[1]}" if who else f"find it with `ss -ltnp sport = :{port}`"
-    raise Fault(held, f"stop it ({stop}; another stack of ours: `make down` there)")
+    pid = ports.holder(port)
+    who = f"pid {pid} ({ports.command(pid)})" if pid else "a process that is not visible from here"
+    fix = f"stop it: kill {pid}" if pid else f"find it with `ss -ltnp sport = :{port}` and stop it"
+    if pid and (state := orphans.state_of(pid)):
+        fix = f"that is another stack of ours, stop it: STATE_DIR={state} make down"
+    raise Fault(f"port {port}, which {part.name} needs, is in use by {who}", fix)
 
 
 def _existing(path: Path) -> Path:

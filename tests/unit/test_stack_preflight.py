@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import gobuild, ports, preflight
+from stack import gobuild, orphans, ports, preflight
 from stack.errors import Fault
 from stack.parts import Part
 
@@ -25,6 +25,14 @@ def test_a_port_in_use_names_port_part_holder_and_fix(listener: socket.socket) -
     assert f"port {port}, which loki needs, is in use by pid {os.getpid()}" in line
     assert f"kill {os.getpid()}" in line
     assert "\n" not in line
+
+
+def test_a_port_of_another_stack_of_ours_names_the_way_to_stop_it(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "state_of", lambda pid: "/there/.state" if pid else "")
+    with pytest.raises(Fault, match=r"stop it: STATE_DIR=/there/.state make down"):
+        preflight.check_ports([Part("loki", (listener.getsockname()[1],), "")])
 
 
 def test_a_port_is_free_again_after_its_listener(listener: socket.socket) -> None:
