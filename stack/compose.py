@@ -3,7 +3,8 @@
 import os
 import subprocess
 
-from stack import secret, ways
+from stack import health, secret, ways
+from stack.containers import Containers
 from stack.errors import Fault
 from stack.parts import parts
 from stack.preflight import check_ports
@@ -17,51 +18,73 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, "COMPOSE_PROFILES": profile, "STATE_DIR": str(settings.state)}
 
 
-def _command() -> list[str]:
+def _command(*arguments: str) -> list[str]:
     found = ways.compose_command()
     if not found:
         raise Fault("there is no compose command", "install the Docker Compose plugin")
-    return found
+    return [*found, *arguments]
 
 
 def run(settings: Settings, *arguments: str) -> int:
     """Run one compose command in the open and return its exit status."""
-    command = [*_command(), *arguments]
+    command, env = _command(*arguments), _environment(settings)
+    return subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode
+
+
+def output(settings: Settings, *arguments: str) -> str:
+    """What one compose command prints on both streams."""
+    command, env = _command(*arguments), _environment(settings)
     return subprocess.run(
-        command, cwd=settings.repo, env=_environment(settings), check=False
-    ).returncode
+        command,
+        cwd=settings.repo,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
+
+
+def service(settings: Settings, part: str) -> str:
+    """The compose service of a part: the GPU's server has another name."""
+    is_gpu = _environment(settings)["COMPOSE_PROFILES"] == "gpu"
+    return "server-gpu" if part == "server" and is_gpu else part
+
+
+def containers(settings: Settings) -> Containers:
+    """The containers of this project, looked at anew with every call of what is returned."""
+    return Containers(lambda *arguments: output(settings, *arguments), settings.logs)
 
 
 def is_up(settings: Settings) -> bool:
     """True when containers of this project run."""
-    command = [*_command(), "ps", "--quiet", "--status", "running"]
-    done = subprocess.run(
-        command, cwd=settings.repo, env=_environment(settings), capture_output=True, check=False
-    )
-    return done.returncode == 0 and bool(done.stdout.strip())
+    return any(one.state == "RUNNING" for one in containers(settings)().values())
 
 
 def up(settings: Settings) -> None:
     """Start all containers and wait until they are healthy; takes them down when one is not."""
+    wanted = parts(with_grafana=True)
+    settings.logs.mkdir(parents=True, exist_ok=True)
     if is_up(settings):
         say("already up (compose)")
     else:
-        check_ports(parts(with_grafana=True))
+        check_ports(wanted)
     secret.ensure(settings)
-    if run(settings, "up", "--detach", "--wait", "--wait-timeout", "1200") != 0:
-        log = settings.logs / "compose.log"
-        _keep_logs(settings)
+    try:
+        _start(settings)
+        health.wait(settings, wanted, containers(settings))
+    except (Fault, KeyboardInterrupt):
+        say("  taking down what was started")
         run(settings, "down")
-        raise Fault(f"a container did not become healthy: {last_error(log)}", f"read {log}")
+        raise
 
 
-def _keep_logs(settings: Settings) -> None:
-    settings.logs.mkdir(parents=True, exist_ok=True)
-    command = [*_command(), "logs", "--no-color", "--tail", "200"]
-    with (settings.logs / "compose.log").open("w") as out:
-        subprocess.run(
-            command, cwd=settings.repo, env=_environment(settings), stdout=out, check=False
-        )
+def _start(settings: Settings) -> None:
+    """`--wait` would call a one-shot container that ended well a failure, so health waits."""
+    if run(settings, "up", "--detach") != 0:
+        log = settings.logs / "compose.log"
+        log.write_text(output(settings, "logs", "--no-color", "--tail", "200"))
+        raise Fault(f"compose could not start the containers: {last_error(log)}", f"read {log}")
 
 
 def down(settings: Settings) -> None:

@@ -12,6 +12,7 @@ def logs(settings: Settings) -> int:
     """Follow until interrupted; PART names one part, else all are shown."""
     part = settings.values.get("PART", "")
     if remembered(settings).get("way") == "compose":
+        part = compose.service(settings, part)
         return compose.run(settings, "logs", "--follow", "--tail", "50", *([part] if part else []))
     files = sorted(settings.logs.glob(f"{part or '*'}.log"))
     if not files:

@@ -26,7 +26,7 @@ def _duration(seconds: float) -> str:
 
 
 def _row(part: Part, process: Process | None, healthy: bool) -> str:
-    state = process.state if process else ("container" if healthy else "absent")
+    state = process.state if process else "absent"
     pid = str(process.pid) if process and process.pid else "-"
     uptime = _duration(process.uptime) if process and process.uptime else "-"
     word = paint("healthy", "green") if healthy else paint("NOT HEALTHY", "red")
@@ -85,7 +85,8 @@ def status(settings: Settings) -> int:
         return UNHEALTHY
     say(f"way: {'compose' if is_compose else 'native'}")
     wanted = parts(is_compose or bool(grafana_binary(settings)))
-    healthy = _table(wanted, found.processes() if found else {})
+    seen = found.processes() if found else compose.containers(settings)()
+    healthy = _table(wanted, seen)
     _alerts()
     _lost()
     return 0 if healthy else UNHEALTHY
