@@ -56,6 +56,15 @@ def trace_ids(record: logging.LogRecord) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+_FIRST = ("timestamp", "level", "event", "trace_id")
+
+
+def _order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # People read the left end of a line.
+    first = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **event}
+
+
 def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     record: logging.LogRecord = event["_record"]
     event["logger"] = record.name
@@ -93,6 +102,7 @@ class JsonFormatter(ProcessorFormatter):
                 _hide_callers_text,
                 structlog.processors.format_exc_info,
                 ProcessorFormatter.remove_processors_meta,
+                _order,
                 structlog.processors.JSONRenderer(),
             ],
         )
