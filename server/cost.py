@@ -7,12 +7,10 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import yaml
-
 from server import metrics
 from server.labels import OTHER
 from server.record import Outcome, RequestRecord, Usage
-from server.settings import SettingsError
+from server.settings import SettingsError, read_yaml
 
 MIN_OUTPUT_TOKENS = 16
 """Below this a cost per 1000 output tokens says nothing: 2,000 tokens in and 1 out reads $0.30."""
@@ -61,12 +59,9 @@ def _price(path: Path, number: int, entry: object) -> Price:
 
 def read_prices(path: Path) -> tuple[Price, ...]:
     """Read the price file; raises SettingsError naming file, entry, key and fix."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(str(path), "LLM_SERVER_PRICES", f"cannot be read: {error}") from error
+    data = read_yaml(path, "PRICES")
     entries = data.get("prices") if isinstance(data, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(data, dict) or not isinstance(entries, list):
         raise SettingsError(str(path), "prices", "must be a list of dated prices")
     if data.get("currency") != "USD":
         raise SettingsError(str(path), "currency", "must be USD")

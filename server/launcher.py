@@ -61,13 +61,14 @@ REFUSED = {
     "log_config_file": "server/logging.json puts the trace_id on every line",
 }
 """Flags of `vllm serve` that we cannot account for, and why."""
+_ONE_PROCESS = ("api_server_count", 1)
 
 
 def refuse_flags(args: Namespace, defaults: Namespace) -> None:
     """Raise SettingsError for the first flag that our accounting cannot hold."""
     for name, why in REFUSED.items():
         value = getattr(args, name, None)
-        if value != getattr(defaults, name, None) and value not in (None, 1, False):
+        if value != getattr(defaults, name, None) and (name, value) != _ONE_PROCESS:
             flag = "--" + name.replace("_", "-")
             raise SettingsError("command line", flag, f"cannot be used here: {why}")
     if envs.VLLM_USE_RUST_FRONTEND:

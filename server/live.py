@@ -176,9 +176,10 @@ class LiveRequest:
 
     def _tile(self, marks: Sequence[tuple[str, float]], complete: bool = True) -> tuple[Phase, ...]:
         phases: list[Phase] = []
-        begin = 0.0
+        # An engine that is still ending an abort makes tokens after the response's end.
+        begin, end = 0.0, marks[-1][1]
         for name, mark in marks:
-            stop = max(begin, mark - self.started)
+            stop = max(begin, min(mark, end) - self.started)
             phases.append(Phase(name, begin, stop))
             begin = stop
         if not complete:

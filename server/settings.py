@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 PREFIX = "LLM_SERVER_"
 
 
@@ -51,6 +53,14 @@ def _number(env: Mapping[str, str], key: str, default: str, low: float, high: fl
     return value
 
 
+def _whole(env: Mapping[str, str], key: str, default: str, low: int, high: int) -> int:
+    value = _number(env, key, default, low, high)
+    if not value.is_integer():
+        fix = f"'{_text(env, key, default)}' is not a whole number"
+        raise SettingsError("environment", PREFIX + key, fix)
+    return int(value)
+
+
 def _path(env: Mapping[str, str], key: str) -> Path | None:
     text = _text(env, key, "")
     return Path(text) if text else None
@@ -74,7 +84,7 @@ def _switch(env: Mapping[str, str], key: str) -> bool:
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Read the settings from the environment; raises SettingsError for the first bad one."""
     host = _text(env, "METRICS_HOST", "127.0.0.1")
-    port = int(_number(env, "METRICS_PORT", "9464", 1, 65535))
+    port = _whole(env, "METRICS_PORT", "9464", 1, 65535)
     return Settings(
         otlp_endpoint=_endpoint(env),
         metrics_host=host,
@@ -84,6 +94,25 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         keys_file=_path(env, "KEYS"),
         state_dir=_path(env, "STATE_DIR"),
         deadline_seconds=_number(env, "DEADLINE_SECONDS", "600", 0.1, 86400),
-        max_body_bytes=int(_number(env, "MAX_BODY_BYTES", str(16 * 2**20), 1024, 2**30)),
+        max_body_bytes=_whole(env, "MAX_BODY_BYTES", str(16 * 2**20), 1024, 2**30),
         tokenize_route=_switch(env, "TOKENIZE"),
     )
+
+
+def read_yaml(path: Path, key: str) -> object:
+    """What the YAML file of the setting `key` holds; raises SettingsError when it is unreadable.
+
+    The error tells the line but never its text, which may be a key.
+    """
+    try:
+        return yaml.safe_load(path.read_text())
+    except OSError as error:
+        problem = str(error.strerror)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = f"no YAML near line {mark.line + 1}" if mark else "no YAML"
+    except UnicodeDecodeError:
+        problem = "no UTF-8 text"
+    except ValueError:
+        problem = "an impossible date or number stands in it"
+    raise SettingsError(str(path), PREFIX + key, f"cannot be read: {problem}")

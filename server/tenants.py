@@ -5,9 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
-from server.settings import SettingsError
+from server.settings import SettingsError, read_yaml
 
 DEFAULT_TENANT = "default"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -50,10 +48,7 @@ def read_tenants(path: Path | None) -> Tenants:
     """Read `tenants: {<SHA-256 of key>: <tenant>}`; raises SettingsError naming what is wrong."""
     if path is None:
         return Tenants({})
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(str(path), "LLM_SERVER_KEYS", f"cannot be read: {error}") from error
+    data = read_yaml(path, "KEYS")
     entries = data.get("tenants") if isinstance(data, dict) else None
     if not isinstance(entries, dict) or not entries:
         fix = "must map SHA-256 digests of keys to tenant names; unset LLM_SERVER_KEYS to run open"

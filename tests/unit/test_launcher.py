@@ -1,0 +1,139 @@
+"""Launcher: flags that accounting cannot hold are refused by name, the rest is vLLM's own."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+from server import http
+from server.launcher import REFUSED, parse, served_models
+from server.metrics import REQUEST_SECONDS, TOKEN_SECONDS
+from server.settings import SettingsError
+
+GIVEN = {
+    "api_server_count": ["2"],
+    "data_parallel_size": ["2"],
+    "data_parallel_rank": ["1"],
+    "headless": [],
+    "grpc": [],
+    "grpc_port": ["50051"],
+    "enable_elastic_ep": [],
+    "disable_log_stats": [],
+    "api_key": ["secret-of-a-test"],
+    "log_config_file": ["other.json"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_rust_frontend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_USE_RUST_FRONTEND", raising=False)
+
+
+def test_every_refused_flag_has_a_case_here_and_exists_in_vllm() -> None:
+    parser = make_arg_parser(FlexibleArgumentParser())
+    known = {action.dest for action in parser._actions}
+    assert GIVEN.keys() == REFUSED.keys()
+    assert REFUSED.keys() <= known, "a refused flag was renamed in vLLM: it would pass now"
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_flag_is_refused_by_name_and_reason(name: str) -> None:
+    flag = "--" + name.replace("_", "-")
+    with pytest.raises(SettingsError) as stop:
+        parse([flag, *GIVEN[name]])
+    assert str(stop.value) == f"command line: {flag}: cannot be used here: {REFUSED[name]}"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--api-server-count", "0"], ["--data-parallel-rank", "0"], ["-dp", "2"], ["-asc", "2"]],
+)
+def test_zero_and_short_spellings_are_refused_too(argv: list[str]) -> None:
+    with pytest.raises(SettingsError, match="cannot be used here"):
+        parse(argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--api-server-count", "1"],
+        ["--data-parallel-size", "1"],
+        ["--no-enable-elastic-ep"],
+        ["--port", "8001", "--max-model-len", "1"],
+    ],
+)
+def test_flags_that_change_nothing_are_taken(argv: list[str]) -> None:
+    assert parse(argv).host == "127.0.0.1"
+
+
+def test_the_rust_front_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_USE_RUST_FRONTEND", "1")
+    with pytest.raises(SettingsError, match="environment: VLLM_USE_RUST_FRONTEND: unset it"):
+        parse([])
+
+
+def test_defaults_are_loopback_observed_and_without_vllms_own_tracing() -> None:
+    args = parse([])
+    assert args.host == "127.0.0.1"
+    assert args.middleware == ["server.http.Middleware"]
+    assert args.otlp_traces_endpoint is None
+    assert args.disable_fastapi_docs is True
+    assert args.disable_uvicorn_access_log is True
+    assert args.disable_log_stats is False
+    assert args.api_key is None
+
+
+def test_our_middleware_comes_last_which_is_outermost() -> None:
+    args = parse(["--middleware", "their.module.Middleware"])
+    assert args.middleware == ["their.module.Middleware", "server.http.Middleware"]
+    assert http.Middleware.__name__ == "Middleware"
+
+
+def test_a_host_of_the_operators_own_stays() -> None:
+    assert parse(["--host", "0.0.0.0"]).host == "0.0.0.0"
+
+
+def test_vllms_own_trace_export_is_switched_off() -> None:
+    assert parse(["--otlp-traces-endpoint", "http://127.0.0.1:4317"]).otlp_traces_endpoint is None
+
+
+def test_vllms_histograms_get_our_grids_unless_given() -> None:
+    assert parse([]).custom_histogram_buckets == {
+        "request_latency": list(REQUEST_SECONDS),
+        "time_to_first_token": list(REQUEST_SECONDS),
+        "inter_token_latency": list(TOKEN_SECONDS),
+    }
+    given = parse(["--custom-histogram-buckets", '{"request_latency": [1.0, 2.0]}'])
+    assert given.custom_histogram_buckets == {"request_latency": [1.0, 2.0]}
+
+
+def test_the_model_may_be_given_by_position() -> None:
+    assert parse(["some/model"]).model == "some/model"
+    assert parse(["--model", "some/model"]).model == "some/model"
+
+
+def test_the_logging_configuration_is_ours() -> None:
+    config = json.loads(Path(parse([]).log_config_file).read_text())
+    assert config["formatters"]["json"]["()"] == "server.logs.JsonFormatter"
+    assert config["root"]["handlers"] == ["console", "otlp"]
+    assert config["disable_existing_loggers"] is False
+
+
+@pytest.mark.parametrize(
+    ("names", "adapters", "models"),
+    [
+        (None, None, ["path/to"]),
+        ([], None, ["path/to"]),
+        (["a", "b"], None, ["a", "b"]),
+        ("a", None, ["a"]),
+        (["a"], [Namespace(name="lora-1")], ["a", "lora-1"]),
+    ],
+)
+def test_served_models(
+    names: list[str] | str | None, adapters: list[Namespace] | None, models: list[str]
+) -> None:
+    args = Namespace(model="path/to", served_model_name=names, lora_modules=adapters)
+    assert served_models(args) == models

@@ -1,0 +1,74 @@
+"""Settings: defaults that are safe, and each bad value stops with environment, key and fix."""
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import SettingsError, read_settings
+
+
+def test_defaults_need_nothing_and_stay_on_loopback() -> None:
+    found = read_settings({})
+    assert (found.metrics_host, found.metrics_port) == ("127.0.0.1", 9464)
+    assert found.instance == "127.0.0.1:9464"
+    assert (found.otlp_endpoint, found.keys_file, found.state_dir) == ("", None, None)
+    assert (found.deadline_seconds, found.max_body_bytes) == (600.0, 16_777_216)
+    assert found.tokenize_route is False
+    assert found.prices_file.name == "prices.yaml"
+    assert found.prices_file.is_file()
+
+
+def test_every_value_is_read() -> None:
+    env = {
+        "LLM_SERVER_OTLP_ENDPOINT": "http://127.0.0.1:4318/",
+        "LLM_SERVER_METRICS_HOST": "127.0.0.2",
+        "LLM_SERVER_METRICS_PORT": "9999",
+        "LLM_SERVER_INSTANCE": "server:9464",
+        "LLM_SERVER_PRICES": "p.yaml",
+        "LLM_SERVER_KEYS": "k.yaml",
+        "LLM_SERVER_STATE_DIR": "state",
+        "LLM_SERVER_DEADLINE_SECONDS": "1.5",
+        "LLM_SERVER_MAX_BODY_BYTES": "2048",
+        "LLM_SERVER_TOKENIZE": "1",
+    }
+    found = read_settings(env)
+    assert found.otlp_endpoint == "http://127.0.0.1:4318"
+    assert (found.metrics_host, found.metrics_port) == ("127.0.0.2", 9999)
+    assert found.instance == "server:9464"
+    assert (found.prices_file, found.keys_file) == (Path("p.yaml"), Path("k.yaml"))
+    assert found.state_dir == Path("state")
+    assert (found.deadline_seconds, found.max_body_bytes) == (1.5, 2048)
+    assert found.tokenize_route is True
+
+
+def test_instance_follows_the_metrics_address() -> None:
+    assert read_settings({"LLM_SERVER_METRICS_PORT": "9000"}).instance == "127.0.0.1:9000"
+
+
+def test_blank_counts_as_unset() -> None:
+    env = {"LLM_SERVER_METRICS_PORT": " ", "LLM_SERVER_KEYS": "", "LLM_SERVER_TOKENIZE": ""}
+    assert read_settings(env) == read_settings({})
+
+
+BAD = [
+    ("METRICS_PORT", "zero", "'zero' is not a number from 1 to 65535"),
+    ("METRICS_PORT", "0", "'0' is not a number from 1 to 65535"),
+    ("METRICS_PORT", "65536", "'65536' is not a number from 1 to 65535"),
+    ("METRICS_PORT", "9464.5", "'9464.5' is not a whole number"),
+    ("DEADLINE_SECONDS", "0", "'0' is not a number from 0.1 to 86400"),
+    ("DEADLINE_SECONDS", "nan", "'nan' is not a number from 0.1 to 86400"),
+    ("DEADLINE_SECONDS", "inf", "'inf' is not a number from 0.1 to 86400"),
+    ("MAX_BODY_BYTES", "16MB", "'16MB' is not a number from 1024"),
+    ("MAX_BODY_BYTES", "1023", "'1023' is not a number from 1024"),
+    ("MAX_BODY_BYTES", "2048.5", "'2048.5' is not a whole number"),
+    ("OTLP_ENDPOINT", "127.0.0.1:4318", "must begin with http:// or https://"),
+    ("TOKENIZE", "yes", "'yes' must be 0 or 1"),
+]
+
+
+@pytest.mark.parametrize(("key", "text", "fix"), BAD)
+def test_a_bad_value_names_environment_key_and_fix(key: str, text: str, fix: str) -> None:
+    with pytest.raises(SettingsError) as stop:
+        read_settings({"LLM_SERVER_" + key: text})
+    assert str(stop.value).startswith(f"environment: LLM_SERVER_{key}: ")
+    assert fix in str(stop.value)

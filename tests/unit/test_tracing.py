@@ -1,0 +1,201 @@
+"""Tracing: one SERVER span and the phases that tile it, in the caller's trace when it has one."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from server.record import Outcome, Phase, RequestRecord
+from server.tracing import Tracing
+from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, killed_record, record
+
+PARENT = "00f067aa0ba902b7"
+
+
+class Recorder:
+    """A Tracing whose ended spans can be read."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        resource = Resource({"service.name": "llm-server"})
+        self.tracing = Tracing(resource, SimpleSpanProcessor(self._exporter))
+
+    def spans(self) -> Sequence[ReadableSpan]:
+        return self._exporter.get_finished_spans()
+
+    def tree(
+        self,
+        kept: RequestRecord,
+        headers: dict[str, str] | None = None,
+        cost: Decimal | None = None,
+    ) -> tuple[ReadableSpan, list[ReadableSpan]]:
+        span = self.tracing.start("POST /v1/chat/completions", headers or {})
+        self.tracing.finish(span, kept, cost)
+        *children, server = self.spans()
+        return server, children
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def seconds(span: ReadableSpan) -> tuple[float, float]:
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return (span.start_time - STARTED_NS) / 1e9, (span.end_time - STARTED_NS) / 1e9
+
+
+def test_the_tree_has_one_server_span_and_a_child_per_phase(recorder: Recorder) -> None:
+    server, children = recorder.tree(record())
+    assert (server.name, server.kind, server.parent) == (
+        "POST /v1/chat/completions",
+        SpanKind.SERVER,
+        None,
+    )
+    assert [child.name for child in children] == [
+        "tokenize", "queue", "prefill", "decode", "deliver",
+    ]  # fmt: skip
+    for child in children:
+        assert child.kind is SpanKind.INTERNAL
+        assert child.parent is not None
+        assert child.parent.span_id == server.context.span_id
+        assert child.context.trace_id == server.context.trace_id
+
+
+def test_children_tile_from_the_records_start_to_its_end(recorder: Recorder) -> None:
+    server, children = recorder.tree(record())
+    assert children[0].start_time == STARTED_NS
+    for left, right in pairwise(children):
+        assert left.end_time == right.start_time
+    assert children[-1].end_time == server.end_time == STARTED_NS + 1_000_000_000
+    assert [seconds(child) for child in children] == [
+        (0.0, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.9), (0.9, 1.0),
+    ]  # fmt: skip
+
+
+def test_attributes(recorder: Recorder) -> None:
+    server, _ = recorder.tree(record(), cost=Decimal("16.50"))
+    assert dict(server.attributes or {}) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "vllm",
+        "gen_ai.request.model": "tiny-llama",
+        "gen_ai.response.id": "chatcmpl-1",
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.cache_read.input_tokens": 40,
+        "gen_ai.usage.output_tokens": 20,
+        "gen_ai.response.finish_reasons": "stop",
+        "http.request.method": "POST",
+        "http.route": "/v1/chat/completions",
+        "http.response.status_code": 200,
+        "llm.outcome": "ok",
+        "llm.reason": "stop",
+        "llm.tenant": "default",
+        "llm.stream": True,
+        "llm.duration.known": True,
+        "llm.cost.microdollars": 16.5,
+    }
+    assert server.resource.attributes["service.name"] == "llm-server"
+
+
+def test_what_is_not_known_is_absent_and_never_zero(recorder: Recorder) -> None:
+    server, _ = recorder.tree(record(status_code=None, response_id=None, finish_reasons=()))
+    attributes = server.attributes or {}
+    for name in ("llm.cost.microdollars", "http.response.status_code", "gen_ai.response.id",
+                 "gen_ai.response.finish_reasons", "error.type"):  # fmt: skip
+        assert name not in attributes
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.OK, StatusCode.UNSET),
+        (Outcome.CLIENT_ERROR, StatusCode.UNSET),
+        (Outcome.ABORTED, StatusCode.UNSET),
+        (Outcome.SERVER_ERROR, StatusCode.ERROR),
+        (Outcome.TIMEOUT, StatusCode.ERROR),
+    ],
+)
+def test_only_our_own_failures_are_errors(
+    recorder: Recorder, outcome: Outcome, status: StatusCode
+) -> None:
+    error = None if outcome is Outcome.OK else "why"
+    server, _ = recorder.tree(record(outcome=outcome, error_type=error))
+    assert server.status.status_code is status
+    assert (server.attributes or {}).get("error.type") == error
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+def test_the_callers_trace_is_kept_and_always_recorded(recorder: Recorder, flags: str) -> None:
+    headers = {"traceparent": f"00-{TRACE_ID}-{PARENT}-{flags}"}
+    server, children = recorder.tree(record(), headers)
+    assert Tracing.ids(recorder.tracing.start("x", headers))[0] == TRACE_ID
+    assert server.parent is not None
+    assert f"{server.parent.span_id:016x}" == PARENT
+    assert {f"{span.context.trace_id:032x}" for span in (server, *children)} == {TRACE_ID}
+    assert server.context.trace_flags.sampled
+    assert len(children) == 5
+
+
+@pytest.mark.parametrize(
+    "traceparent", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE_ID}-{'0' * 16}-01"]
+)
+def test_a_bad_traceparent_begins_a_new_trace(recorder: Recorder, traceparent: str) -> None:
+    server, _ = recorder.tree(record(), {"traceparent": traceparent})
+    assert server.parent is None
+    assert f"{server.context.trace_id:032x}" not in (TRACE_ID, "0" * 32)
+
+
+def test_ids_are_32_and_16_hex_digits_of_the_span(recorder: Recorder) -> None:
+    span = recorder.tracing.start("x", {})
+    trace_id, span_id = Tracing.ids(span)
+    assert (len(trace_id), len(span_id)) == (32, 16)
+    assert int(trace_id, 16) == span.get_span_context().trace_id
+    assert int(span_id, 16) == span.get_span_context().span_id
+
+
+def test_an_incomplete_phase_says_so(recorder: Recorder) -> None:
+    phases = (Phase("tokenize", 0.0, 0.1), Phase("queue", 0.1, 1.0, complete=False))
+    _, children = recorder.tree(record(phases=phases))
+    assert [dict(child.attributes or {}) for child in children] == [
+        {},
+        {"llm.phase.complete": False},
+    ]
+
+
+def test_a_killed_request_gets_a_span_with_its_original_ids(recorder: Recorder) -> None:
+    recorder.tracing.lost(killed_record())
+    (span,) = recorder.spans()
+    assert f"{span.context.trace_id:032x}" == TRACE_ID
+    assert f"{span.context.span_id:016x}" == SPAN_ID
+    assert (span.name, span.kind) == ("POST /v1/chat/completions", SpanKind.SERVER)
+    assert span.start_time == span.end_time == STARTED_NS
+    assert span.status.status_code is StatusCode.ERROR
+    attributes = span.attributes or {}
+    assert attributes["llm.duration.known"] is False
+    assert attributes["llm.reason"] == "killed"
+
+
+def test_ids_are_random_again_after_a_lost_one(recorder: Recorder) -> None:
+    recorder.tracing.lost(killed_record())
+    fresh = {Tracing.ids(recorder.tracing.start("x", {})) for _ in range(3)}
+    assert len(fresh) == 3
+    assert TRACE_ID not in {trace_id for trace_id, _ in fresh}
+
+
+def test_a_request_without_a_span_is_no_error(recorder: Recorder) -> None:
+    recorder.tracing.finish(None, record(), None)
+    assert recorder.spans() == ()
+
+
+def test_without_a_processor_spans_still_have_ids() -> None:
+    tracing = Tracing(Resource({}), None)
+    trace_id, _ = Tracing.ids(tracing.start("x", {}))
+    assert int(trace_id, 16) != 0
+    tracing.shutdown()
