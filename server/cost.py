@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server import metrics
 from server.labels import OTHER
-from server.record import Outcome, RequestRecord, Usage
+from server.record import Operation, Outcome, RequestRecord, Usage
 from server.settings import SettingsError, read_yaml
 
 MIN_OUTPUT_TOKENS = 16
@@ -88,14 +88,15 @@ class CostTracker:
         return price.cost(record.usage) if price else None
 
     def create_label_sets(self, models: Sequence[str], tenants: Sequence[str]) -> None:
-        """Create every known label set: increase() cannot see a new series' first increment."""
+        """Create every known label set: increase() cannot see a new series' first increment.
+
+        A model without a price gets none: a cost of 0 would be a wrong number.
+        """
+        today = datetime.datetime.now(datetime.UTC).date()
         for model in models:
             metrics.UNPRICED.labels(model)
-            for reason in ("no_output", "few_tokens"):
-                metrics.PER_1K_EXCLUDED.labels(model, reason)
-            for tenant in tenants:
-                for outcome in Outcome:
-                    metrics.COST.labels(model, tenant, outcome)
+            if self.known(model, today) is not None:
+                _create_priced(model, tenants)
 
     def observe(self, record: RequestRecord, cost: Decimal | None) -> None:
         """Feed the cost instruments; what used no token has no cost and is left out."""
@@ -116,3 +117,14 @@ class CostTracker:
             metrics.PER_1K_EXCLUDED.labels(record.model, reason).inc()
             return
         metrics.REQUEST_COST_PER_1K.labels(record.model).observe(amount / tokens * 1000, ex)
+
+
+def _create_priced(model: str, tenants: Sequence[str]) -> None:
+    metrics.REQUEST_COST_PER_1K.labels(model)
+    for operation in (Operation.CHAT, Operation.TEXT_COMPLETION):
+        metrics.REQUEST_COST.labels(model, operation)
+    for reason in ("no_output", "few_tokens"):
+        metrics.PER_1K_EXCLUDED.labels(model, reason)
+    for tenant in tenants:
+        for outcome in Outcome:
+            metrics.COST.labels(model, tenant, outcome)

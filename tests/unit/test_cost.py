@@ -161,16 +161,25 @@ def test_the_sum_over_all_labels_is_what_was_spent() -> None:
     assert total(name, f"{name}_total") - before == pytest.approx(48.0)
 
 
-def test_label_sets_exist_before_the_first_request() -> None:
-    CostTracker([]).create_label_sets(["new-model"], ["new-tenant"])
+def test_label_sets_of_a_priced_model_exist_before_the_first_request() -> None:
+    tracker = CostTracker([price("new-model", "2026-01-01", "1")])
+    tracker.create_label_sets(["new-model"], ["new-tenant"])
     for outcome in Outcome:
         labels = {"model": "new-model", "tenant": "new-tenant", "outcome": outcome.value}
         assert REGISTRY.get_sample_value("llm_cost_microdollars_total", labels) == 0.0
     for reason in ("no_output", "few_tokens"):
         labels = {"model": "new-model", "reason": reason}
         assert REGISTRY.get_sample_value("llm_cost_per_1k_excluded_total", labels) == 0.0
-    unpriced = REGISTRY.get_sample_value("llm_unpriced_requests_total", {"model": "new-model"})
+    per_1k = "llm_request_cost_microdollars_per_1k_tokens_count"
+    assert REGISTRY.get_sample_value(per_1k, {"model": "new-model"}) == 0.0
+
+
+def test_a_model_without_a_price_has_no_cost_of_zero() -> None:
+    CostTracker([]).create_label_sets(["free-model"], ["new-tenant"])
+    unpriced = REGISTRY.get_sample_value("llm_unpriced_requests_total", {"model": "free-model"})
     assert unpriced == 0.0
+    labels = {"model": "free-model", "tenant": "new-tenant", "outcome": "ok"}
+    assert REGISTRY.get_sample_value("llm_cost_microdollars_total", labels) is None
 
 
 FINE = {"model": "m", "from": "2026-01-31", "source": "s", "input": "1", "cached_input": "1",
