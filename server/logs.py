@@ -32,6 +32,7 @@ _SEVERITY = {
     "ERROR": SeverityNumber.ERROR,
     "CRITICAL": SeverityNumber.FATAL,
 }
+_OURS = "server."
 _OWN_TRANSPORT = ("opentelemetry", "urllib3", "requests")
 
 structlog.configure(
@@ -45,14 +46,17 @@ structlog.configure(
 _requests = structlog.get_logger("server.requests")
 
 
-def trace_ids(record: logging.LogRecord) -> tuple[str, str] | None:
-    """trace_id and span_id: the event's own, the running request's, or those in a request id."""
+def trace_ids(record: logging.LogRecord, text: str) -> tuple[str, str] | None:
+    """trace_id and span_id: the event's own, the running request's, or those in a request id.
+
+    `text` is the rendered event: structlog has taken the record's arguments away by then.
+    """
     if isinstance(record.msg, dict) and "trace_id" in record.msg:
         return record.msg["trace_id"], record.msg["span_id"]
     live = CURRENT.get()
     if live is not None:
         return live.trace_id, live.span_id
-    found = _IDS_IN_TEXT.search(record.getMessage())
+    found = _IDS_IN_TEXT.search(text)
     return (found[1], found[2]) if found else None
 
 
@@ -69,7 +73,7 @@ def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     record: logging.LogRecord = event["_record"]
     event["logger"] = record.name
     event["process"] = getattr(record, "vllm_process_name", record.processName)
-    ids = trace_ids(record)
+    ids = trace_ids(record, str(event["event"]))
     if ids is not None:
         event["trace_id"], event["span_id"] = ids
     return event
@@ -81,9 +85,9 @@ def _hide_callers_text(
     # While a request is served, arguments and exceptions of other people's log calls may quote its
     # prompt: the template and the exception's type stay, the rest goes.
     record: logging.LogRecord = event["_record"]
-    if CURRENT.get() is None or isinstance(record.msg, dict):
+    if CURRENT.get() is None or record.name.startswith(_OURS):
         return event
-    event["event"] = str(record.msg)
+    event["event"] = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     error = event.pop("exc_info", None)
     if error and error[1] is not None:
         event["exception_type"] = type(error[1]).__name__
@@ -129,7 +133,7 @@ class OtlpHandler(logging.Handler):
 
 
 def _otlp(record: logging.LogRecord, line: str) -> LogRecord:
-    ids = trace_ids(record)
+    ids = trace_ids(record, line)
     context = trace.Context()
     if ids is not None:
         flags = TraceFlags(TraceFlags.SAMPLED)

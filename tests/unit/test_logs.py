@@ -1,0 +1,244 @@
+"""Logs: one JSON line an event, trace_id on each of a request's, no text of a caller."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from opentelemetry.trace import get_current_span
+
+from server import logs
+from server.live import CURRENT, LiveRequest
+from server.logs import MAX_LINE, JsonFormatter
+from server.record import Operation, Outcome, Phase
+from tests.unit.helpers import SPAN_ID, TRACE_ID, killed_record, record
+
+PROMPT = "tell me a secret"
+
+
+class Lines:
+    """A handler with our formatter on a logger, and the lines that it wrote."""
+
+    def __init__(self, name: str) -> None:
+        self._stream = io.StringIO()
+        self._handler = logging.StreamHandler(self._stream)
+        self._handler.setFormatter(JsonFormatter())
+        self.logger = logging.getLogger(name)
+        self.logger.addHandler(self._handler)
+        self.logger.setLevel(logging.DEBUG)
+
+    @property
+    def text(self) -> str:
+        return self._stream.getvalue()
+
+    def one(self) -> dict[str, Any]:
+        (line,) = self.text.splitlines()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        self.logger.removeHandler(self._handler)
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    made = Lines("vllm.foreign")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def requests() -> Iterator[Lines]:
+    made = Lines("server.requests")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served() -> Iterator[None]:
+    live = LiveRequest(TRACE_ID, SPAN_ID, "POST", "/v1/completions", Operation.TEXT_COMPLETION)
+    token = CURRENT.set(live)
+    yield
+    CURRENT.reset(token)
+
+
+def test_a_foreign_record_is_one_line_of_json(lines: Lines) -> None:
+    lines.logger.warning("two\nlines of %s", "text")
+    line = lines.one()
+    assert line["event"] == "two\nlines of text"
+    assert (line["level"], line["logger"]) == ("warning", "vllm.foreign")
+    assert line["timestamp"].endswith("Z")
+    assert line["process"]
+    assert "trace_id" not in line
+    assert "_record" not in line
+
+
+@pytest.mark.usefixtures("served")
+def test_a_foreign_record_inside_a_request_carries_its_ids(lines: Lines) -> None:
+    lines.logger.info("working")
+    assert (lines.one()["trace_id"], lines.one()["span_id"]) == (TRACE_ID, SPAN_ID)
+
+
+@pytest.mark.parametrize("prefix", ["chatcmpl-", "cmpl-", "", "0_chatcmpl-"])
+@pytest.mark.parametrize("as_argument", [True, False])
+def test_a_request_id_in_the_text_gives_the_ids(
+    lines: Lines, prefix: str, as_argument: bool
+) -> None:
+    request_id = f"{prefix}{TRACE_ID}-{SPAN_ID}-0a1b2c3d"
+    if as_argument:
+        lines.logger.info("Added request %s.", request_id)
+    else:
+        lines.logger.info(f"Added request {request_id}.")
+    assert (lines.one().get("trace_id"), lines.one().get("span_id")) == (TRACE_ID, SPAN_ID)
+
+
+@pytest.mark.parametrize("text", [TRACE_ID, f"{TRACE_ID}-{SPAN_ID}f", f"a{TRACE_ID}-{SPAN_ID}"])
+def test_what_is_no_request_id_gives_none(lines: Lines, text: str) -> None:
+    lines.logger.info("saw %s", text)
+    assert "trace_id" not in lines.one()
+
+
+@pytest.mark.usefixtures("served")
+def test_arguments_are_hidden_while_a_request_is_served(lines: Lines) -> None:
+    lines.logger.error("cannot read %r", PROMPT)
+    assert lines.one()["event"] == "cannot read %r"
+    assert PROMPT not in lines.text
+
+
+@pytest.mark.usefixtures("served")
+def test_an_exceptions_text_is_hidden_while_a_request_is_served(lines: Lines) -> None:
+    _log_exception(lines)
+    assert lines.one()["exception_type"] == "ValueError"
+    assert lines.one()["event"] == "failed"
+    assert PROMPT not in lines.text
+    assert "Traceback" not in lines.text
+
+
+@pytest.mark.usefixtures("served")
+def test_an_exception_logged_as_the_message_is_hidden(lines: Lines) -> None:
+    lines.logger.error(ValueError(PROMPT))
+    assert lines.one()["event"] == "ValueError"
+    assert PROMPT not in lines.text
+
+
+def test_outside_a_request_both_stay(lines: Lines) -> None:
+    _log_exception(lines)
+    assert "ValueError: tell me a secret" in lines.one()["exception"]
+    assert lines.one()["event"] == "failed"
+
+
+def _log_exception(lines: Lines) -> None:
+    try:
+        raise ValueError(PROMPT)
+    except ValueError:
+        lines.logger.exception("failed")
+
+
+@pytest.mark.usefixtures("served")
+def test_our_own_lines_keep_their_arguments() -> None:
+    ours = Lines("server.guard")
+    ours.logger.error("observer hook %s failed", "red")
+    ours.close()
+    assert ours.one()["event"] == "observer hook red failed"
+
+
+def test_a_line_is_cut(lines: Lines) -> None:
+    lines.logger.info("x" * 2 * MAX_LINE)
+    assert len(lines.text) == MAX_LINE + 1
+
+
+def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
+    logs.request_finished(record(), Decimal("16.50"))
+    line = requests.one()
+    assert {"timestamp", "process"} <= line.keys()
+    assert {key: line[key] for key in line if key not in ("timestamp", "process")} == {
+        "event": "request_finished",
+        "level": "info",
+        "logger": "server.requests",
+        "trace_id": TRACE_ID,
+        "span_id": SPAN_ID,
+        "tenant": "default",
+        "model": "tiny-llama",
+        "operation": "chat",
+        "outcome": "ok",
+        "reason": "stop",
+        "status_code": 200,
+        "error_type": None,
+        "method": "POST",
+        "route": "/v1/chat/completions",
+        "stream": True,
+        "duration_seconds": 1.0,
+        "time_to_first_token_seconds": 0.3,
+        "time_per_output_token_seconds": 0.03,
+        "tokenize_seconds": pytest.approx(0.1),
+        "queue_seconds": pytest.approx(0.1),
+        "prefill_seconds": pytest.approx(0.1),
+        "decode_seconds": pytest.approx(0.6),
+        "deliver_seconds": pytest.approx(0.1),
+        "input_tokens": 100,
+        "cached_input_tokens": 40,
+        "output_tokens": 20,
+        "cost_microdollars": 16.5,
+        "finish_reasons": ["stop"],
+        "response_id": "chatcmpl-1",
+    }
+
+
+@pytest.mark.usefixtures("served")
+def test_request_finished_keeps_its_fields_and_its_own_ids_inside_a_request(
+    requests: Lines,
+) -> None:
+    logs.request_finished(record(trace_id="1" * 32, span_id="2" * 16), None)
+    line = requests.one()
+    assert (line["trace_id"], line["span_id"]) == ("1" * 32, "2" * 16)
+    assert (line["event"], line["input_tokens"]) == ("request_finished", 100)
+
+
+def test_what_is_not_known_is_null_and_never_zero() -> None:
+    found = logs.fields(killed_record(), None)
+    for key in ("duration_seconds", "time_to_first_token_seconds", "cost_microdollars",
+                "queue_seconds", "deliver_seconds", "status_code"):  # fmt: skip
+        assert found[key] is None, key
+    assert (found["outcome"], found["reason"]) == ("server_error", "killed")
+
+
+def test_an_incomplete_phase_is_null() -> None:
+    phases = (Phase("tokenize", 0.0, 0.1), Phase("queue", 0.1, 1.0, complete=False))
+    found = logs.fields(record(outcome=Outcome.ABORTED, phases=phases), None)
+    assert (found["tokenize_seconds"], found["queue_seconds"]) == (0.1, None)
+
+
+def test_the_otlp_record_carries_ids_severity_and_the_line() -> None:
+    made = logging.LogRecord(
+        "vllm", logging.WARNING, "f", 1, "Added %s", (f"cmpl-{TRACE_ID}-{SPAN_ID}-0",), None
+    )
+    line = JsonFormatter().format(made)
+    sent = logs._otlp(made, line)
+    assert sent.body == line
+    assert (sent.severity_text, sent.severity_number) == ("WARNING", logs._SEVERITY["WARNING"])
+    context = get_current_span(sent.context).get_span_context()
+    assert (f"{context.trace_id:032x}", f"{context.span_id:016x}") == (TRACE_ID, SPAN_ID)
+    assert sent.timestamp == int(made.created * 1e9)
+
+
+def test_a_record_of_no_request_has_no_ids_over_otlp() -> None:
+    made = logging.LogRecord("vllm", logging.INFO, "f", 1, "started", (), None)
+    assert not get_current_span(logs._otlp(made, "{}").context).get_span_context().is_valid
+
+
+def test_the_exporters_own_lines_are_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(logs, "provider_of_process", asked.append)
+    for name in ("opentelemetry.sdk", "urllib3.connectionpool", "requests", "vllm"):
+        logs.OtlpHandler().emit(logging.LogRecord(name, logging.INFO, "f", 1, "x", (), None))
+    assert len(asked) == 1
+
+
+def test_without_an_endpoint_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLM_SERVER_OTLP_ENDPOINT", raising=False)
+    assert logs.provider_of_process.__wrapped__(0) is None
+    assert "opentelemetry" in sys.modules
