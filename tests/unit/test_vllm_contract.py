@@ -1,0 +1,256 @@
+"""Every seam of vLLM that server/ holds on to; a failure names what the next version moved."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import textwrap
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import vllm
+from fastapi import FastAPI
+from vllm import exceptions
+from vllm.config.logging import LoggingConfig
+from vllm.config.observability import ObservabilityConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.launchers import cli_args
+from vllm.entrypoints.launchers.api_server import entry
+from vllm.entrypoints.launchers.launcher import setup_server
+from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
+from vllm.entrypoints.serve.engine.serving import BaseServing
+from vllm.entrypoints.serve.middleware import register
+from vllm.logger import configure_logging_from_args
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.v1.engine import FINISH_REASON_STRINGS, core_client
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.engine.output_processor import (
+    OutputProcessor,
+    RequestOutputCollector,
+    RequestState,
+)
+from vllm.v1.metrics.buckets import BUCKET_FAMILY_KEYS
+from vllm.v1.metrics.stats import RequestStateStats
+
+from server import launcher, live
+from server.http import Middleware
+from server.metrics import VLLM_BUCKETS
+from tests.unit.helpers import SPAN_ID, TRACE_ID
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def source(owner: Any) -> str:
+    return textwrap.dedent(inspect.getsource(owner))
+
+
+def assigned(cls: type) -> set[str]:
+    """The attributes that a class' __init__ assigns on self."""
+    tree = ast.parse(source(cls.__init__))
+    targets = [
+        target
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {
+        target.attr
+        for target in targets
+        if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self"
+    }
+
+
+def test_the_version_is_the_one_that_the_seams_were_read_in() -> None:
+    assert vllm.__version__ == "0.32.0", "read every seam again, then pin the new version"
+
+
+def test_add_request_is_a_coroutine_whose_first_argument_is_the_id() -> None:
+    assert inspect.iscoroutinefunction(AsyncLLM.add_request)
+    assert parameters(AsyncLLM.add_request)[:4] == ["self", "request_id", "prompt", "params"]
+    hints = inspect.signature(AsyncLLM.add_request).return_annotation
+    assert hints is RequestOutputCollector, "AsyncLLM.add_request returns another thing"
+
+
+@pytest.mark.parametrize("name", ["generate", "encode"])
+def test_every_output_comes_through_an_async_generator(name: str) -> None:
+    method = getattr(AsyncLLM, name)
+    assert inspect.isasyncgenfunction(method), f"AsyncLLM.{name} is no async generator"
+    assert "request_id" in parameters(method)
+    assert "await self.add_request(" in source(method), f"{name} bypasses add_request"
+
+
+def test_shutdown_takes_a_timeout() -> None:
+    assert not inspect.iscoroutinefunction(AsyncLLM.shutdown)
+    assert parameters(AsyncLLM.shutdown) == ["self", "timeout"]
+
+
+def test_a_request_of_n_is_added_child_by_child_with_one_queue() -> None:
+    text = source(AsyncLLM.add_request)
+    assert "queue = RequestOutputCollector(" in text
+    assert "for idx in range(" in text
+
+
+def test_the_output_processor_keeps_states_by_the_ids_we_read() -> None:
+    missing = {"external_req_ids", "request_states"} - assigned(OutputProcessor)
+    assert not missing, f"OutputProcessor lost {missing}"
+    text = source(OutputProcessor.add_request)
+    assert "self.request_states[request_id] = req_state" in text
+    assert "self.external_req_ids[req_state.external_req_id].append(request_id)" in text
+
+
+def test_request_state_has_every_field_that_we_read() -> None:
+    needed = set(get_type_hints(live.EngineState)) | {"queue"}
+    assert needed == {"prompt_len", "num_cached_tokens", "is_prefilling", "stats", "queue"}
+    missing = needed - assigned(RequestState)
+    assert not missing, f"RequestState lost {missing}"
+    assert "RequestStateStats(arrival_time=arrival_time) if log_stats" in source(RequestState)
+
+
+def test_request_state_stats_have_every_time_that_we_read() -> None:
+    needed = set(get_type_hints(live.EngineTimes))
+    missing = needed - {field.name for field in fields(RequestStateStats)}
+    assert not missing, f"RequestStateStats lost {missing}"
+    fresh = RequestStateStats()
+    assert [getattr(fresh, name) for name in sorted(needed)] == [0.0, 0.0, 0, 0.0]
+
+
+def test_a_finish_reason_stands_on_each_sequence() -> None:
+    assert "outputs" in parameters(RequestOutput.__init__)
+    assert "finish_reason" in {field.name for field in fields(CompletionOutput)}
+    found = CompletionOutput(0, "", [], None, None, finish_reason="stop")
+    assert found.finish_reason == "stop"
+
+
+def test_the_finish_reasons_are_those_that_outcome_knows() -> None:
+    assert tuple(FINISH_REASON_STRINGS) == ("stop", "length", "abort", "error", "repetition")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [exceptions.VLLMClientError, exceptions.GracefulHTTPError, EngineDeadError],
+    ids=["VLLMClientError", "GracefulHTTPError", "EngineDeadError"],
+)
+def test_error_classes_that_outcome_knows_by_name(error: type[Exception]) -> None:
+    assert issubclass(error, exceptions.VLLMError)
+    assert not issubclass(EngineDeadError, exceptions.VLLMClientError)
+
+
+def test_the_engines_death_can_be_told_from_our_own_shutdown() -> None:
+    names = {field.name for field in fields(core_client.BackgroundResources)}
+    assert "engine_dead" in names, "engine_core.resources.engine_dead is gone"
+    assert "self.engine_core.resources.engine_dead" in source(AsyncLLM.errored.fget)
+
+
+@pytest.mark.parametrize("default", [None, "other"])
+def test_vllm_builds_its_request_id_from_our_header(default: str | None) -> None:
+    ours = f"{TRACE_ID}-{SPAN_ID}"
+    raw = Namespace(headers={"X-Request-Id": ours})
+    assert BaseServing._base_request_id(raw, default) == ours
+
+
+@pytest.mark.parametrize(
+    ("module", "prefix"),
+    [
+        ("vllm.entrypoints.openai.chat_completion.serving", "chatcmpl"),
+        ("vllm.entrypoints.openai.completion.serving", "cmpl"),
+    ],
+)
+def test_the_response_id_is_the_prefix_and_our_id(module: str, prefix: str) -> None:
+    text = source(importlib.import_module(module))
+    assert re.search(rf'f"{prefix}-\{{self\._base_request_id\(', text), (
+        f"{module} builds its ids in another way"
+    )
+
+
+def test_build_and_serve_takes_what_the_launcher_gives() -> None:
+    assert inspect.iscoroutinefunction(entry.build_and_serve)
+    assert parameters(entry.build_and_serve)[:4] == [
+        "engine_client", "listen_address", "sock", "args",
+    ]  # fmt: skip
+
+
+def test_setup_server_returns_address_and_socket() -> None:
+    assert parameters(setup_server) == ["args", "reuse_port"]
+    assert "return listen_address, sock" in source(setup_server)
+
+
+def test_the_engine_is_made_with_the_arguments_that_the_launcher_gives() -> None:
+    given = {"vllm_config", "usage_context", "enable_log_requests", "aggregate_engine_logging",
+             "disable_log_stats"}  # fmt: skip
+    missing = given - set(parameters(AsyncLLM.from_vllm_config))
+    assert not missing, f"AsyncLLM.from_vllm_config lost {missing}"
+    missing = {"enable_log_requests", "aggregate_engine_logging"} - {
+        field.name for field in fields(AsyncEngineArgs)
+    }
+    assert not missing, f"AsyncEngineArgs lost {missing}"
+    assert "usage_context" in parameters(AsyncEngineArgs.create_engine_config)
+    assert inspect.iscoroutinefunction(AsyncLLM.reset_mm_cache)
+    assert inspect.iscoroutinefunction(AsyncLLM.get_supported_tasks)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (cli_args, "make_arg_parser"),
+        (cli_args, "propagate_flash_late_interaction"),
+        (cli_args, "validate_parsed_serve_args"),
+        (launcher, "cli_env_setup"),
+        (launcher, "decorate_logs"),
+        (launcher.envs, "enable_envs_cache"),
+    ],
+)
+def test_functions_of_the_start_exist(owner: Any, name: str) -> None:
+    assert callable(getattr(owner, name)), f"{name} is gone"
+
+
+def test_the_flags_that_the_launcher_sets_exist() -> None:
+    args = launcher.parse([])
+    stock = cli_args.make_arg_parser(launcher.FlexibleArgumentParser()).parse_args([])
+    needed = {"host", "port", "model", "served_model_name", "middleware", "disable_fastapi_docs",
+              "disable_uvicorn_access_log", "otlp_traces_endpoint", "custom_histogram_buckets",
+              "lora_modules", "tool_parser_plugin", "reasoning_parser_plugin"}  # fmt: skip
+    missing = needed - vars(stock).keys()
+    assert not missing, f"vllm serve lost the flags {missing}"
+    assert args.model == stock.model
+
+
+def test_the_last_middleware_is_outermost() -> None:
+    args = launcher.parse(["--middleware", "starlette.middleware.gzip.GZipMiddleware"])
+    app = FastAPI()
+    register.init_entrypoints_middleware(args, app, ("generate",))
+    outermost = app.user_middleware[0].cls
+    assert outermost is Middleware, f"{outermost} stands outside of our middleware"
+    assert len(app.user_middleware) > 1
+
+
+def test_one_logging_file_configures_vllm_and_uvicorn(tmp_path: Path) -> None:
+    assert "pylogging_config_file" in {field.name for field in fields(LoggingConfig)}
+    path = tmp_path / "logging.json"
+    config = {"version": 1, "disable_existing_loggers": False}
+    path.write_text(json.dumps(config))
+    args = Namespace(log_config_file=str(path), disable_access_log_for_endpoints=None)
+    assert get_uvicorn_log_config(args) == config
+    text = source(configure_logging_from_args)
+    assert "pylogging_config_file=args.log_config_file" in text, "--log-config-file is not read"
+    text = source(AsyncEngineArgs.create_logging_config)
+    assert "pylogging_config_file=self.log_config_file" in text, "the engine core reads it not"
+
+
+def test_our_grids_are_taken_under_vllms_names() -> None:
+    unknown = VLLM_BUCKETS.keys() - set(BUCKET_FAMILY_KEYS)
+    assert not unknown, f"--custom-histogram-buckets lost the families {unknown}"
+    config = ObservabilityConfig(custom_histogram_buckets=VLLM_BUCKETS)
+    assert config.custom_histogram_buckets == VLLM_BUCKETS
+
+
+def test_vllm_traces_only_when_told_an_endpoint() -> None:
+    assert "self.observability_config.otlp_traces_endpoint is None" in source(AsyncLLM.add_request)
+    assert ObservabilityConfig().otlp_traces_endpoint is None
