@@ -35,7 +35,9 @@ def _unaccounted(signal: str) -> float:
         result: samples(signal=signal, result=result)["llm_telemetry_items_total"]
         for result in ("made", "delivered", "failed", "dropped")
     }
-    return items.pop("made") - sum(items.values())
+    made = items.pop("made")
+    assert made > 0, f"no {signal} were made: this would check nothing"
+    return made - sum(items.values())
 
 
 def _start_load() -> subprocess.Popen[str]:
