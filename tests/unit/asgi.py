@@ -1,0 +1,154 @@
+"""Conversations with the middleware: a client that speaks ASGI and applications inside."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server import http, red
+from server.cost import CostTracker
+from server.http import Middleware
+from server.journal import Journal
+from server.observer import Observer
+from server.record import RequestRecord
+from server.routes import Routes
+from server.tenants import Tenants
+from server.tracing import Tracing
+from tests.unit.helpers import settings
+
+CHAT = "/v1/chat/completions"
+BODY = b'{"model": "tiny-llama", "stream": true}'
+KEY = "key-of-a-test"
+KEY_DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
+
+
+class Client:
+    """Speaks ASGI to the middleware and keeps what came back."""
+
+    def __init__(self, app: ASGIApp, hold: bool = False) -> None:
+        self._app = Middleware(app)
+        self._hold = hold
+        self._gone = asyncio.Event()
+        self.sent: list[Message] = []
+        self.received = 0
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._gone.set()
+
+    async def call(
+        self,
+        method: str = "POST",
+        path: str = CHAT,
+        headers: dict[str, str] | None = None,
+        body: tuple[bytes, ...] = (BODY,),
+    ) -> None:
+        chunks = list(body)
+
+        async def receive() -> Message:
+            if chunks and not self._gone.is_set():
+                chunk = chunks.pop(0)
+                self.received += len(chunk)
+                return {"type": "http.request", "body": chunk, "more_body": self._more(chunks)}
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            self.sent.append(message)
+
+        pairs = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
+        scope = {"type": "http", "method": method, "path": path, "headers": pairs}
+        await self._app(scope, receive, send)
+
+    def _more(self, chunks: list[bytes]) -> bool:
+        return bool(chunks) or self._hold
+
+    @property
+    def status(self) -> int:
+        starts = [m["status"] for m in self.sent if m["type"] == "http.response.start"]
+        assert len(starts) == 1
+        return int(starts[0])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {k.decode(): v.decode() for k, v in self.sent[0]["headers"]}
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(m.get("body", b"") for m in self.sent if m["type"] == "http.response.body")
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)["error"]
+        return found
+
+    @property
+    def ended(self) -> bool:
+        return not self.sent[-1].get("more_body", False)
+
+
+class Inner:
+    """The application inside: answers 200 and keeps what it was given."""
+
+    def __init__(self, status: int = 200) -> None:
+        self._status = status
+        self.scopes: list[Scope] = []
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        self.bodies.append((await receive())["body"])
+        headers = [(b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"fine", "more_body": True})
+        await send({"type": "http.response.body", "body": b"."})
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(bytes(k), bytes(v)) for k, v in self.scopes[0]["headers"]]
+
+
+Install = Callable[..., list[RequestRecord]]
+
+
+def end(record: RequestRecord) -> tuple[str, str, int | None]:
+    return record.outcome.value, record.reason, record.status_code
+
+
+def assert_our_headers(client: Client, record: RequestRecord) -> None:
+    assert client.headers["x-trace-id"] == record.trace_id
+    assert client.headers["traceresponse"] == f"00-{record.trace_id}-{record.span_id}-01"
+    assert len(record.trace_id) == 32
+
+
+def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Installs an observer; returns the list that its records are appended to."""
+
+    def build(
+        tenants: Tenants | None = None, journal: Journal | None = None, **changes: Any
+    ) -> list[RequestRecord]:
+        observer = Observer(
+            settings(**changes),
+            tenants or Tenants({}),
+            Routes(["generate"], tokenize=False),
+            ["tiny-llama"],
+            CostTracker(()),
+            Tracing(Resource({}), None),
+            journal or Journal(None),
+        )
+        monkeypatch.setattr(http, "_observer", observer)
+        records: list[RequestRecord] = []
+        original = red.observe
+
+        def observe(record: RequestRecord) -> None:
+            records.append(record)
+            original(record)
+
+        monkeypatch.setattr(red, "observe", observe)
+        return records
+
+    return build

@@ -1,0 +1,30 @@
+"""Fixtures that several unit tests share; what they need is imported only where it is used."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from server.live import LiveRequest
+    from tests.unit.asgi import Install
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> "Install":
+    """Installs an observer; returns the list that its records are appended to."""
+    from tests.unit.asgi import installer
+
+    return installer(monkeypatch)
+
+
+@pytest.fixture
+def live() -> "Iterator[LiveRequest]":
+    """The request that the running task serves."""
+    from server.live import CURRENT
+    from tests.unit.engine import request
+
+    current = request()
+    token = CURRENT.set(current)
+    yield current
+    CURRENT.reset(token)

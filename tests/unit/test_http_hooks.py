@@ -1,0 +1,114 @@
+"""Hooks that raise: no request fails by them, each is counted, the others still run."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from server import logs, metrics, red
+from server.cost import CostTracker
+from server.journal import Journal
+from server.live import LiveRequest
+from server.observer import Observer
+from server.record import RequestRecord
+from server.tenants import Tenants
+from server.tracing import Tracing
+from tests.unit.asgi import (
+    Client,
+    Inner,
+    Install,
+    end,
+)
+from tests.unit.helpers import hook_failures
+
+
+def _once(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Raises on the first call: what it stands for is asked elsewhere too."""
+    calls = iter([True])
+
+    def raising(*args: Any, **kwargs: Any) -> Any:
+        if next(calls, False):
+            raise RuntimeError("text of a prompt")
+        return original(*args, **kwargs)
+
+    return raising
+
+
+HOOKS = [
+    (Tracing, "start", "begin"),
+    (Tenants, "of", "begin"),
+    (Tracing, "finish", "tracing"),
+    (Observer, "accept", "accept"),
+    (CostTracker, "cost", "cost"),
+    (CostTracker, "observe", "cost_metrics"),
+    (red, "observe", "red"),
+    (logs, "request_finished", "logs"),
+    (Journal, "begin", "accept"),
+    (Journal, "end", "journal"),
+    (LiveRequest, "to_record", "record"),
+    (metrics.IN_FLIGHT, "labels", "accept"),
+]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "hook"),
+    HOOKS,
+    ids=[f"{getattr(owner, '__name__', 'IN_FLIGHT')}.{name}" for owner, name, _ in HOOKS],
+)
+async def test_a_hook_that_raises_fails_no_request_and_is_counted(
+    install: Install,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: Any,
+    name: str,
+    hook: str,
+) -> None:
+    install()
+    monkeypatch.setattr(owner, name, _once(getattr(owner, name)))
+    client = Client(Inner())
+    with hook_failures(hook, 1), caplog.at_level(logging.DEBUG):
+        await client.call()
+    assert (client.status, client.body) == (200, b"fine.")
+    assert len(client.headers["x-trace-id"]) == 32
+    assert "text of a prompt" not in caplog.text
+
+
+async def test_a_gauge_that_fails_at_the_end_is_counted_too(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install()
+
+    async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
+        monkeypatch.setattr(metrics.IN_FLIGHT, "labels", _once(metrics.IN_FLIGHT.labels))
+        await Inner()(scope, receive, send)
+
+    client = Client(breaks)
+    with hook_failures("in_flight", 1):
+        await client.call()
+    assert client.status == 200
+
+
+async def test_one_consumers_failure_keeps_the_others(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install()
+    lines: list[RequestRecord] = []
+    monkeypatch.setattr(red, "observe", _once(red.observe))
+    monkeypatch.setattr(logs, "request_finished", lambda record, cost: lines.append(record))
+    await Client(Inner()).call()
+    assert [end(line) for line in lines] == [("ok", "complete", 200)]
+
+
+async def test_the_journal_is_empty_after_an_answer(install: Install, tmp_path: Any) -> None:
+    install(journal=Journal(tmp_path))
+    during: list[int] = []
+
+    async def looks(scope: Scope, receive: Receive, send: Send) -> None:
+        during.append(len(list((tmp_path / "in-flight").iterdir())))
+        await Inner()(scope, receive, send)
+
+    await Client(looks).call()
+    assert during == [1]
+    assert list((tmp_path / "in-flight").iterdir()) == []
