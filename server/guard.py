@@ -9,6 +9,12 @@ from server.metrics import OBSERVER_ERRORS
 _log = logging.getLogger(__name__)
 _seen: set[tuple[str, str]] = set()
 
+HOOKS = (
+    "accept", "add_request", "begin", "begin_call", "cost", "cost_metrics", "end_call", "in_flight",
+    "journal", "logs", "output", "record", "recover", "red", "shutdown", "tracing",
+)  # fmt: skip
+"""Every name that a hook is guarded by; tests hold the code to it."""
+
 
 @contextmanager
 def guarded(hook: str) -> Iterator[None]:
@@ -37,3 +43,9 @@ def _log_once(hook: str, kind: str, error: Exception) -> None:
         step = step.tb_next
     place = f"{step.tb_frame.f_code.co_name}:{step.tb_lineno}" if step else "?"
     _log.error("observer hook %s failed with %s at %s; requests go on", hook, kind, place)
+
+
+def create_label_sets() -> None:
+    """Create a series for each hook: increase() cannot see a new series' first increment."""
+    for hook in HOOKS:
+        OBSERVER_ERRORS.labels(hook)

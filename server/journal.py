@@ -20,8 +20,10 @@ class Journal:
 
     def __init__(self, state_dir: Path | None) -> None:
         self._folder = state_dir / "in-flight" if state_dir else None
+        self._left: tuple[Path, ...] = ()
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._left = tuple(sorted(self._folder.iterdir()))
 
     def begin(self, live: LiveRequest) -> None:
         """Note that the request is in flight."""
@@ -36,16 +38,23 @@ class Journal:
             (self._folder / live.request_id).unlink(missing_ok=True)
 
     def leftovers(self) -> Iterator[RequestRecord]:
-        """The requests that a killed process left, each once; what they used is not known."""
-        for path in sorted(self._folder.iterdir()) if self._folder else ():
-            try:
-                record = _killed(json.loads(path.read_text()))
-            except (OSError, ValueError, KeyError, TypeError):
-                _log.warning("unreadable in-flight entry %s is dropped", path.name)
-                record = None
-            path.unlink(missing_ok=True)
+        """What stood here at start: the requests of a killed process; what they used is unknown.
+
+        An entry is removed once its record has been dealt with, so another kill loses none.
+        """
+        for path in self._left:
+            record = _read(path)
             if record is not None:
                 yield record
+            path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> RequestRecord | None:
+    try:
+        return _killed(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        _log.warning("unreadable in-flight entry %s is dropped", path.name)
+        return None
 
 
 def _killed(entry: dict[str, object]) -> RequestRecord:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,9 +157,10 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     try:
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
-        observer.recover()
         http.install(observer)
+        recovering = asyncio.create_task(_recover(parts.exposition, observer))
         ending = await build_and_serve(engine, address, sock, args)
+        recovering.cancel()
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
     try:
@@ -166,6 +168,14 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     finally:
         sock.close()
     return engine.died
+
+
+async def _recover(exposition: Exposition, observer: Observer) -> None:
+    # After a scrape has seen the counters at 0: `killed` counted before it would rise unseen.
+    created = time.monotonic()
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, exposition.wait_for_scrape, created)
+    observer.recover()
 
 
 def _interrupt(*_: object) -> None:

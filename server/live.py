@@ -169,7 +169,7 @@ class LiveRequest:
         first = min((t.first_token_ts for t in times if t.first_token_ts), default=None)
         if first is None:
             return self._tile([*marks, ("queue", end)], complete=False)
-        scheduled = min(t.scheduled_ts for t in times if t.scheduled_ts)
+        scheduled = min((t.scheduled_ts for t in times if t.scheduled_ts), default=first)
         last = max(t.last_token_ts for t in times)
         marks += [("queue", scheduled), ("prefill", first), ("decode", last), ("deliver", end)]
         return self._tile(marks)

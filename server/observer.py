@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from server import logs, metrics, red
+from server import guard, logs, metrics, red
 from server.cost import CostTracker
 from server.guard import guarded
 from server.journal import Journal
@@ -55,6 +55,7 @@ class Observer:
     def create_label_sets(self) -> None:
         """Create every label set that is known at start."""
         tenants = self._tenant_labels.values
+        guard.create_label_sets()
         red.create_label_sets(self._models.values, tenants)
         self._costs.create_label_sets(self._models.values, tenants)
 

@@ -107,3 +107,19 @@ def test_without_a_folder_nothing_is_kept() -> None:
 def test_ending_what_never_began_is_no_error(tmp_path: Path) -> None:
     Journal(tmp_path).end(live())
     assert files(tmp_path) == []
+
+
+def test_an_entry_stays_until_its_record_was_dealt_with(tmp_path: Path) -> None:
+    Journal(tmp_path).begin(live())
+    first = Journal(tmp_path).leftovers()
+    next(first)
+    # Killed again here, before the record reached its consumers.
+    del first
+    assert len(list(Journal(tmp_path).leftovers())) == 1
+    assert list(Journal(tmp_path).leftovers()) == []
+
+
+def test_what_began_after_the_start_is_no_leftover(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(live())
+    assert list(journal.leftovers()) == []

@@ -3,12 +3,13 @@
 import json
 from argparse import Namespace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-from server import http
+from server import http, launcher
 from server.launcher import REFUSED, parse, served_models
 from server.metrics import REQUEST_SECONDS, TOKEN_SECONDS
 from server.settings import SettingsError
@@ -137,3 +138,11 @@ def test_served_models(
 ) -> None:
     args = Namespace(model="path/to", served_model_name=names, lora_modules=adapters)
     assert served_models(args) == models
+
+
+async def test_killed_requests_are_counted_after_a_scrape_saw_the_counters_at_zero() -> None:
+    order: list[str] = []
+    exposition = Mock(wait_for_scrape=lambda since: order.append("scrape"))
+    observer = Mock(recover=lambda: order.append("recover"))
+    await launcher._recover(exposition, observer)
+    assert order == ["scrape", "recover"]

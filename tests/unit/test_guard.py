@@ -1,0 +1,28 @@
+"""Every hook has its counter before it can fail."""
+
+import ast
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
+from server import guard
+
+SERVER = Path(guard.__file__).parent
+
+
+def _names(path: Path) -> set[str]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    named = [call for call in calls if isinstance(call.func, ast.Name) and call.args]
+    hooks = [call.args[0] for call in named if call.func.id in ("guarded", "failed")]
+    return {hook.value for hook in hooks if isinstance(hook, ast.Constant)}
+
+
+def test_the_list_of_hooks_is_what_the_code_guards() -> None:
+    used = set().union(*(_names(path) for path in SERVER.glob("*.py")))
+    assert used == set(guard.HOOKS)
+
+
+def test_each_hook_has_a_series_before_its_first_error() -> None:
+    guard.create_label_sets()
+    for hook in guard.HOOKS:
+        assert REGISTRY.get_sample_value("llm_observer_errors_total", {"hook": hook}) is not None
