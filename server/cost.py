@@ -9,7 +9,7 @@ from pathlib import Path
 
 from server import metrics
 from server.labels import OTHER
-from server.record import Operation, Outcome, RequestRecord, Usage
+from server.record import Outcome, RequestRecord, Usage
 from server.settings import SettingsError, read_yaml
 
 MIN_OUTPUT_TOKENS = 16
@@ -93,10 +93,13 @@ class CostTracker:
         A model without a price gets none: a cost of 0 would be a wrong number.
         """
         today = datetime.datetime.now(datetime.UTC).date()
+        priced = [model for model in models if self.known(model, today) is not None]
         for model in models:
             metrics.UNPRICED.labels(model)
-            if self.known(model, today) is not None:
-                _create_priced(model, tenants)
+        for model in priced:
+            _create_priced(model)
+        for tenant in tenants if priced else ():
+            metrics.TENANT_COST.labels(tenant)
 
     def observe(self, record: RequestRecord, cost: Decimal | None) -> None:
         """Feed the cost instruments; what used no token has no cost and is left out."""
@@ -106,8 +109,9 @@ class CostTracker:
             metrics.UNPRICED.labels(record.model).inc()
             return
         amount, exemplar = float(cost), {"trace_id": record.trace_id}
-        metrics.COST.labels(record.model, record.tenant, record.outcome).inc(amount, exemplar)
-        metrics.REQUEST_COST.labels(record.model, record.operation).observe(amount, exemplar)
+        metrics.COST.labels(record.model, record.outcome).inc(amount, exemplar)
+        metrics.TENANT_COST.labels(record.tenant).inc(amount, exemplar)
+        metrics.REQUEST_COST.labels(record.model).observe(amount, exemplar)
         self._observe_per_1k(record, amount, exemplar)
 
     def _observe_per_1k(self, record: RequestRecord, amount: float, ex: dict[str, str]) -> None:
@@ -119,12 +123,10 @@ class CostTracker:
         metrics.REQUEST_COST_PER_1K.labels(record.model).observe(amount / tokens * 1000, ex)
 
 
-def _create_priced(model: str, tenants: Sequence[str]) -> None:
+def _create_priced(model: str) -> None:
+    metrics.REQUEST_COST.labels(model)
     metrics.REQUEST_COST_PER_1K.labels(model)
-    for operation in (Operation.CHAT, Operation.TEXT_COMPLETION):
-        metrics.REQUEST_COST.labels(model, operation)
     for reason in ("no_output", "few_tokens"):
         metrics.PER_1K_EXCLUDED.labels(model, reason)
-    for tenant in tenants:
-        for outcome in Outcome:
-            metrics.COST.labels(model, tenant, outcome)
+    for outcome in Outcome:
+        metrics.COST.labels(model, outcome)

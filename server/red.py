@@ -1,6 +1,7 @@
 """RED: rate, errors and duration of every request, whatever its outcome."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from server import metrics
 from server.record import Operation, Outcome, RequestRecord
@@ -20,44 +21,47 @@ REASONS: dict[Outcome, tuple[str, ...]] = {
 PHASES = ("tokenize", "queue", "prefill", "decode", "deliver")
 
 
+KINDS = ("input_uncached", "input_cached", "output")
+
+
 def create_label_sets(models: Sequence[str], tenants: Sequence[str]) -> None:
     """Create the known label sets: increase() cannot see a new series' first increment."""
-    operations = (Operation.CHAT, Operation.TEXT_COMPLETION)
     for model in models:
-        metrics.IN_FLIGHT.labels(model)
-        for phase in PHASES:
-            metrics.PHASE_DURATION.labels(model, phase)
-        for operation in operations:
-            metrics.TIME_TO_FIRST_TOKEN.labels(model, operation)
-            metrics.TIME_PER_OUTPUT_TOKEN.labels(model, operation)
-            for outcome in Outcome:
-                metrics.REQUEST_DURATION.labels(model, operation, outcome)
-        for tenant in tenants:
-            for operation in operations:
-                _create_counters(model, tenant, operation)
-            for kind in ("input_uncached", "input_cached", "output"):
-                metrics.TOKENS.labels(model, tenant, kind)
+        _create_for_model(model)
+    for tenant in tenants:
+        for outcome in Outcome:
+            metrics.TENANT_REQUESTS.labels(tenant, outcome)
+        for kind in KINDS:
+            metrics.TENANT_TOKENS.labels(tenant, kind)
 
 
-def _create_counters(model: str, tenant: str, operation: Operation) -> None:
+def _create_for_model(model: str) -> None:
+    metrics.IN_FLIGHT.labels(model)
+    metrics.TIME_TO_FIRST_TOKEN.labels(model)
+    metrics.TIME_PER_OUTPUT_TOKEN.labels(model)
+    for phase in PHASES:
+        metrics.PHASE_DURATION.labels(model, phase)
+    for kind in KINDS:
+        metrics.TOKENS.labels(model, kind)
     for outcome, reasons in REASONS.items():
-        for reason in reasons:
-            metrics.REQUESTS.labels(model, tenant, operation, outcome, reason)
+        metrics.REQUEST_DURATION.labels(model, outcome)
+        for operation, reason in product((Operation.CHAT, Operation.TEXT_COMPLETION), reasons):
+            metrics.REQUESTS.labels(model, operation, outcome, reason)
 
 
 def observe(record: RequestRecord) -> None:
     """Feed the RED instruments, each observation with the trace_id as exemplar."""
-    exemplar = {"trace_id": record.trace_id}
-    model, operation = record.model, record.operation
-    metrics.REQUESTS.labels(model, record.tenant, operation, record.outcome, record.reason).inc()
+    model, exemplar = record.model, {"trace_id": record.trace_id}
+    metrics.REQUESTS.labels(model, record.operation, record.outcome, record.reason).inc()
+    metrics.TENANT_REQUESTS.labels(record.tenant, record.outcome).inc()
     if record.duration_seconds is not None:
-        duration = metrics.REQUEST_DURATION.labels(model, operation, record.outcome)
+        duration = metrics.REQUEST_DURATION.labels(model, record.outcome)
         duration.observe(record.duration_seconds, exemplar)
     if record.time_to_first_token_seconds is not None:
-        first = metrics.TIME_TO_FIRST_TOKEN.labels(model, operation)
+        first = metrics.TIME_TO_FIRST_TOKEN.labels(model)
         first.observe(record.time_to_first_token_seconds, exemplar)
     if record.time_per_output_token_seconds is not None:
-        each = metrics.TIME_PER_OUTPUT_TOKEN.labels(model, operation)
+        each = metrics.TIME_PER_OUTPUT_TOKEN.labels(model)
         each.observe(record.time_per_output_token_seconds, exemplar)
     for phase in record.phases:
         if phase.complete:
@@ -67,10 +71,7 @@ def observe(record: RequestRecord) -> None:
 
 def _count_tokens(record: RequestRecord) -> None:
     usage = record.usage
-    kinds = {
-        "input_uncached": usage.uncached_input_tokens,
-        "input_cached": usage.cached_input_tokens,
-        "output": usage.output_tokens,
-    }
-    for kind, tokens in kinds.items():
-        metrics.TOKENS.labels(record.model, record.tenant, kind).inc(tokens)
+    amounts = (usage.uncached_input_tokens, usage.cached_input_tokens, usage.output_tokens)
+    for kind, tokens in zip(KINDS, amounts, strict=True):
+        metrics.TOKENS.labels(record.model, kind).inc(tokens)
+        metrics.TENANT_TOKENS.labels(record.tenant, kind).inc(tokens)

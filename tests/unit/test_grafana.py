@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from server.catalogue import MADE
+
 REPO = Path(__file__).parents[2]
 PROVISIONING = REPO / "grafana/provisioning"
 BOARD = REPO / "grafana/dashboards/generated/overview.json"
@@ -47,11 +49,8 @@ def metric_names(expression: str) -> set[str]:
 
 
 def our_series() -> set[str]:
-    """Return the series that the catalogue `server/metrics.py` makes."""
-    text = (REPO / "server/metrics.py").read_text()
-    made = re.findall(r"(Histogram|Counter|Gauge)\(\s*\"(\w+)\"", text)
-    suffixes = {"Histogram": ("_bucket", "_sum", "_count"), "Counter": ("_total",), "Gauge": ("",)}
-    return {name + suffix for kind, name in made for suffix in suffixes[kind]}
+    """Return the series that the catalogue says we make."""
+    return {series for metric in MADE for series in metric.series}
 
 
 def vllm_series() -> set[str]:

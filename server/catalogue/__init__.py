@@ -1,0 +1,18 @@
+"""The catalogue: every metric we make or read, once; docs/metrics.md is generated from it."""
+
+from server.catalogue.gpu import DCGM, NVML
+from server.catalogue.machine import NODE, PROCESS
+from server.catalogue.own import OWN
+from server.catalogue.record import Kind, Method, Metric
+from server.catalogue.telemetry import TELEMETRY
+from server.catalogue.vllm import VLLM
+
+__all__ = ["ALL", "BY_SERIES", "MADE", "READ", "Kind", "Method", "Metric"]
+
+MADE: tuple[Metric, ...] = (*OWN, *NVML)
+"""What our own code exposes."""
+READ: tuple[Metric, ...] = (*VLLM, *DCGM, *NODE, *PROCESS, *TELEMETRY)
+"""What others expose and a rule, an alert or a board of ours may ask for."""
+ALL: tuple[Metric, ...] = (*MADE, *READ)
+BY_SERIES: dict[str, Metric] = {series: metric for metric in ALL for series in metric.series}
+"""The metric behind each name that a query may use."""

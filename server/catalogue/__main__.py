@@ -1,0 +1,88 @@
+"""Write docs/metrics.md from the catalogue, or with `--check` fail when it is stale."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from server.catalogue import ALL, MADE, Method, Metric
+from server.catalogue.grids import worst_ratio
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+HEAD = """# Metrics
+
+Generated from `server/catalogue/` by `python -m server.catalogue`; do not edit. Every name that a
+rule, an alert or a board uses stands here, and `make check` fails where one does not. A histogram
+is read by its `_bucket`, `_sum` and `_count`. `job` and `instance` stand on every series beside the
+labels named. Grids: [docs/quantiles.md](quantiles.md). Thresholds: `prometheus/slo.yaml`.
+"""
+COLUMNS = ("metric", "kind", "unit", "labels", "for", "meaning")
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_parts(), *_grids()]) + "\n"
+
+
+def _parts() -> Iterator[str]:
+    yield from _part("Made by the server", MADE)
+    for source in dict.fromkeys(metric.source for metric in ALL):
+        read = [metric for metric in ALL if metric.source == source and metric not in MADE]
+        yield from _part(f"Read from {_title(source)}", read)
+
+
+def _title(source: str) -> str:
+    return {"llm-server": "vLLM 0.32.0, on the server's own /metrics"}.get(source, source)
+
+
+def _part(title: str, metrics: Iterable[Metric]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield _row(*COLUMNS)
+    yield _row(*("---" for _ in COLUMNS))
+    for metric in metrics:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        name, method = f"`{metric.name}`", _method(metric.method)
+        yield _row(name, metric.kind, metric.unit, labels, method, _meaning(metric))
+    yield ""
+
+
+def _method(method: Method) -> str:
+    return method.value
+
+
+def _meaning(metric: Metric) -> str:
+    absent = f" Absent where {metric.absent}." if metric.absent else ""
+    unused = f" Used by nothing here: {metric.unused}." if metric.unused else ""
+    return f"{metric.help}{absent}{unused}"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _grids() -> Iterator[str]:
+    yield "## Grids\n"
+    yield _row("histogram", "edges", "worst ratio of neighbours", "upper edges")
+    yield _row("---", "---", "---", "---")
+    for metric in ALL:
+        if metric.buckets:
+            edges = ", ".join(f"{edge:g}" for edge in metric.buckets)
+            ratio = f"{worst_ratio(metric.buckets):.2f}"
+            yield _row(f"`{metric.name}`", str(len(metric.buckets)), ratio, edges)
+
+
+def main() -> int:
+    """Return 0, or 1 when `--check` finds the page stale."""
+    parser = argparse.ArgumentParser(prog="python -m server.catalogue", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
+    if not parser.parse_args().check:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
+        return 0
+    print("docs/metrics.md is stale: run `python -m server.catalogue`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What a metric is: one frozen record each, ours and every other that we read."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The OpenMetrics type, which decides the names that Prometheus stores."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+
+
+class Method(StrEnum):
+    """Which question the metric answers."""
+
+    RED = "RED"
+    USE = "USE"
+    COST = "cost"
+    TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric by the name that is queried, so a counter's ends in `_total`.
+
+    `labels` are its own, beside the scrape's `job` and `instance`; `buckets` are upper edges in
+    `unit`; `source` is the Prometheus job that exposes it; `absent` says why a healthy scrape may
+    lack it, `unused` why no rule, alert or board of ours reads it.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    method: Method
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    source: str = "llm-server"
+    absent: str = ""
+    unused: str = ""
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names of its series in Prometheus."""
+        parts = {
+            Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
+            Kind.SUMMARY: ("", "_sum", "_count"),
+        }
+        return tuple(self.name + suffix for suffix in parts.get(self.kind, ("",)))
+
+    @property
+    def family(self) -> str:
+        """The name that prometheus_client is given: it adds a counter's `_total` itself."""
+        return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
