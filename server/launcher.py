@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 import vllm
 import vllm.envs as envs
+from prometheus_client import REGISTRY
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.entry import build_and_serve
 from vllm.entrypoints.launchers.cli_args import (
@@ -30,13 +31,14 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
-from server import http, logs, telemetry
+from server import gpu, http, logs, telemetry, use
 from server.cost import CostTracker, read_prices
 from server.engine import ObservedLLM
 from server.exposition import Exposition
 from server.journal import Journal
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
+from server.process import ProcessCollector
 from server.routes import Routes
 from server.settings import Settings, SettingsError, read_settings
 from server.tenants import read_tenants
@@ -155,11 +157,13 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     _import_plugins(args)
     engine = await _start_engine(args)
     try:
+        _register_collectors()
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
         http.install(observer)
         recovering = asyncio.create_task(_recover(parts.exposition, observer))
-        ending = await build_and_serve(engine, address, sock, args)
+        async with use.event_loop_watched():
+            ending = await build_and_serve(engine, address, sock, args)
         recovering.cancel()
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
@@ -176,6 +180,13 @@ async def _recover(exposition: Exposition, observer: Observer) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, exposition.wait_for_scrape, created)
     observer.recover()
+
+
+def _register_collectors() -> None:
+    REGISTRY.register(ProcessCollector())
+    gpus = gpu.collector()
+    if gpus is not None:
+        REGISTRY.register(gpus)
 
 
 def _interrupt(*_: object) -> None:

@@ -1,11 +1,16 @@
 """The only place where instruments are created: one for each record of server/catalogue/own.py."""
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics
+from typing import TypeAlias
 
-from server.catalogue import Metric, grids, own
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from server.catalogue import Kind, Metric, grids, own
 
 # A *_created series beside each counter would be a fifth of /metrics, and nothing reads it.
 disable_created_metrics()
+
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 
 VLLM_BUCKETS: dict[str, list[float]] = {
     "request_latency": list(grids.REQUEST_SECONDS),
@@ -27,6 +32,12 @@ def _histogram(metric: Metric) -> Histogram:
     return Histogram(
         metric.family, metric.help, metric.labels, registry=REGISTRY, buckets=metric.buckets
     )
+
+
+def family(metric: Metric) -> Family:
+    """An empty family for a collector, which reads its values at the scrape."""
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    return kind(metric.family, metric.help, labels=metric.labels)
 
 
 REQUEST_DURATION = _histogram(own.REQUEST_DURATION)

@@ -11,13 +11,14 @@ from server import guard, logs, metrics, red
 from server.cost import CostTracker
 from server.guard import guarded
 from server.journal import Journal
-from server.labels import Bounded
+from server.labels import OTHER, Bounded
 from server.live import LiveRequest
 from server.record import RequestRecord
 from server.routes import Refusal, Routes
 from server.settings import Settings
 from server.tenants import Tenants
 from server.tracing import Tracing
+from server.use import Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Observer:
         self._costs = costs
         self._tracing = tracing
         self._journal = journal
+        self._waiting = Waiting()
         self.last_record = 0.0
 
     def create_label_sets(self) -> None:
@@ -58,6 +60,7 @@ class Observer:
         guard.create_label_sets()
         red.create_label_sets(self._models.values, tenants)
         self._costs.create_label_sets(self._models.values, tenants)
+        self._waiting.create_label_sets((*self._models.values, OTHER))
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
         """Begin a request: its span, ids and tenant."""
@@ -88,6 +91,7 @@ class Observer:
             live.model = self._peek(live, body)
             metrics.IN_FLIGHT.labels(live.model).inc()
             live.accepted = True
+            self._waiting.add(live)
             self._journal.begin(live)
 
     def _peek(self, live: LiveRequest, body: bytes) -> str:
@@ -107,6 +111,7 @@ class Observer:
         if live.accepted:
             with guarded("in_flight"):
                 metrics.IN_FLIGHT.labels(live.model).dec()
+                self._waiting.remove(live)
         record: RequestRecord | None = None
         with guarded("record"):
             record = live.to_record()

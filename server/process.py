@@ -1,0 +1,61 @@
+"""CPU and memory of the API process and of the engine's processes below it, from /proc."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client.registry import Collector
+
+from server.catalogue import own
+from server.metrics import Family, family
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_USER_TIME, _SYSTEM_TIME, _RESIDENT = 11, 12, 21
+"""Places in /proc/<pid>/stat after the command, which may hold spaces and parentheses."""
+
+
+class ProcessCollector(Collector):
+    """Reads /proc at each scrape; a kernel without CONFIG_PROC_CHILDREN shows no engine."""
+
+    def __init__(self, pid: int | None = None, proc: Path = Path("/proc")) -> None:
+        self._pid = pid or os.getpid()
+        self._proc = proc
+
+    def describe(self) -> list[Family]:
+        """The families without samples."""
+        return [family(own.PROCESS_CPU), family(own.PROCESS_MEMORY)]
+
+    def collect(self) -> Iterator[Family]:
+        """Seconds and bytes of `api` and, once it runs, `engine`."""
+        cpu, memory = self.describe()
+        for name, pids in {"api": [self._pid], "engine": self._below(self._pid)}.items():
+            stats = [stat for pid in pids if (stat := self._stat(pid))]
+            if stats:
+                ticks = sum(int(s[_USER_TIME]) + int(s[_SYSTEM_TIME]) for s in stats)
+                cpu.add_metric([name], ticks / _TICKS)
+                memory.add_metric([name], _PAGE * sum(int(s[_RESIDENT]) for s in stats))
+        yield from (cpu, memory)
+
+    def _below(self, pid: int) -> list[int]:
+        children = [child for task in self._tasks(pid) for child in self._children(task)]
+        return children + [each for child in children for each in self._below(child)]
+
+    def _tasks(self, pid: int) -> list[Path]:
+        try:
+            return list((self._proc / str(pid) / "task").iterdir())
+        except OSError:
+            return []
+
+    def _children(self, task: Path) -> list[int]:
+        try:
+            return [int(pid) for pid in (task / "children").read_text().split()]
+        except OSError:
+            return []
+
+    def _stat(self, pid: int) -> list[str]:
+        try:
+            text = (self._proc / str(pid) / "stat").read_text()
+        except OSError:
+            return []
+        return text.rpartition(")")[2].split()
