@@ -4,14 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from grafana.dashboards import overview
+from grafana.dashboards import cost, overview, red, requests, telemetry, use
 
 GENERATED = Path(__file__).parent / "generated"
+BOARDS = (overview, red, use, cost, requests, telemetry)
 
 
 def boards() -> dict[Path, str]:
     """Return the JSON that each file of `generated/` should hold."""
-    return {GENERATED / "overview.json": overview.build()}
+    names = (board.__name__.rpartition(".")[2] for board in BOARDS)
+    built = (board.build() for board in BOARDS)
+    return {GENERATED / f"{name}.json": text for name, text in zip(names, built, strict=True)}
 
 
 def stale() -> list[Path]:

@@ -1,93 +1,45 @@
-"""The only importer of `grafana_foundation_sdk`: our few kinds of panel, variable and board."""
+"""Boards, variables, links and annotations; with panels.py the only importer of the SDK."""
 
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from grafana_foundation_sdk.builders import common, logs, loki, prometheus, timeseries
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import (
-    DataSourceRef,
-    GraphThresholdsStyleMode,
-    LegendDisplayMode,
-    LegendPlacement,
-    LogsSortOrder,
-    SortOrder,
-    StackingMode,
-    TooltipDisplayMode,
-    VisibilityMode,
-)
+from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
-    Threshold,
-    ThresholdsMode,
+    DashboardLinkType,
+    VariableHide,
     VariableOption,
     VariableRefresh,
 )
 
-PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
-LOKI = DataSourceRef(type_val="loki", uid="loki")
+from grafana.dashboards.panels import Panel
+from grafana.dashboards.queries import PROMETHEUS
 
-Panel: TypeAlias = timeseries.Panel | logs.Panel
+BOARDS = {
+    "llm-overview": "Overview",
+    "llm-red": "RED",
+    "llm-use": "USE",
+    "llm-cost": "Cost",
+    "llm-requests": "Request explorer",
+    "llm-telemetry": "Telemetry health",
+}
+"""Every board's uid and title, in the order of the links at the top of each page."""
 
-
-@dataclass(frozen=True)
-class Query:
-    """One PromQL query; `exemplars` only where it reads a raw `_bucket` series."""
-
-    expr: str
-    legend: str
-    exemplars: bool = False
-
-
-def series(
-    title: str,
-    description: str,
-    unit: str,
-    queries: Sequence[Query],
-    *,
-    width: int = 8,
-    limit: float | None = None,
-    stacked: bool = False,
-    top: float | None = None,
-) -> timeseries.Panel:
-    """Return a time series panel; `limit` (in the panel's unit) draws a red threshold line."""
-    panel = _time_series_style(title, description, unit, width)
-    for ref_id, query in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(_prometheus_query(ref_id, query))
-    if limit is not None:
-        _draw_limit(panel, limit)
-    if stacked:
-        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(25)
-    if top is not None:
-        panel.max(top)
-    return panel
+MODEL = ("model", "Model", "label_values(llm_requests_in_flight, model)")
+TENANT = ("tenant", "Tenant", "label_values(llm_tenant_requests_total, tenant)")
+INSTANCE = (
+    "instance",
+    "Instance",
+    'label_values(llm_requests_in_flight{model=~"$model"}, instance)',
+)
 
 
-def log_lines(title: str, description: str, expr: str) -> logs.Panel:
-    """Return a full-width panel of the lines that LogQL `expr` finds, newest first."""
-    query = loki.Dataquery().ref_id("A").datasource(LOKI).expr(expr).query_type("range")
-    return (
-        logs.Panel()
-        .title(title)
-        .description(description)
-        .datasource(LOKI)
-        .with_target(query.max_lines(200))
-        .show_time(True)
-        .enable_log_details(True)
-        .sort_order(LogsSortOrder.DESCENDING)
-        .unit("short")
-        .span(24)
-        .height(9)
-    )
-
-
-def label_variable(name: str, label: str, query: str) -> board.QueryVariable:
+def label_variable(name: str, label: str, query: str, *, hidden: bool) -> board.QueryVariable:
     """Return a multi-value variable of a label's values, `All` unless chosen otherwise."""
-    return (
+    variable = (
         board.QueryVariable(name)
         .label(label)
         .datasource(PROMETHEUS)
@@ -98,43 +50,103 @@ def label_variable(name: str, label: str, query: str) -> board.QueryVariable:
         .all_value(".*")
         .current(VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
+    return variable.hide(VariableHide.HIDE_VARIABLE) if hidden else variable
 
 
-def alert_annotation() -> board.AnnotationQuery:
-    """Return the marks that Alertmanager's records in Loki put on every panel."""
+def choice_variable(name: str, label: str, values: Sequence[str]) -> board.CustomVariable:
+    """Return a variable with fixed values, the first chosen."""
+    first = VariableOption(selected=True, text=values[0], value=values[0])
+    return board.CustomVariable(name).label(label).values(",".join(values)).current(first)
+
+
+def several_variable(name: str, label: str, values: Sequence[str]) -> board.CustomVariable:
+    """Return a multi-value variable with fixed values, `All` unless chosen otherwise."""
+    every = VariableOption(selected=True, text=["All"], value=["$__all"])
+    variable = board.CustomVariable(name).label(label).values(",".join(values))
+    return variable.multi(True).include_all(True).all_value(".*").current(every)
+
+
+def text_variable(name: str, label: str) -> board.TextBoxVariable:
+    """Return a text box, empty until a link or a person fills it."""
+    empty = VariableOption(selected=True, text="", value="")
+    return board.TextBoxVariable(name).label(label).default_value("").current(empty)
+
+
+def common_variables(used: Sequence[str]) -> list[board.QueryVariable]:
+    """Return model, tenant and instance; those not in `used` are hidden, kept for the links."""
+    return [
+        label_variable(*variable, hidden=variable[0] not in used)
+        for variable in (MODEL, TENANT, INSTANCE)
+    ]
+
+
+def _links() -> list[board.DashboardLink]:
+    return [
+        board.DashboardLink(title)
+        .type(DashboardLinkType.LINK)
+        .url(f"/d/{uid}")
+        .icon("dashboard")
+        .keep_time(True)
+        .include_vars(True)
+        for uid, title in BOARDS.items()
+    ]
+
+
+def _annotation(name: str, color: str, expr: str, title: str) -> board.AnnotationQuery:
     return (
         board.AnnotationQuery()
-        .name("Alerts")
-        .datasource(LOKI)
+        .name(name)
+        .datasource(PROMETHEUS)
         .enable(True)
-        .icon_color("red")
-        .expr('{service_name="alertmanager"}')
+        .icon_color(color)
+        .expr(expr)
+        .step("15s")
+        .title_format(title)
     )
 
 
+def annotations() -> list[board.AnnotationQuery]:
+    """Return what is marked on every panel: firing alerts, and starts of the server (deploys)."""
+    started = 'process_start_time_seconds{job="llm-server", instance=~"$instance"} * 1000'
+    return [
+        _annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}").tag_keys(
+            "severity,job,model"
+        ),
+        _annotation("Deploys", "blue", started, "{{instance}} started").use_value_for_time(True),
+    ]
+
+
 def dashboard_json(
+    *,
     uid: str,
-    title: str,
     description: str,
-    variables: Sequence[board.QueryVariable],
+    uses: Sequence[str],
     rows: Sequence[tuple[str, Sequence[Panel]]],
+    more: Sequence[board.CustomVariable | board.TextBoxVariable] = (),
 ) -> str:
-    """Return the board as classic dashboard JSON, which file provisioning reads."""
-    builder = _board_style(uid, title, description)
-    for variable in variables:
+    """Return a classic dashboard's JSON; the rows are headings, which the panels flow under."""
+    builder = _board_style(uid, description)
+    for variable in [*common_variables(uses), *more]:
         builder.with_variable(variable)
-    # Fixed ids keep a link to one panel alive when the board is written again.
-    ids = itertools.count(1)
-    for row, panels in rows:
-        builder.with_row(board.Row(row).id(next(ids)))
-        for panel in panels:
-            builder.with_panel(panel.id(next(ids)))
+    for link in _links():
+        builder.link(link)
+    for annotation in annotations():
+        builder.annotation(annotation)
+    _lay_out(builder, rows)
     return json.dumps(builder.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
 
-def _board_style(uid: str, title: str, description: str) -> board.Dashboard:
+def _lay_out(builder: board.Dashboard, rows: Sequence[tuple[str, Sequence[Panel]]]) -> None:
+    ids = itertools.count(1)
+    for heading, panels in rows:
+        builder.with_row(board.Row(heading).id(next(ids)))
+        for panel in panels:
+            builder.with_panel(panel.id(next(ids)))
+
+
+def _board_style(uid: str, description: str) -> board.Dashboard:
     return (
-        board.Dashboard(title)
+        board.Dashboard(f"LLM serving: {BOARDS[uid]}")
         .uid(uid)
         .description(description)
         .tags(["llm", "generated"])
@@ -142,37 +154,5 @@ def _board_style(uid: str, title: str, description: str) -> board.Dashboard:
         .time("now-30m", "now")
         .refresh("10s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .annotation(alert_annotation())
         .readonly()
     )
-
-
-def _time_series_style(title: str, description: str, unit: str, width: int) -> timeseries.Panel:
-    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST)
-    tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI)
-    return (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(PROMETHEUS)
-        .unit(unit)
-        .min(0)
-        .show_points(VisibilityMode.NEVER)
-        .fill_opacity(8)
-        .legend(legend.placement(LegendPlacement.BOTTOM).show_legend(True))
-        .tooltip(tooltip.sort(SortOrder.DESCENDING))
-        .span(width)
-        .height(8)
-    )
-
-
-def _prometheus_query(ref_id: str, query: Query) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().ref_id(ref_id).datasource(PROMETHEUS).range()
-    return target.expr(query.expr).legend_format(query.legend).exemplar(query.exemplars)
-
-
-def _draw_limit(panel: timeseries.Panel, limit: float) -> None:
-    steps = [Threshold(value=None, color="green"), Threshold(value=limit, color="red")]
-    config = board.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
-    style = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
-    panel.thresholds(config).thresholds_style(style)

@@ -1,0 +1,246 @@
+"""Our few kinds of panel, each with its unit, thresholds and one-sentence description."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from grafana_foundation_sdk.builders import common, heatmap, logs, statetimeline, timeseries
+from grafana_foundation_sdk.builders import dashboard as board
+from grafana_foundation_sdk.builders import stat as stats
+from grafana_foundation_sdk.builders import table as tables
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    DataSourceRef,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    LogsSortOrder,
+    ScaleDistribution,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    SpecialValueMap,
+    SpecialValueMatch,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+
+from grafana.dashboards.queries import LOKI, PROMETHEUS, TEMPO, Logs, Query, Target, Traces
+
+Panel: TypeAlias = Any
+"""A panel builder of the SDK, whose types are unknown to us."""
+
+
+class Asks(Protocol):
+    """A query that a panel can hold."""
+
+    def target(self, ref_id: str) -> Target:
+        """Return it as Grafana's JSON model."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a value turns orange and red, in the panel's unit; `falling` when low is bad."""
+
+    red: float
+    orange: float | None = None
+    falling: bool = False
+
+    def steps(self) -> list[Threshold]:
+        """Return Grafana's ascending steps, the first without a value."""
+        marks = [("red", self.red)] if self.orange is None else self._two()
+        if not self.falling:
+            rising = [Threshold(value=value, color=color) for color, value in marks]
+            return [Threshold(value=None, color="green"), *rising]
+        colors = ["red", *(color for color, _ in reversed(marks[:-1])), "green"]
+        values = [None, *(value for _, value in reversed(marks))]
+        return [Threshold(value=v, color=c) for v, c in zip(values, colors, strict=True)]
+
+    def _two(self) -> list[tuple[str, float]]:
+        return [("orange", float(self.orange or 0)), ("red", self.red)]
+
+
+def _base(panel: Panel, title: str, description: str, unit: str, source: DataSourceRef) -> Panel:
+    panel.title(title).description(description).datasource(source)
+    return panel if isinstance(panel, logs.Panel) and not unit else panel.unit(unit)
+
+
+def _ask(panel: Panel, queries: Sequence[Asks]) -> Panel:
+    for ref_id, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(query.target(ref_id))
+    return panel
+
+
+def _thresholds(limits: Limits | None) -> board.ThresholdsConfig:
+    steps = limits.steps() if limits else [Threshold(value=None, color="text")]
+    return board.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def _no_traffic() -> SpecialValueMap:
+    result = ValueMappingResult(text="no traffic", color="text")
+    nan = board.DashboardSpecialValueMapOptions().match(SpecialValueMatch.NA_N).result(result)
+    return SpecialValueMap(nan.build())
+
+
+def series(
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[Asks],
+    *,
+    width: int = 8,
+    limits: Limits | None = None,
+    stacked: bool = False,
+    top: float | None = None,
+    logarithmic: bool = False,
+    empty: str | None = None,
+) -> Panel:
+    """Return a time series panel; `limits` draw dashed lines, `empty` says why it may be so."""
+    source = LOKI if isinstance(queries[0], Logs) else PROMETHEUS
+    panel = _ask(_base(timeseries.Panel(), title, description, unit, source), queries)
+    _series_style(panel).span(width).height(8)
+    _axis(panel, limits, logarithmic)
+    if limits is not None:
+        dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
+        panel.thresholds(_thresholds(limits)).thresholds_style(dashed)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(25)
+    panel = panel if top is None else panel.max(top)
+    return panel if empty is None else panel.no_value(empty)
+
+
+def _axis(panel: Panel, limits: Limits | None, logarithmic: bool) -> None:
+    # Grafana does not stretch an axis to a threshold: the soft maximum keeps the limit in sight.
+    if limits is not None:
+        panel.axis_soft_max(limits.red)
+    if not logarithmic:
+        panel.min(0)
+        return
+    scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+    panel.scale_distribution(scale)
+
+
+def _series_style(panel: Panel) -> Panel:
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(True)
+    tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
+    return (
+        panel.show_points(VisibilityMode.NEVER)
+        .line_width(1)
+        .fill_opacity(8)
+        .legend(legend.placement(LegendPlacement.BOTTOM).calcs(["lastNotNull"]))
+        .tooltip(tooltip)
+    )
+
+
+def stat(
+    title: str,
+    description: str,
+    unit: str,
+    query: Query,
+    *,
+    limits: Limits | None = None,
+    width: int = 4,
+    height: int = 8,
+) -> Panel:
+    """Return one big number with its course behind it, colored by `limits`."""
+    panel = _ask(_base(stats.Panel(), title, description, unit, PROMETHEUS), [query])
+    reduce = common.ReduceDataOptions().calcs(["lastNotNull"])
+    color = BigValueColorMode.BACKGROUND if limits else BigValueColorMode.VALUE
+    return (
+        panel.reduce_options(reduce)
+        .graph_mode(BigValueGraphMode.AREA)
+        .color_mode(color)
+        .thresholds(_thresholds(limits))
+        .mappings([_no_traffic()])
+        .no_value("no traffic")
+        .span(width)
+        .height(height)
+    )
+
+
+def timeline(title: str, description: str, query: Query, *, width: int) -> Panel:
+    """Return a band per series, green while it is 1 and red while it is 0."""
+    panel = _ask(_base(statetimeline.Panel(), title, description, "none", PROMETHEUS), [query])
+    states = {"1": ("up", "green", 0), "0": ("DOWN", "red", 1)}
+    options = {
+        value: ValueMappingResult(text=text, color=color, index=index)
+        for value, (text, color, index) in states.items()
+    }
+    panel.mappings([ValueMap(options)]).show_value(VisibilityMode.NEVER).row_height(0.8)
+    return panel.thresholds(_thresholds(Limits(1, falling=True))).span(width).height(8)
+
+
+def density(title: str, description: str, unit: str, query: Asks, *, width: int) -> Panel:
+    """Return a heatmap of a histogram's buckets over time."""
+    panel = _ask(_base(heatmap.Panel(), title, description, unit, PROMETHEUS), [query])
+    panel.calculate(False).y_axis(heatmap.YAxisConfig().unit(unit))
+    return panel.span(width).height(8)
+
+
+def table(
+    title: str,
+    description: str,
+    queries: Sequence[Asks],
+    columns: Mapping[str, tuple[str, str]],
+    *,
+    sort: str,
+    width: int = 12,
+    links: Mapping[str, tuple[str, str]] | None = None,
+    widths: Mapping[str, int] | None = None,
+    limits: Mapping[str, Limits] | None = None,
+) -> Panel:
+    """Return a table: `columns` maps fields to (heading, unit), `links` headings to (title, URL)."""
+    source = {Logs: LOKI, Traces: TEMPO}.get(type(queries[0]), PROMETHEUS)
+    panel = _ask(_base(tables.Panel(), title, description, "none", source), queries)
+    if len(queries) > 1:
+        panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(DataTransformerConfig(id_val="organize", options=_columns(columns)))
+    for heading, unit in columns.values():
+        found = (links or {}).get(heading), (widths or {}).get(heading), (limits or {}).get(heading)
+        panel.override_by_name(heading, _column(unit, *found))
+    order = common.TableSortByFieldState().display_name(sort).desc(True)
+    return panel.sort_by([order]).span(width).height(9)
+
+
+def _columns(columns: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+    return {
+        "excludeByName": {"Time": "Time" not in columns},
+        "includeByName": {name: True for name in columns},
+        "indexByName": {name: index for index, name in enumerate(columns)},
+        "renameByName": {name: heading for name, (heading, _) in columns.items()},
+    }
+
+
+def _column(
+    unit: str, link: tuple[str, str] | None, width: int | None, limits: Limits | None
+) -> list[DynamicConfigValue]:
+    values: dict[str, object] = {"unit": unit}
+    if link:
+        values["links"] = [{"title": link[0], "url": link[1]}]
+    if width:
+        values["custom.width"] = width
+    if limits:
+        values["thresholds"] = _thresholds(limits).build()
+        values["custom.cellOptions"] = {"type": "color-text"}
+    return [DynamicConfigValue(id_val=name, value=value) for name, value in values.items()]
+
+
+def log_lines(title: str, description: str, query: Logs, *, width: int = 24) -> Panel:
+    """Return a panel of log lines, newest first."""
+    panel = _ask(_base(logs.Panel(), title, description, "short", LOKI), [query])
+    panel.show_time(True).enable_log_details(True).sort_order(LogsSortOrder.DESCENDING)
+    return panel.span(width).height(9)
+
+
+def trace(title: str, description: str, query: Traces, *, width: int) -> Panel:
+    """Return the waterfall of the one trace whose id the query is."""
+    panel = _base(board.Panel().type("traces"), title, description, "ns", TEMPO)
+    return _ask(panel, [query]).span(width).height(9)

@@ -1,0 +1,164 @@
+"""RED: rate, errors and duration of the language model's requests, in detail."""
+
+from grafana.dashboards import sdk
+from grafana.dashboards.panels import Panel, density, series
+from grafana.dashboards.queries import (
+    OURS,
+    TENANTS,
+    VLLM,
+    Buckets,
+    Query,
+    quantile,
+    quantiles,
+    rate,
+)
+from grafana.dashboards.slo import limit
+
+DURATION = "gen_ai_server_request_duration_seconds"
+ITL = "vllm:inter_token_latency_seconds"
+
+
+def rates() -> list[Panel]:
+    """Return requests by what they ask for and by who asks, and tokens."""
+    tenants = rate("llm_tenant_requests_total", scope=TENANTS)
+    return [
+        series(
+            "Requests by operation",
+            "Finished requests per second; when one operation falls to zero alone, look for a "
+            "change in its callers.",
+            "reqps",
+            [
+                Query(
+                    f"sum by (model, operation) ({rate('llm_requests_total')}) > 0",
+                    "{{model}} {{operation}}",
+                )
+            ],
+        ),
+        series(
+            "Requests by tenant",
+            "Finished requests per second by tenant; when one tenant crowds out the rest, agree on "
+            "a limit with its owner.",
+            "reqps",
+            [Query(f"sum by (tenant) ({tenants})", "{{tenant}}")],
+            stacked=True,
+        ),
+        series(
+            "Tokens by kind",
+            "Tokens per second, kinds never overlap; when input_uncached grows alone, make prompts "
+            "share a prefix so that the cache serves them.",
+            "count:tokens/s",
+            [Query(f"sum by (kind) ({rate('llm_tokens_total')})", "{{kind}}")],
+            stacked=True,
+        ),
+    ]
+
+
+def errors() -> list[Panel]:
+    """Return failures by outcome, by reason, and answers cut short."""
+    requests = rate("llm_requests_total")
+    failed = rate("llm_requests_total", 'outcome!="ok"')
+    ok = rate("llm_requests_total", 'outcome="ok"')
+    cut = rate("llm_requests_total", 'outcome="ok"', 'reason="length"')
+    return [
+        series(
+            "Failures by outcome",
+            "Share of requests that ended in each outcome but ok; server_error and timeout above "
+            "the dashed line are ours to mend, start with their reason.",
+            "percentunit",
+            [
+                Query(f"sum by (outcome) ({failed}) / scalar(sum({requests}))", "{{outcome}}")
+            ],
+            limits=limit("error_share"),
+        ),
+        series(
+            "Failures by reason",
+            "Failed requests per second by reason; look the reason up in docs/server.md and open "
+            "one of its requests in the Request explorer.",
+            "reqps",
+            [
+                Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")
+            ],
+            stacked=True,
+        ),
+        series(
+            "Answers cut short",
+            "Share of answers with status 200 that ended at the token limit; above the dashed line "
+            "raise max_tokens with the callers.",
+            "percentunit",
+            [Query(f"sum by (model) ({cut}) / sum by (model) ({ok})", "{{model}}")],
+            limits=limit("truncated_share"),
+            top=1,
+        ),
+    ]
+
+
+def durations() -> list[Panel]:
+    """Return every clock of a request, on a logarithmic axis where the spread needs it."""
+    phase = "llm_request_phase_seconds"
+    return [
+        series(
+            "Duration, p50 p95 p99",
+            "First byte in to last byte out, failures included; click a dot above the limit to "
+            "open the trace of that request.",
+            "s",
+            quantiles(DURATION),
+            limits=limit("request_duration"),
+            logarithmic=True,
+        ),
+        series(
+            "TTFT, p50 p95 p99",
+            "Wait for the first token; when it rises with queue below, add capacity, when it rises "
+            "with prefill, look for long prompts.",
+            "s",
+            quantiles("gen_ai_server_time_to_first_token_seconds"),
+            limits=limit("time_to_first_token"),
+            logarithmic=True,
+        ),
+        series(
+            "TPOT, p50 p95 p99",
+            "Mean pace of a request after its first token; when it rises, the batch is too large "
+            "for the machine: lower --max-num-seqs or add a replica.",
+            "s",
+            quantiles("gen_ai_server_time_per_output_token_seconds"),
+            limits=limit("time_per_output_token"),
+            logarithmic=True,
+        ),
+        series(
+            "Inter-token latency (ITL)",
+            "Seconds between two outputs of one answer, as vLLM sees it; when p99 jumps while TPOT "
+            "does not, long prefills stall decoding: enable chunked prefill.",
+            "s",
+            [
+                Query(quantile(q, ITL, by="model_name", scope=VLLM), f"{name} {{{{model_name}}}}")
+                for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+            ],
+            limits=limit("inter_token_latency"),
+            logarithmic=True,
+        ),
+        series(
+            "Phases, p95",
+            "The 95th percentile of each phase; go after the tallest: queue means capacity, "
+            "prefill long prompts, decode long answers, deliver slow readers.",
+            "s",
+            [Query(quantile(0.95, phase, by="phase"), "{{phase}}", exemplars=True)],
+            logarithmic=True,
+        ),
+        density(
+            "Duration, all requests",
+            "How many requests took how long; two bands are two kinds of request, so read them "
+            "apart in the Request explorer before you trust a quantile.",
+            "s",
+            Buckets(f"sum by (le) (increase({DURATION}_bucket{{{OURS}}}[$__rate_interval]))"),
+            width=8,
+        ),
+    ]
+
+
+def build() -> str:
+    """Return the RED board as JSON."""
+    return sdk.dashboard_json(
+        uid="llm-red",
+        description="Rate, errors and duration of every request, by model, operation and tenant.",
+        uses=["model", "tenant", "instance"],
+        rows=[("Rate", rates()), ("Errors", errors()), ("Duration", durations())],
+    )

@@ -1,0 +1,22 @@
+"""The thresholds of prometheus/slo.yaml as panels draw them: one number, one place."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from grafana.dashboards.panels import Limits
+
+FILE = Path(__file__).parents[2] / "prometheus/slo.yaml"
+
+
+@cache
+def _thresholds() -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load(FILE.read_text(encoding="utf-8"))["thresholds"])
+
+
+def limit(name: str) -> Limits:
+    """Return a threshold in its metric's unit; raises KeyError for a name the file lacks."""
+    entry = _thresholds()[name]
+    return Limits(float(entry["value"]), falling=entry["good"] == "above")

@@ -1,0 +1,206 @@
+"""Telemetry health: the watcher watched, from the server's own counts to the alerts' delivery."""
+
+from grafana.dashboards import sdk
+from grafana.dashboards.panels import Limits, Panel, series, stat, timeline
+from grafana.dashboards.queries import SERVER, Query
+from grafana.dashboards.slo import limit
+
+SIGNALS = ("spans", "log_records", "metric_points")
+
+
+def _rate(series_: str, matchers: str = "") -> str:
+    return f"rate({series_}{{{matchers}}}[$__rate_interval])"
+
+
+def verdict() -> list[Panel]:
+    """Return whether every part answers, and what was lost."""
+    made = f'llm_telemetry_items_total{{{SERVER}, result="made"}}'
+    lost = f'llm_telemetry_items_total{{{SERVER}, result=~"failed|dropped"}}'
+    return [
+        timeline(
+            "Targets",
+            "Each part's last scrape; where a band turns red run `make status` and read `make logs "
+            "PART=<part>`.",
+            Query("min by (job) (up)", "{{job}}"),
+            width=12,
+        ),
+        stat(
+            "Spans and logs lost",
+            "Share of what the server made in this range and could not deliver; when not zero, see "
+            "whether the Collector refused it or was away.",
+            "percentunit",
+            Query(
+                f"sum(increase({lost}[$__range])) / sum(increase({made}[$__range]))", "lost"
+            ),
+            limits=Limits(0.0001),
+        ),
+        stat(
+            "Errors in our hooks",
+            "Errors inside the observing code in this range, which cost numbers and no request; "
+            "when not zero, search the server's log for observer_error.",
+            "none",
+            Query(
+                f"sum(increase(llm_observer_errors_total{{{SERVER}}}[$__range]))", "errors"
+            ),
+            limits=Limits(1),
+        ),
+        stat(
+            "Unseen by the spans",
+            "Difference between requests counted by the scraped counter and by the spans; when it "
+            "stays above a few percent, one of the two paths loses requests.",
+            "percentunit",
+            Query(
+                "abs(1 - sum(increase(traces_span_metrics_calls_total[$__range]))"
+                f" / sum(increase(llm_requests_total{{{SERVER}}}[$__range])))",
+                "difference",
+            ),
+            limits=Limits(0.05),
+        ),
+    ]
+
+
+def collector() -> list[Panel]:
+    """Return what goes through the Collector, what waits in it, and what it refused or lost."""
+    through = [
+        Query(f"sum({_rate(f'otelcol_receiver_accepted_{signal}_total')})", f"{signal} in")
+        for signal in SIGNALS[:2]
+    ]
+    sent = [
+        Query(f"sum({_rate(f'otelcol_exporter_sent_{signal}_total')})", f"{signal} out")
+        for signal in SIGNALS
+    ]
+    bad = [
+        Query(f"sum({_rate(f'otelcol_receiver_{what}_{signal}_total')})", f"{signal} {what}")
+        for what in ("refused", "failed")
+        for signal in SIGNALS[:2]
+    ]
+    lost = [
+        Query(f"sum({_rate(f'otelcol_exporter_{what}_failed_{signal}_total')})", f"{signal} {what}")
+        for what in ("send", "enqueue")
+        for signal in SIGNALS[:2]
+    ]
+    return [
+        series(
+            "Through the Collector",
+            "Items per second in and out; when in runs ahead of out, a store is away and the queue "
+            "on disk grows: see the next panel.",
+            "short",
+            [*through, *sent],
+        ),
+        series(
+            "Collector queue",
+            "Share of the queue on disk that is filled, by store; near the dashed line free disk "
+            "or bring that store back before data is refused.",
+            "percentunit",
+            [
+                Query(
+                    "max by (exporter) "
+                    "(otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)",
+                    "{{exporter}}",
+                )
+            ],
+            limits=limit("collector_queue"),
+            top=1,
+        ),
+        series(
+            "Refused or lost in the Collector",
+            "Items per second that it refused, failed to take or lost on the way out; when not "
+            "zero read `make logs PART=otel-collector`.",
+            "short",
+            [*bad, *lost],
+            stacked=True,
+        ),
+    ]
+
+
+def stores() -> list[Panel]:
+    """Return what arrives in the stores and what scraping takes."""
+    return [
+        series(
+            "Arriving in the stores",
+            "Samples, spans and lines per second that each store took in; when one falls to zero "
+            "alone, look at its band above and at the Collector's queue.",
+            "short",
+            [
+                Query(f"sum({_rate('prometheus_tsdb_head_samples_appended_total')})",
+                      "Prometheus samples"),
+                Query(f"sum({_rate('prometheus_tsdb_exemplar_exemplars_appended_total')})",
+                      "Prometheus exemplars"),
+                Query(f"sum({_rate('tempo_distributor_spans_received_total')})", "Tempo spans"),
+                Query(f"sum({_rate('loki_distributor_lines_received_total')})", "Loki lines"),
+            ],
+            logarithmic=True,
+        ),
+        series(
+            "Thrown away by the stores",
+            "Spans, flushes and samples per second that a store refused or failed to write; when "
+            "not zero, check its disk and its limits.",
+            "short",
+            [
+                Query(f"sum({_rate('tempo_discarded_spans_total')})", "Tempo spans"),
+                Query(f"sum({_rate('tempo_ingester_failed_flushes_total')})", "Tempo flushes"),
+                Query(f"sum({_rate('loki_ingester_chunks_flush_failures_total')})", "Loki chunks"),
+                Query(f"sum({_rate('prometheus_tsdb_too_old_samples_total')})",
+                      "Prometheus too old"),
+            ],
+            stacked=True,
+        ),
+        series(
+            "Scrape duration",
+            "How long each part takes to answer a scrape; above 4 s the scrape fails, so for the "
+            "server count its series (docs/metrics.md).",
+            "s",
+            [Query("max by (job) (scrape_duration_seconds)", "{{job}}")],
+            limits=Limits(4),
+            logarithmic=True,
+        ),
+    ]
+
+
+def alerts() -> list[Panel]:
+    """Return whether rules run in time and alerts reach their receiver."""
+    last = "prometheus_rule_group_last_duration_seconds"
+    interval = "prometheus_rule_group_interval_seconds"
+    return [
+        series(
+            "Rule evaluation",
+            "Time of each rule group's last run as a share of its interval; near 1 alerts come "
+            "late: lower the load on Prometheus or split the group.",
+            "percentunit",
+            [Query(f"max by (rule_group) ({last} / {interval})", "{{rule_group}}")],
+            limits=Limits(1),
+        ),
+        series(
+            "Alerts on their way",
+            "Alerts held, and notifications and failures per minute; when any failure is not zero "
+            "nobody is told: read `make logs PART=alertmanager` and PART=alertlog.",
+            "short",
+            [
+                Query('sum(alertmanager_alerts{state="active"})', "active"),
+                Query(f"60 * sum({_rate('alertmanager_notifications_total')})", "notified"),
+                Query(f"60 * sum({_rate('alertmanager_notifications_failed_total')})", "failed"),
+                Query(f"60 * sum({_rate('prometheus_notifications_dropped_total')})", "dropped"),
+                Query(
+                    f"60 * sum({_rate('prometheus_rule_evaluation_failures_total')})",
+                    "rules failed",
+                ),
+                Query(f"60 * sum by (result) ({_rate('alertlog_alerts_total')})",
+                      "alertlog {{result}}"),
+            ],
+        ),
+    ]
+
+
+def build() -> str:
+    """Return the telemetry health board as JSON."""
+    return sdk.dashboard_json(
+        uid="llm-telemetry",
+        description="Can the other boards be believed? Scrapes, the Collector, stores and alerts.",
+        uses=["instance"],
+        rows=[
+            ("Verdict", verdict()),
+            ("Collector", collector()),
+            ("Stores", stores()),
+            ("Rules and alerts", alerts()),
+        ],
+    )

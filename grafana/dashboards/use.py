@@ -1,0 +1,176 @@
+"""USE: utilization, saturation and errors of what serves the model, engine first, GPU last."""
+
+from grafana.dashboards import sdk
+from grafana.dashboards.panels import Panel, series
+from grafana.dashboards.queries import OURS, SERVER, VLLM, Query, rate
+from grafana.dashboards.slo import limit
+
+NO_GPU = "No GPU on this machine"
+CPU = "node_cpu_seconds_total"
+MEMORY = "node_memory_MemAvailable_bytes"
+
+
+def engine() -> list[Panel]:
+    """Return the engine's queue, its batch and its cache."""
+    steps = rate("vllm:iteration_tokens_total_count", scope=VLLM)
+    return [
+        series(
+            "Queue",
+            "Requests in the batch and before it; waiting above zero for minutes means that the "
+            "engine is full: add a replica or limit callers.",
+            "short",
+            [
+                Query(f"sum(vllm:num_requests_running{{{VLLM}}})", "running"),
+                Query(f"sum(vllm:num_requests_waiting{{{VLLM}}})", "waiting"),
+            ],
+        ),
+        series(
+            "Oldest request without a token",
+            "Age of the oldest request that waits for its first token; above the dashed line with "
+            "running at zero the engine is stuck: restart the server.",
+            "s",
+            [Query(f"max by (model) (llm_oldest_waiting_request_age_seconds{{{OURS}}})", "{{model}}")],
+            limits=limit("oldest_waiting_request"),
+        ),
+        series(
+            "KV cache in use",
+            "Share held by running requests; above the dashed line expect preemptions: shorten "
+            "prompts, lower --max-num-seqs or give the cache more memory.",
+            "percentunit",
+            [Query(f"max by (model_name) (vllm:kv_cache_usage_perc{{{VLLM}}})", "{{model_name}}")],
+            limits=limit("kv_cache_usage"),
+            top=1,
+        ),
+        series(
+            "Preemptions",
+            "Requests thrown out of the batch per second, which then start again; when above zero "
+            "the KV cache is too small for the load: see its use on the left.",
+            "ops",
+            [Query(f"sum by (model_name) ({rate('vllm:num_preemptions_total', scope=VLLM)})",
+                   "{{model_name}}")],
+        ),
+        series(
+            "Prefix cache hits",
+            "Share of prompt tokens found in the cache; when it falls, callers stopped sharing a "
+            "prefix: put what is constant first in the prompt.",
+            "percentunit",
+            [
+                Query(
+                    f"sum by (model_name) ({rate('vllm:prefix_cache_hits_total', scope=VLLM)}) / "
+                    f"sum by (model_name) ({rate('vllm:prefix_cache_queries_total', scope=VLLM)})",
+                    "{{model_name}}",
+                )
+            ],
+            top=1,
+        ),
+        series(
+            "Engine steps and batch",
+            "Steps per second and tokens in each; when steps slow down while tokens per step do "
+            "not grow, look for CPU or GPU pressure below.",
+            "short",
+            [
+                Query(f"sum({steps})", "steps per second"),
+                Query(
+                    f"sum({rate('vllm:iteration_tokens_total_sum', scope=VLLM)}) / sum({steps})",
+                    "tokens per step",
+                ),
+            ],
+        ),
+    ]
+
+
+def machine() -> list[Panel]:
+    """Return the host and the server's processes."""
+    lag = f"rate(llm_event_loop_lag_seconds_bucket{{{SERVER}}}[$__rate_interval])"
+    busy = f'1 - avg(rate({CPU}{{mode="idle"}}[$__rate_interval]))'
+    ours = f"rate(llm_process_cpu_seconds_total{{{SERVER}}}[$__rate_interval])"
+    return [
+        series(
+            "CPU",
+            "Share of all cores in use, and by the server's processes; when the host is above the "
+            "dashed line and the server is not, find the neighbor with top.",
+            "percentunit",
+            [
+                Query(busy, "host"),
+                Query(
+                    f"sum by (process) ({ours}) / scalar(count(count by (cpu) ({CPU})))",
+                    "{{process}}",
+                ),
+            ],
+            limits=limit("cpu_busy"),
+            top=1,
+        ),
+        series(
+            "Memory",
+            "What the host has left and what the server holds; when available nears zero the "
+            "kernel kills the largest process, which is the engine: free memory first.",
+            "bytes",
+            [
+                Query(f"{MEMORY}", "host available"),
+                Query(f"sum by (process) (llm_process_resident_memory_bytes{{{SERVER}}})",
+                      "{{process}}"),
+            ],
+        ),
+        series(
+            "Event-loop lag, p99",
+            "How late the API process wakes up; above the dashed line every stream stutters: look "
+            "for large request bodies or raise the number of API processes.",
+            "s",
+            [Query(f"histogram_quantile(0.99, sum by (le, instance) ({lag}))", "{{instance}}")],
+            limits=limit("event_loop_lag"),
+        ),
+    ]
+
+
+def gpu() -> list[Panel]:
+    """Return the GPU's utilization, saturation and errors; absent without one."""
+    memory = "gpu_memory_used_bytes / gpu_memory_total_bytes"
+    return [
+        series(
+            "GPU utilization and memory",
+            "Share of time with a kernel running, and of memory in use; low utilization with a "
+            "queue means that the CPU feeds it too slowly: see CPU above.",
+            "percentunit",
+            [
+                Query("gpu_utilization_ratio", "busy, GPU {{gpu}}"),
+                Query(memory, "memory, GPU {{gpu}}"),
+            ],
+            limits=limit("gpu_memory"),
+            top=1,
+            empty=NO_GPU,
+        ),
+        series(
+            "GPU temperature",
+            "Core temperature; above the dashed line clocks are held down and every request slows: "
+            "check the cooling, then lower the power limit.",
+            "celsius",
+            [Query("gpu_temperature_celsius", "GPU {{gpu}}")],
+            limits=limit("gpu_temperature"),
+            empty=NO_GPU,
+        ),
+        series(
+            "GPU errors and throttling",
+            "XID and uncorrected ECC errors, and why clocks are held down; any XID: drain this "
+            "replica and look the code up in the driver's log.",
+            "short",
+            [
+                Query("increase(gpu_xid_errors_total[$__rate_interval])", "XID, GPU {{gpu}}"),
+                Query(
+                    'increase(gpu_ecc_errors_total{type="uncorrected"}[$__rate_interval])',
+                    "ECC uncorrected, GPU {{gpu}}",
+                ),
+                Query("gpu_throttled > 0", "throttled by {{reason}}, GPU {{gpu}}"),
+            ],
+            empty=NO_GPU,
+        ),
+    ]
+
+
+def build() -> str:
+    """Return the USE board as JSON."""
+    return sdk.dashboard_json(
+        uid="llm-use",
+        description="Why it is slow: utilization, saturation and errors from the engine down.",
+        uses=["model", "instance"],
+        rows=[("Engine", engine()), ("Machine", machine()), ("GPU", gpu())],
+    )

@@ -1,0 +1,117 @@
+"""A board's JSON, read as Grafana reads it: panels, targets, variables, links."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+GENERATED = Path(__file__).parents[1] / "dashboards/generated"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel as it stands in the JSON; what is absent has Grafana's default."""
+
+    raw: Json
+
+    @property
+    def title(self) -> str:
+        """The title, also its name in messages."""
+        return str(self.raw.get("title", ""))
+
+    @property
+    def kind(self) -> str:
+        """Grafana's panel type."""
+        return str(self.raw["type"])
+
+    @property
+    def grid(self) -> tuple[int, int, int, int]:
+        """x, y, width, height in Grafana's 24-column grid."""
+        pos = self.raw["gridPos"]
+        return pos.get("x", 0), pos.get("y", 0), pos["w"], pos["h"]
+
+    @property
+    def targets(self) -> list[Json]:
+        """The queries."""
+        return list(self.raw.get("targets", []))
+
+    @property
+    def options(self) -> Json:
+        """The options of the panel's type."""
+        return dict(self.raw.get("options", {}))
+
+    @property
+    def defaults(self) -> Json:
+        """The field settings that every field starts with."""
+        return dict(self.raw.get("fieldConfig", {}).get("defaults", {}))
+
+    def field(self, name: str) -> Json:
+        """The settings of one field by its name: the defaults, then its overrides."""
+        settings = self.defaults
+        for override in self.raw.get("fieldConfig", {}).get("overrides", []):
+            if override["matcher"] == {"id": "byName", "options": name}:
+                settings |= {entry["id"]: entry["value"] for entry in override["properties"]}
+        return settings
+
+    def links(self) -> Iterator[str]:
+        """Every URL that a value or the panel leads to."""
+        config = self.raw.get("fieldConfig", {})
+        for override in config.get("overrides", []):
+            for entry in override["properties"]:
+                if entry["id"] == "links":
+                    yield from (link["url"] for link in entry["value"])
+        for link in [*config.get("defaults", {}).get("links", []), *self.raw.get("links", [])]:
+            yield link["url"]
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board's JSON."""
+
+    raw: Json
+
+    @property
+    def uid(self) -> str:
+        """The uid that links name."""
+        return str(self.raw["uid"])
+
+    @property
+    def title(self) -> str:
+        """The title."""
+        return str(self.raw["title"])
+
+    @property
+    def panels(self) -> list[Panel]:
+        """Every panel but the rows."""
+        return [Panel(raw) for raw in self.raw["panels"] if raw["type"] != "row"]
+
+    @property
+    def rows(self) -> list[Panel]:
+        """The headings between the panels."""
+        return [Panel(raw) for raw in self.raw["panels"] if raw["type"] == "row"]
+
+    @property
+    def variables(self) -> list[Json]:
+        """The variables, in the order of the page."""
+        return list(self.raw.get("templating", {}).get("list", []))
+
+    @property
+    def annotations(self) -> list[Json]:
+        """The queries whose answers are marked on every panel."""
+        return list(self.raw.get("annotations", {}).get("list", []))
+
+    @property
+    def seconds(self) -> int:
+        """The length of the time range it opens with; raises ValueError for what is not now-Nm."""
+        start = str(self.raw["time"]["from"]).removeprefix("now-")
+        return int(start[:-1]) * {"m": 60, "h": 3600, "d": 86400}[start[-1]]
+
+
+def load(folder: Path = GENERATED) -> list[Board]:
+    """Read every board of `folder`, the overview first; raises FileNotFoundError when none is."""
+    boards = [Board(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    if not boards:
+        raise FileNotFoundError(f"no board in {folder}: run `python -m grafana.dashboards`")
+    return sorted(boards, key=lambda board: int(board.raw.get("version") or 99))

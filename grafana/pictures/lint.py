@@ -1,0 +1,141 @@
+"""What Grafana would refuse or show empty, found in the JSON alone."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import yaml
+
+from grafana.pictures import expand, units
+from grafana.pictures.board import Board, Json, Panel
+from grafana.pictures.evaluate import TRANSFORMATIONS
+from grafana.pictures.expand import Window
+from grafana.pictures.shown import DRAWN
+
+SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
+MOST_PANELS = 12
+_BUILT_IN = {*expand.macros(Window(0, 1), 1), "__url_time_range", "__value", "__data"}
+_DATES = {"dateTimeAsIsoNoDateIfToday"}
+
+
+def faults(boards: Sequence[Board]) -> list[str]:
+    """Return one line per fault, naming board and panel; an empty list when all is sound."""
+    uids = {board.uid for board in boards}
+    found = [f"{board.uid}: {fault}" for board in boards for fault in _board(board, uids)]
+    if len(uids) < len(boards):
+        found.append("two boards have the same uid: give each its own")
+    return found
+
+
+def sources() -> dict[str, str]:
+    """The uid and type of each provisioned data source."""
+    entries = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["datasources"]
+    return {entry["uid"]: entry["type"] for entry in entries}
+
+
+def _board(board: Board, uids: set[str]) -> Iterator[str]:
+    defined = {variable["name"] for variable in board.variables}
+    if len(board.panels) > MOST_PANELS:
+        yield f"{len(board.panels)} panels, {MOST_PANELS} at most: split the board"
+    yield from _layout(board)
+    yield from _variables(board, defined)
+    for link in board.raw.get("links", []):
+        yield from _link(link["url"], uids)
+        if not (link.get("keepTime") and link.get("includeVars")):
+            yield f"link {link['title']} loses the time or the variables"
+    for panel in board.panels:
+        for fault in _panel(panel, defined, uids):
+            yield f"{panel.title}: {fault}"
+
+
+def _layout(board: Board) -> Iterator[str]:
+    everything = [*board.panels, *board.rows]
+    ids = [panel.raw.get("id") for panel in everything]
+    yield from (f"panel id {one} is used twice" for one in set(ids) if ids.count(one) > 1)
+    for panel in everything:
+        x, _, w, h = panel.grid
+        if x + w > 24 or w < 1 or h < 1:
+            yield f"{panel.title}: outside the grid of 24 columns"
+    for one, other in combinations(everything, 2):
+        if _overlap(one, other):
+            yield f"{one.title} lies over {other.title}"
+
+
+def _overlap(one: Panel, other: Panel) -> bool:
+    (ax, ay, aw, ah), (bx, by, bw, bh) = one.grid, other.grid
+    return ax < bx + bw and bx < ax + aw and ay < by + bh and by < ay + ah
+
+
+def _variables(board: Board, defined: set[str]) -> Iterator[str]:
+    texts = [_query(target) for panel in board.panels for target in panel.targets]
+    texts += [str(one.get("expr", "")) for one in board.annotations]
+    texts += [str(variable.get("query", "")) for variable in board.variables]
+    used = set().union(*(expand.names(text) for text in texts))
+    yield from (f"variable ${name} is nowhere defined" for name in used - defined - _BUILT_IN)
+    for variable in board.variables:
+        if variable.get("hide") != 2 and variable["name"] not in used:
+            yield f"variable {variable['name']} is shown and changes nothing: hide it"
+        yield from _source(variable.get("datasource"), f"variable {variable['name']}")
+
+
+def _query(target: Json) -> str:
+    return str(target.get("expr") or target.get("query") or "")
+
+
+def _source(named: Json | None, where: str) -> Iterator[str]:
+    if named is not None and sources().get(named.get("uid", "")) != named.get("type"):
+        yield f"{where}: no provisioned data source {named}"
+
+
+def _panel(panel: Panel, defined: set[str], uids: set[str]) -> Iterator[str]:
+    if panel.kind not in DRAWN:
+        yield f"panel type {panel.kind} is not one that we draw"
+    if not panel.targets:
+        yield "no query"
+    yield from _says(panel)
+    yield from _units(panel)
+    for target in panel.targets:
+        yield from _source(target.get("datasource"), f"query {target['refId']}")
+        yield from _target(panel, target)
+    for step in panel.raw.get("transformations", []):
+        if step["id"] not in TRANSFORMATIONS:
+            yield f"transformation {step['id']} is not one that we evaluate"
+    for url in panel.links():
+        yield from _link(url, uids)
+        unknown = set(re.findall(r"[?&]var-(\w+)=", url)) | expand.names(url)
+        yield from (f"link names ${name}" for name in unknown - defined - _BUILT_IN)
+
+
+def _says(panel: Panel) -> Iterator[str]:
+    text = str(panel.raw.get("description", ""))
+    if not text.endswith(".") or len(re.findall(r"\.(\s|$)", text)) != 1:
+        yield "its description must be one sentence that ends in what to do"
+
+
+def _units(panel: Panel) -> Iterator[str]:
+    used = [panel.defaults.get("unit")]
+    overrides = panel.raw.get("fieldConfig", {}).get("overrides", [])
+    used += [e["value"] for o in overrides for e in o["properties"] if e["id"] == "unit"]
+    for unit in used:
+        if not unit or not (units.known(unit) or unit in _DATES):
+            yield f"unit {unit} is not known"
+
+
+def _target(panel: Panel, target: Json) -> Iterator[str]:
+    query = _query(target)
+    if "vector(0)" in query:
+        yield "`or vector(0)` hides a missing series: create its label sets at the start"
+    if target.get("exemplar") and not re.search(r"_bucket\{", query):
+        yield "exemplars stand on raw _bucket series only"
+    plain = target["datasource"]["uid"] == "prometheus" and not target.get("instant")
+    if plain and not target.get("legendFormat"):
+        yield f"query {target['refId']} has no legend"
+    if query.count("(") != query.count(")") or query.count("{") != query.count("}"):
+        yield f"query {target['refId']} has an open bracket"
+
+
+def _link(url: str, uids: set[str]) -> Iterator[str]:
+    match = re.match(r"/d/([\w-]+)", url)
+    if match and match[1] not in uids:
+        yield f"link {url} leads to no board"

@@ -1,0 +1,83 @@
+"""One board as a PNG: its panels where Grafana puts them."""
+
+import textwrap
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from grafana.pictures import chart
+from grafana.pictures.board import Panel
+from grafana.pictures.canvas import DIM, EDGE, PANEL, TEXT, Box, Canvas, fit
+from grafana.pictures.evaluate import Answer, Page
+from grafana.pictures.shown import DRAWN
+
+WIDTH, CELL, HEAD, GAP = 1600, 36, 64, 8
+
+
+def save(page: Page, path: Path) -> None:
+    """Draw a page and write it as a PNG of at most 256 colors, which keeps it small."""
+    raw = BytesIO()
+    draw(page).figure.savefig(raw, format="png")
+    image = Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
+
+
+def draw(page: Page) -> Canvas:
+    """Draw the heading, the rows' titles and every panel."""
+    grids = [panel.grid for panel in [*page.board.panels, *page.board.rows]]
+    canvas = Canvas(WIDTH, HEAD + max(y + h for _, y, _, h in grids) * CELL + GAP)
+    _heading(canvas, page)
+    for row in page.board.rows:
+        box = _box(row)
+        canvas.text(box.x + 4, box.y + CELL / 2, row.title, size=11, weight="bold")
+    for answer in page.answers:
+        _panel(canvas, answer, page)
+    return canvas
+
+
+def _box(panel: Panel) -> Box:
+    x, y, w, h = panel.grid
+    unit = (WIDTH - GAP) / 24
+    return Box(GAP + x * unit, HEAD + y * CELL + GAP / 2, w * unit - GAP, h * CELL - GAP)
+
+
+def _heading(canvas: Canvas, page: Page) -> None:
+    canvas.text(GAP + 4, 22, page.board.title, size=15, weight="bold")
+    canvas.text(GAP + 4, 48, str(page.board.raw.get("description", "")), size=9, ink=DIM)
+    chosen = [_chosen(page, variable) for variable in page.board.variables if not _hidden(variable)]
+    start, end = (chart.clock(at) for at in (page.window.start, page.window.end))
+    words = "   ".join([*chosen, f"{start} to {end} UTC"])
+    canvas.text(WIDTH - 12, 22, words, size=9, align="right")
+    marks = sorted({name for _, name, _ in page.marks})
+    canvas.text(WIDTH - 12, 48, fit("marked: " + ", ".join(marks), 700) if marks else "", size=8,
+                ink=DIM, align="right")
+
+
+def _hidden(variable: dict[str, object]) -> bool:
+    return variable.get("hide") == 2
+
+
+def _chosen(page: Page, variable: dict[str, object]) -> str:
+    value = page.values[str(variable["name"])]
+    return f"{variable['label']}: {'All' if value == '.*' else fit(value, 120)}"
+
+
+def _panel(canvas: Canvas, answer: Answer, page: Page) -> None:
+    box = _box(answer.panel)
+    canvas.rectangle(box, PANEL, EDGE)
+    title = fit(answer.panel.title, box.w - 20, 10)
+    canvas.text(box.x + 12, box.y + 16, title, size=9.5, weight="bold")
+    inner = box.inside(0, 30, 0, 0)
+    if answer.error or answer.data.empty:
+        _nothing(canvas, inner, answer)
+    else:
+        DRAWN[answer.panel.kind](canvas, inner, answer, page)
+
+
+def _nothing(canvas: Canvas, box: Box, answer: Answer) -> None:
+    no_value = answer.panel.defaults.get("noValue", "No data")
+    words, ink = (no_value, TEXT) if answer.excused else (answer.error or no_value, "#f2495c")
+    for index, line in enumerate(textwrap.wrap(words, max(int(box.w // 7), 10))[:5]):
+        x, y = box.x + box.w / 2, box.y + box.h * 0.4 + 18 * index
+        canvas.text(x, y, line, size=10, ink=ink, align="center")

@@ -1,0 +1,92 @@
+"""Values as Grafana words them: about three digits, scaled by the panel's unit."""
+
+import math
+from collections.abc import Callable
+
+_SECONDS = (
+    (1e-6, 1e-9, "ns"),
+    (1e-3, 1e-6, "µs"),
+    (1.0, 1e-3, "ms"),
+    (60.0, 1.0, "s"),
+    (3600.0, 60.0, "min"),
+    (86400.0, 3600.0, "hours"),
+    (math.inf, 86400.0, "days"),
+)
+_DECIMAL = ("", "K", "M", "G", "T", "P")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
+_COUNT = ("", " K", " Mil", " Bil", " Tri")
+
+
+def _number(value: float, decimals: int | None = None) -> str:
+    size = abs(value)
+    if decimals is None:
+        decimals = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+        text = f"{value:.{decimals}f}" if size == 0 or size >= 0.001 else f"{value:.2g}"
+        return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    return f"{value:.{decimals}f}"
+
+
+def _seconds(value: float, decimals: int | None) -> str:
+    if value == 0:
+        return "0 s"
+    scale, name = next((scale, name) for top, scale, name in _SECONDS if abs(value) < top)
+    return f"{_number(value / scale, decimals)} {name}"
+
+
+def _scaled(
+    names: tuple[str, ...], base: float, unit: str, space: str = " "
+) -> Callable[[float, int | None], str]:
+    def words(value: float, decimals: int | None) -> str:
+        step, left = 0, value
+        while abs(left) >= base and step < len(names) - 1:
+            step, left = step + 1, left / base
+        return f"{_number(left, decimals)}{space}{names[step]}{unit}".rstrip()
+
+    return words
+
+
+def _money(sign: str) -> Callable[[float, int | None], str]:
+    amount = _scaled(_DECIMAL, 1000, "", space="")
+    return lambda value, decimals: f"{sign}{amount(value, decimals)}"
+
+
+def _percent(value: float, decimals: int | None) -> str:
+    return f"{_number(value * 100, decimals)}%"
+
+
+_KNOWN: dict[str, Callable[[float, int | None], str]] = {
+    "none": _number,
+    "short": _scaled(_COUNT, 1000, "", space=""),
+    "s": _seconds,
+    "ms": lambda value, decimals: _seconds(value / 1000, decimals),
+    "ns": lambda value, decimals: _seconds(value / 1e9, decimals),
+    "percentunit": _percent,
+    "percent": lambda value, decimals: _percent(value / 100, decimals),
+    "reqps": _scaled(_COUNT, 1000, " req/s", space=""),
+    "ops": _scaled(_COUNT, 1000, " ops/s", space=""),
+    "bytes": _scaled(_BINARY, 1024, "B"),
+    "Bps": _scaled(_DECIMAL, 1000, "B/s"),
+    "watt": _scaled(_DECIMAL, 1000, "W"),
+    "celsius": lambda value, decimals: f"{_number(value, decimals)} °C",
+    "currencyUSD": _money("$"),
+    "string": lambda value, decimals: _number(value, decimals),
+}
+
+
+def known(unit: str) -> bool:
+    """Tell whether Grafana has the unit and this module draws it as Grafana would."""
+    return unit in _KNOWN or unit.partition(":")[0] in {"suffix", "count", "currency"}
+
+
+def words(value: float, unit: str, decimals: int | None = None) -> str:
+    """Word `value`; raises KeyError for an unknown unit."""
+    if math.isnan(value):
+        return "NaN"
+    kind, _, rest = unit.partition(":")
+    if kind == "suffix" and rest:
+        return f"{_number(value, decimals)}{rest}"
+    if kind == "count" and rest:
+        return _scaled(_COUNT, 1000, f" {rest}", space="")(value, decimals)
+    if kind == "currency" and rest:
+        return _money(rest)(value, decimals)
+    return _KNOWN[unit](value, decimals)
