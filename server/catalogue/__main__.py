@@ -1,14 +1,15 @@
-"""Write docs/metrics.md from the catalogue, or with `--check` fail when it is stale."""
+"""Write docs/metrics.md and docs/images/quantiles.svg, or with `--check` fail when one is stale."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from server.catalogue import ALL, MADE, Method, Metric
+from server.catalogue import ALL, MADE, Metric
 from server.catalogue.grids import worst_ratio
+from server.catalogue.picture import svg
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCS = Path(__file__).parents[2] / "docs"
 HEAD = """# Metrics
 
 Generated from `server/catalogue/` by `python -m server.catalogue`; do not edit. Every name that a
@@ -41,13 +42,9 @@ def _part(title: str, metrics: Iterable[Metric]) -> Iterator[str]:
     yield _row(*("---" for _ in COLUMNS))
     for metric in metrics:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
-        name, method = f"`{metric.name}`", _method(metric.method)
-        yield _row(name, metric.kind, metric.unit, labels, method, _meaning(metric))
+        name = f"`{metric.name}`"
+        yield _row(name, metric.kind, metric.unit, labels, metric.method, _meaning(metric))
     yield ""
-
-
-def _method(method: Method) -> str:
-    return method.value
 
 
 def _meaning(metric: Metric) -> str:
@@ -71,17 +68,25 @@ def _grids() -> Iterator[str]:
             yield _row(f"`{metric.name}`", str(len(metric.buckets)), ratio, edges)
 
 
+def generated() -> dict[Path, str]:
+    """What each generated file should hold."""
+    return {DOCS / "metrics.md": page(), DOCS / "images" / "quantiles.svg": svg()}
+
+
 def main() -> int:
-    """Return 0, or 1 when `--check` finds the page stale."""
+    """Return 0, or 1 when `--check` finds a file stale."""
     parser = argparse.ArgumentParser(prog="python -m server.catalogue", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/metrics.md is stale: run `python -m server.catalogue`", file=sys.stderr)
-    return 1
+    check, stale = parser.parse_args().check, False
+    for path, text in generated().items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale = True
+        if check:
+            print(f"docs/{path.name} is stale: run `python -m server.catalogue`", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return 1 if check and stale else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""/metrics of a fresh process that served known traffic; run as `python -m tests.unit.exposed`.
+
+Its own process, because the registry is one per process and other tests fill it.
+"""
+
+import json
+import sys
+import time
+from decimal import Decimal
+from itertools import product
+
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from server import red
+from server.cost import CostTracker, read_prices
+from server.process import ProcessCollector
+from server.record import Operation, Outcome, Phase, RequestRecord, Usage
+from server.settings import read_settings
+from server.use import Waiting
+
+USAGE = Usage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
+
+
+def record(model: str, tenant: str, outcome: Outcome, reason: str) -> RequestRecord:
+    known = model != "other"
+    return RequestRecord(
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        span_id="b7ad6b7169203331",
+        tenant=tenant,
+        model=model,
+        operation=Operation.CHAT,
+        outcome=outcome,
+        reason=reason,
+        method="POST",
+        route="/v1/chat/completions",
+        status_code=200,
+        stream=True,
+        started_ns=1_790_000_000_000_000_000,
+        duration_seconds=1.0,
+        time_to_first_token_seconds=0.3 if known else None,
+        time_per_output_token_seconds=0.03 if known else None,
+        phases=tuple(Phase(name, 0.0, 0.1) for name in red.PHASES if known),
+        usage=USAGE if known else Usage(),
+        finish_reasons=("stop",),
+        response_id=None,
+        error_type=None,
+    )
+
+
+def serve(models: list[str], tenants: list[str]) -> None:
+    """Every tenant ends a request on every model in every way there is, the unknown
+    included: an unknown model never reaches the engine."""
+    costs = CostTracker(read_prices(read_settings({}).prices_file))
+    red.create_label_sets(models, tenants)
+    costs.create_label_sets(models, tenants)
+    Waiting().create_label_sets([*models, "other"])
+    ways = [(outcome, reason) for outcome, reasons in red.REASONS.items() for reason in reasons]
+    everyone = product([*models, "other"], [*tenants, "other"], ways)
+    for model, tenant, (outcome, reason) in everyone:
+        ended = record(model, tenant, outcome, reason)
+        red.observe(ended)
+        costs.observe(ended, Decimal(42))
+
+
+def main() -> None:
+    """Print how many series and milliseconds /metrics has with so many tenants and models."""
+    tenants, models = (int(text) for text in sys.argv[1:])
+    REGISTRY.register(ProcessCollector())
+    serve([f"model-{n}" for n in range(models)], [f"tenant-{n}" for n in range(tenants)])
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        text = generate_latest(REGISTRY).decode()
+        times.append(1000 * (time.process_time() - start))
+    series = sum(not line.startswith("#") for line in text.splitlines())
+    print(json.dumps({"series": series, "milliseconds": min(times)}))
+
+
+if __name__ == "__main__":
+    main()
