@@ -28,7 +28,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 class _WithoutHttp(Collector):
-    """All but http_*, which vLLM adds inside our middleware: RED again on buckets that end at 10 s."""
+    """All but http_*, which vLLM adds inside our middleware: RED again, up to 10 s only."""
 
     def collect(self) -> Iterator[Metric]:
         return (family for family in REGISTRY.collect() if not family.name.startswith("http_"))

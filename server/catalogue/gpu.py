@@ -6,8 +6,9 @@ _ABSENT = "there is no NVIDIA GPU, or its driver does not support it"
 _NO_DCGM = "only the GPU profile of compose.yaml runs dcgm-exporter"
 
 
-def _nvml(name: str, kind: Kind, unit: str, text: str, *labels: str) -> Metric:
-    return Metric(name, kind, unit, text, Method.USE, ("gpu", *labels), absent=_ABSENT)
+def _nvml(name: str, kind: Kind, unit: str, text: str, *labels: str, unused: str = "") -> Metric:
+    every = ("gpu", *labels)
+    return Metric(name, kind, unit, text, Method.USE, every, absent=_ABSENT, unused=unused)
 
 
 def _dcgm(name: str, kind: Kind, unit: str, text: str) -> Metric:
@@ -15,14 +16,28 @@ def _dcgm(name: str, kind: Kind, unit: str, text: str) -> Metric:
     return Metric(name, kind, unit, text, Method.USE, ("gpu",), source=source, absent=absent)
 
 
-GPU_INFO = _nvml("gpu_info", Kind.GAUGE, "1", "Always 1; which device `gpu` is.", "uuid", "name")
+GPU_INFO = _nvml(
+    "gpu_info",
+    Kind.GAUGE,
+    "1",
+    "Always 1; which device `gpu` is.",
+    "uuid",
+    "name",
+    unused="it is for people who look up an index",
+)
 GPU_UTILIZATION = _nvml(
     "gpu_utilization_ratio", Kind.GAUGE, "ratio", "Share of the last second with a kernel running."
 )
 GPU_MEMORY_USED = _nvml("gpu_memory_used_bytes", Kind.GAUGE, "bytes", "Memory in use.")
 GPU_MEMORY_TOTAL = _nvml("gpu_memory_total_bytes", Kind.GAUGE, "bytes", "Memory of the device.")
 GPU_POWER = _nvml("gpu_power_watts", Kind.GAUGE, "watts", "Power drawn.")
-GPU_POWER_LIMIT = _nvml("gpu_power_limit_watts", Kind.GAUGE, "watts", "Power limit in force.")
+GPU_POWER_LIMIT = _nvml(
+    "gpu_power_limit_watts",
+    Kind.GAUGE,
+    "watts",
+    "Power limit in force.",
+    unused="a board shows the power drawn, and throttling where it matters",
+)
 GPU_TEMPERATURE = _nvml("gpu_temperature_celsius", Kind.GAUGE, "celsius", "Core temperature.")
 GPU_ENERGY = _nvml(
     "gpu_energy_joules_total", Kind.COUNTER, "joules", "Energy used since the driver was loaded."

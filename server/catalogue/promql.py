@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`")
-_RANGE = re.compile(r"\[[^\]]*\]")
-_GROUPING = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*(\([^)]*\))?")
+_RANGE_OR_COMMENT = re.compile(r"\[[^\]]*\]|#[^\n]*")
+_GROUPING = re.compile(
+    r"(?<![\w:])(by|without|on|ignoring|group_left|group_right)(?![\w:])\s*(\([^)]*\))?"
+)
 _SELECTOR = re.compile(r"(?<![\w.$:{])([A-Za-z_:][\w:]*)\s*(\{[^}]*\})?(?!\s*\()(?![\w:])")
-_GROUPED = re.compile(r"\b(?:by|on|group_left|group_right)\s*\(([^)]*)\)")
+_GROUPED = re.compile(r"(?<![\w:])(?:by|on|group_left|group_right)\s*\(([^)]*)\)")
 _LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 _WORDS = {"and", "or", "unless", "bool", "offset", "inf", "nan", "atan2", "start", "end"}
 
@@ -23,7 +25,7 @@ class Selector:
 
 def selectors(expression: str) -> Iterator[Selector]:
     """Every selector of the expression, in its order; Grafana's variables may stand in it."""
-    text = _RANGE.sub(" ", _STRING.sub('""', expression))
+    text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub('""', expression))
     for found in _SELECTOR.finditer(_GROUPING.sub(" ", text)):
         name, matchers = found[1], found[2] or ""
         if name.lower() not in _WORDS:
@@ -32,5 +34,5 @@ def selectors(expression: str) -> Iterator[Selector]:
 
 def grouped(expression: str) -> set[str]:
     """The labels that the expression groups or joins by."""
-    text = _RANGE.sub(" ", _STRING.sub('""', expression))
+    text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub('""', expression))
     return {label.strip() for each in _GROUPED.findall(text) for label in each.split(",")} - {""}
