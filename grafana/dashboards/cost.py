@@ -132,7 +132,7 @@ def unit_cost() -> list[Panel]:
 
 
 def _spent(metric: str, extra: str = "") -> str:
-    return f"sum by (tenant) (increase({metric}{{{TENANTS}{extra}}}[$__range]))"
+    return f"round(sum by (tenant) (increase({metric}{{{TENANTS}{extra}}}[$__range])), 0.001)"
 
 
 def bill() -> list[Panel]:
@@ -146,7 +146,7 @@ def bill() -> list[Panel]:
             "and ask the first row about its prompts.",
             [
                 Now(f"{_spent('llm_tenant_cost_microdollars_total')} / 1e6"),
-                Now(_spent("llm_tenant_requests_total")),
+                Now(f"round({_spent('llm_tenant_requests_total')})"),
                 Now(_spent("llm_tenant_tokens_total", ', kind=~"input.*"')),
                 Now(_spent("llm_tenant_tokens_total", ', kind="output"')),
             ],
@@ -169,6 +169,7 @@ def bill() -> list[Panel]:
                 Query(f"sum by (reason) ({excluded})", "not per 1000: {{reason}}"),
             ],
             width=12,
+            height=9,
         ),
     ]
 

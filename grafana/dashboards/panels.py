@@ -39,6 +39,16 @@ Panel: TypeAlias = Any
 """A panel builder of the SDK, whose types are unknown to us."""
 
 
+OUTCOMES = {
+    "ok": "green",
+    "client_error": "yellow",
+    "server_error": "red",
+    "aborted": "purple",
+    "timeout": "orange",
+}
+"""Every outcome of a request, and its color on each board."""
+
+
 class Asks(Protocol):
     """A query that a panel can hold."""
 
@@ -102,11 +112,14 @@ def series(
     top: float | None = None,
     logarithmic: bool = False,
     empty: str | None = None,
+    height: int = 8,
 ) -> Panel:
     """Return a time series panel; `limits` draw dashed lines, `empty` says why it may be so."""
     source = LOKI if isinstance(queries[0], Logs) else PROMETHEUS
     panel = _ask(_base(timeseries.Panel(), title, description, unit, source), queries)
-    _series_style(panel).span(width).height(8)
+    _series_style(panel).span(width).height(height)
+    if "{{outcome}}" in (getattr(query, "legend", "") for query in queries):
+        _color_outcomes(panel)
     _axis(panel, limits, logarithmic)
     if limits is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
@@ -115,6 +128,12 @@ def series(
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(25)
     panel = panel if top is None else panel.max(top)
     return panel if empty is None else panel.no_value(empty)
+
+
+def _color_outcomes(panel: Panel) -> None:
+    for outcome, color in OUTCOMES.items():
+        fixed = {"mode": "fixed", "fixedColor": color}
+        panel.override_by_name(outcome, [DynamicConfigValue(id_val="color", value=fixed)])
 
 
 def _axis(panel: Panel, limits: Limits | None, logarithmic: bool) -> None:
@@ -197,13 +216,13 @@ def table(
     widths: Mapping[str, int] | None = None,
     limits: Mapping[str, Limits] | None = None,
 ) -> Panel:
-    """Return a table: `columns` maps fields to (heading, unit), `links` headings to (title, URL)."""
+    """Return a table; `columns` maps fields to (heading, unit), `links` headings to (text, URL)."""
     source = {Logs: LOKI, Traces: TEMPO}.get(type(queries[0]), PROMETHEUS)
     panel = _ask(_base(tables.Panel(), title, description, "none", source), queries)
     if len(queries) > 1:
         panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(DataTransformerConfig(id_val="organize", options=_columns(columns)))
-    for heading, unit in columns.values():
+    for heading, unit in dict(columns.values()).items():
         found = (links or {}).get(heading), (widths or {}).get(heading), (limits or {}).get(heading)
         panel.override_by_name(heading, _column(unit, *found))
     order = common.TableSortByFieldState().display_name(sort).desc(True)
@@ -213,7 +232,7 @@ def table(
 def _columns(columns: Mapping[str, tuple[str, str]]) -> dict[str, object]:
     return {
         "excludeByName": {"Time": "Time" not in columns},
-        "includeByName": {name: True for name in columns},
+        "includeByName": dict.fromkeys(columns, True),
         "indexByName": {name: index for index, name in enumerate(columns)},
         "renameByName": {name: heading for name, (heading, _) in columns.items()},
     }
@@ -224,6 +243,8 @@ def _column(
 ) -> list[DynamicConfigValue]:
     values: dict[str, object] = {"unit": unit}
     if link:
+        # Tempo hides its column of whole trace ids; the others are shown already.
+        values["custom.hidden"] = False
         values["links"] = [{"title": link[0], "url": link[1]}]
     if width:
         values["custom.width"] = width

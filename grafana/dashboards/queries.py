@@ -100,7 +100,9 @@ def rate(series: str, *matchers: str, scope: str = OURS) -> str:
 
 def quantile(q: float, histogram: str, by: str = "model", scope: str = OURS) -> str:
     """Return the quantile `q` of a raw histogram, which keeps exemplars, unlike a recorded one."""
-    return f"histogram_quantile({q}, sum by (le, {by}) ({rate(histogram + '_bucket', scope=scope)}))"
+    return (
+        f"histogram_quantile({q}, sum by (le, {by}) ({rate(histogram + '_bucket', scope=scope)}))"
+    )
 
 
 def quantiles(histogram: str) -> list[Query]:

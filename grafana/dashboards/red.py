@@ -57,27 +57,25 @@ def errors() -> list[Panel]:
     """Return failures by outcome, by reason, and answers cut short."""
     requests = rate("llm_requests_total")
     failed = rate("llm_requests_total", 'outcome!="ok"')
+    ours = rate("llm_requests_total", 'outcome=~"server_error|timeout"')
     ok = rate("llm_requests_total", 'outcome="ok"')
     cut = rate("llm_requests_total", 'outcome="ok"', 'reason="length"')
     return [
         series(
-            "Failures by outcome",
-            "Share of requests that ended in each outcome but ok; server_error and timeout above "
-            "the dashed line are ours to mend, start with their reason.",
+            "Failed by our fault",
+            "Share of requests that ended in server_error or timeout; above the dashed line start "
+            "with their reason in the next panel.",
             "percentunit",
-            [
-                Query(f"sum by (outcome) ({failed}) / scalar(sum({requests}))", "{{outcome}}")
-            ],
+            [Query(f"sum by (outcome) ({ours}) / scalar(sum({requests}))", "{{outcome}}")],
             limits=limit("error_share"),
+            stacked=True,
         ),
         series(
             "Failures by reason",
             "Failed requests per second by reason; look the reason up in docs/server.md and open "
             "one of its requests in the Request explorer.",
             "reqps",
-            [
-                Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")
-            ],
+            [Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")],
             stacked=True,
         ),
         series(

@@ -1,16 +1,15 @@
 """The request explorer: the worst requests, and the trace and the log lines of one of them."""
 
 from grafana.dashboards import sdk
-from grafana.dashboards.panels import Panel, log_lines, series, table, trace
+from grafana.dashboards.panels import OUTCOMES, Panel, log_lines, series, table, trace
 from grafana.dashboards.queries import Logs, Traces
 from grafana.dashboards.slo import limit
 
-OUTCOMES = ("ok", "client_error", "server_error", "aborted", "timeout")
 SHOWN = ("tenant", "model", "outcome", "reason", "input_tokens", "output_tokens")
 TRACE_LINK = (
     "Show its trace and logs below",
     "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
-    "&${instance:queryparam}&${outcome:queryparam}&var-slower=${slower}"
+    "&${instance:queryparam}&${outcome:queryparam}&var-slower=${slower}&var-dearer=${dearer}"
     "&var-trace=${__value.raw}",
 )
 HEADINGS = {
@@ -22,7 +21,7 @@ HEADINGS = {
     "input_tokens": ("In", "none"),
     "output_tokens": ("Out", "none"),
 }
-WIDTHS = {"Trace": 270, "Outcome": 100, "Reason": 120, "In": 60, "Out": 60}
+WIDTHS = {"Trace": 270, "Outcome": 95, "Reason": 120, "In": 50, "Out": 50, "Model": 90}
 
 
 def finished(*fields: str) -> str:
@@ -35,10 +34,11 @@ def finished(*fields: str) -> str:
     )
 
 
-def worst(field: str) -> Logs:
-    """Return the ten requests of the time range with the largest `field`."""
+def worst(field: str, above: str) -> Logs:
+    """Return the ten requests of the time range with the largest `field` that is `above` one."""
     kept = ", ".join(("trace_id", *SHOWN))
-    values = f"max_over_time({finished(field)} | unwrap {field} | __error__=`` [$__range])"
+    lines = f"{finished(field)} | {field} > {above} | unwrap {field}"
+    values = f"max_over_time({lines} | __error__=`` [$__range])"
     return Logs(f"topk(10, max by ({kept}) ({values}))", instant=True)
 
 
@@ -48,8 +48,8 @@ def worst_requests() -> list[Panel]:
         table(
             "Slowest requests",
             "The ten longest of the time range, from request_finished; click an id to see below "
-            "where its time went.",
-            [worst("duration_seconds")],
+            "where its time went, and on too many series choose a larger Slower than.",
+            [worst("duration_seconds", "$slower")],
             {"Value #A": ("Duration", "s"), **HEADINGS},
             sort="Duration",
             links={"Trace": TRACE_LINK},
@@ -58,9 +58,9 @@ def worst_requests() -> list[Panel]:
         ),
         table(
             "Dearest requests",
-            "The ten that cost most in the time range, in microdollars; click an id, and for long "
-            "inputs ask the tenant about its prompts.",
-            [worst("cost_microdollars")],
+            "The ten that cost most in the time range; click an id, for long inputs ask the tenant "
+            "about its prompts, and on too many series choose a larger Dearer than.",
+            [worst("cost_microdollars", "$dearer")],
             {"Value #A": ("Cost", "currency:µ$"), **HEADINGS},
             sort="Cost",
             links={"Trace": TRACE_LINK},
@@ -72,10 +72,11 @@ def worst_requests() -> list[Panel]:
 def more_requests() -> list[Panel]:
     """Return traces by TraceQL, and quantiles per tenant, which only the logs have."""
     search = (
-        '{ resource.service.name = "llm-server" && kind = server && duration > $slower '
+        '{ resource.service.name = "llm-server" && kind = server && duration > ${slower}s '
         '&& span.gen_ai.request.model =~ "$model" && span.llm.tenant =~ "$tenant" '
         '&& resource.service.instance.id =~ "$instance" && span.llm.outcome =~ "$outcome" } '
-        "| select(span.llm.outcome, span.llm.reason, span.llm.cost.microdollars)"
+        "| select(span.llm.outcome, span.llm.reason, span.llm.cost.microdollars) "
+        "with (most_recent=true)"
     )
     return [
         table(
@@ -84,9 +85,9 @@ def more_requests() -> list[Panel]:
             "click an id to see below where its time went.",
             [Traces(search)],
             {
-                "time": ("Start", "dateTimeAsIsoNoDateIfToday"),
+                "Start time": ("Start", "dateTimeAsIsoNoDateIfToday"),
                 "traceIdHidden": ("Trace", "string"),
-                "duration": ("Duration", "ns"),
+                "Duration": ("Duration", "ns"),
                 "llm.outcome": ("Outcome", "string"),
                 "llm.reason": ("Reason", "string"),
                 "llm.cost.microdollars": ("Cost", "currency:µ$"),
@@ -111,12 +112,17 @@ def more_requests() -> list[Panel]:
             width=12,
             limits=limit("request_duration"),
             logarithmic=True,
+            height=9,
         ),
     ]
 
 
 def one_request() -> list[Panel]:
     """Return the trace and every log line of the request chosen above."""
+    line = (
+        "{{.level}} {{.event}} {{.outcome}} {{.reason}} {{.status_code}} {{.tenant}} {{.model}} "
+        "{{.input_tokens}} in {{.output_tokens}} out {{.cost_microdollars}} µ$"
+    )
     return [
         trace(
             "Trace of the chosen request",
@@ -129,7 +135,9 @@ def one_request() -> list[Panel]:
             "Log lines of the chosen request",
             "Every line that carries its trace_id, vLLM's own included; read upwards from "
             "request_finished to the first line that is not info.",
-            Logs('{service_name="llm-server"} | trace_id="$trace"'),
+            Logs(
+                f'{{service_name="llm-server"}} | trace_id="$trace" | json | line_format `{line}`'
+            ),
             width=12,
         ),
     ]
@@ -138,9 +146,10 @@ def one_request() -> list[Panel]:
 def last_requests() -> list[Panel]:
     """Return one line for each finished request, with the link to its trace."""
     line = (
-        '{{printf "%-12s" .outcome}} {{.reason}} | {{.duration_seconds}} s, first token '
-        "{{.time_to_first_token_seconds}} s | {{.input_tokens}} in, {{.output_tokens}} out | "
-        "{{.cost_microdollars}} µ$ | {{.tenant}} {{.model}}"
+        '{{printf "%-12s %-17s" .outcome .reason}} {{printf "%6.6s" .duration_seconds}} s, first '
+        'token {{printf "%6.6s" .time_to_first_token_seconds}} s, {{printf "%5s" .input_tokens}} '
+        'in, {{printf "%5s" .output_tokens}} out, {{printf "%7.7s" .cost_microdollars}} µ$, '
+        "{{.tenant}} {{.model}}"
     )
     fields = ("duration_seconds", "time_to_first_token_seconds", "cost_microdollars")
     return [
@@ -160,8 +169,9 @@ def build() -> str:
         description="From the worst requests to the trace and the log lines of one, on one page.",
         uses=["model", "tenant", "instance"],
         more=[
-            sdk.several_variable("outcome", "Outcome", OUTCOMES),
-            sdk.choice_variable("slower", "Slower than", ["100ms", "500ms", "1s", "5s", "30s"]),
+            sdk.several_variable("outcome", "Outcome", list(OUTCOMES)),
+            sdk.choice_variable("slower", "Slower than (s)", ["0.1", "0.5", "1", "5", "30"]),
+            sdk.choice_variable("dearer", "Dearer than (µ$)", ["1", "100", "1000", "10000"]),
             sdk.text_variable("trace", "Trace id"),
         ],
         rows=[

@@ -29,9 +29,7 @@ def verdict() -> list[Panel]:
             "Share of what the server made in this range and could not deliver; when not zero, see "
             "whether the Collector refused it or was away.",
             "percentunit",
-            Query(
-                f"sum(increase({lost}[$__range])) / sum(increase({made}[$__range]))", "lost"
-            ),
+            Query(f"sum(increase({lost}[$__range])) / sum(increase({made}[$__range]))", "lost"),
             limits=Limits(0.0001),
         ),
         stat(
@@ -39,19 +37,17 @@ def verdict() -> list[Panel]:
             "Errors inside the observing code in this range, which cost numbers and no request; "
             "when not zero, search the server's log for observer_error.",
             "none",
-            Query(
-                f"sum(increase(llm_observer_errors_total{{{SERVER}}}[$__range]))", "errors"
-            ),
+            Query(f"sum(increase(llm_observer_errors_total{{{SERVER}}}[$__range]))", "errors"),
             limits=Limits(1),
         ),
         stat(
             "Unseen by the spans",
-            "Difference between requests counted by the scraped counter and by the spans; when it "
-            "stays above a few percent, one of the two paths loses requests.",
+            "Requests of ten minutes that the scraped counter saw and the spans did not, or the "
+            "reverse; when it stays red, read what was refused or lost below.",
             "percentunit",
             Query(
-                "abs(1 - sum(increase(traces_span_metrics_calls_total[$__range]))"
-                f" / sum(increase(llm_requests_total{{{SERVER}}}[$__range])))",
+                "abs(1 - sum(increase(traces_span_metrics_calls_total[10m]))"
+                f" / sum(increase(llm_requests_total{{{SERVER}}}[10m])))",
                 "difference",
             ),
             limits=Limits(0.05),
@@ -122,10 +118,14 @@ def stores() -> list[Panel]:
             "alone, look at its band above and at the Collector's queue.",
             "short",
             [
-                Query(f"sum({_rate('prometheus_tsdb_head_samples_appended_total')})",
-                      "Prometheus samples"),
-                Query(f"sum({_rate('prometheus_tsdb_exemplar_exemplars_appended_total')})",
-                      "Prometheus exemplars"),
+                Query(
+                    f"sum({_rate('prometheus_tsdb_head_samples_appended_total')})",
+                    "Prometheus samples",
+                ),
+                Query(
+                    f"sum({_rate('prometheus_tsdb_exemplar_exemplars_appended_total')})",
+                    "Prometheus exemplars",
+                ),
                 Query(f"sum({_rate('tempo_distributor_spans_received_total')})", "Tempo spans"),
                 Query(f"sum({_rate('loki_distributor_lines_received_total')})", "Loki lines"),
             ],
@@ -140,8 +140,9 @@ def stores() -> list[Panel]:
                 Query(f"sum({_rate('tempo_discarded_spans_total')})", "Tempo spans"),
                 Query(f"sum({_rate('tempo_ingester_failed_flushes_total')})", "Tempo flushes"),
                 Query(f"sum({_rate('loki_ingester_chunks_flush_failures_total')})", "Loki chunks"),
-                Query(f"sum({_rate('prometheus_tsdb_too_old_samples_total')})",
-                      "Prometheus too old"),
+                Query(
+                    f"sum({_rate('prometheus_tsdb_too_old_samples_total')})", "Prometheus too old"
+                ),
             ],
             stacked=True,
         ),
@@ -160,14 +161,16 @@ def stores() -> list[Panel]:
 def alerts() -> list[Panel]:
     """Return whether rules run in time and alerts reach their receiver."""
     last = "prometheus_rule_group_last_duration_seconds"
-    interval = "prometheus_rule_group_interval_seconds"
+    share = f"max by (rule_group) ({last} / prometheus_rule_group_interval_seconds)"
+    group = f'label_replace({share}, "group", "$1", "rule_group", ".*/(.+/.+).yaml;.*")'
     return [
         series(
             "Rule evaluation",
             "Time of each rule group's last run as a share of its interval; near 1 alerts come "
             "late: lower the load on Prometheus or split the group.",
             "percentunit",
-            [Query(f"max by (rule_group) ({last} / {interval})", "{{rule_group}}")],
+            [Query(group, "{{group}}")],
+            width=12,
             limits=Limits(1),
         ),
         series(
@@ -184,9 +187,12 @@ def alerts() -> list[Panel]:
                     f"60 * sum({_rate('prometheus_rule_evaluation_failures_total')})",
                     "rules failed",
                 ),
-                Query(f"60 * sum by (result) ({_rate('alertlog_alerts_total')})",
-                      "alertlog {{result}}"),
+                Query(
+                    f"60 * sum by (result) ({_rate('alertlog_alerts_total')})",
+                    "alertlog {{result}}",
+                ),
             ],
+            width=12,
         ),
     ]
 

@@ -29,7 +29,12 @@ def engine() -> list[Panel]:
             "Age of the oldest request that waits for its first token; above the dashed line with "
             "running at zero the engine is stuck: restart the server.",
             "s",
-            [Query(f"max by (model) (llm_oldest_waiting_request_age_seconds{{{OURS}}})", "{{model}}")],
+            [
+                Query(
+                    f"max by (model) (llm_oldest_waiting_request_age_seconds{{{OURS}}})",
+                    "{{model}}",
+                )
+            ],
             limits=limit("oldest_waiting_request"),
         ),
         series(
@@ -46,8 +51,12 @@ def engine() -> list[Panel]:
             "Requests thrown out of the batch per second, which then start again; when above zero "
             "the KV cache is too small for the load: see its use on the left.",
             "ops",
-            [Query(f"sum by (model_name) ({rate('vllm:num_preemptions_total', scope=VLLM)})",
-                   "{{model_name}}")],
+            [
+                Query(
+                    f"sum by (model_name) ({rate('vllm:num_preemptions_total', scope=VLLM)})",
+                    "{{model_name}}",
+                )
+            ],
         ),
         series(
             "Prefix cache hits",
@@ -107,8 +116,10 @@ def machine() -> list[Panel]:
             "bytes",
             [
                 Query(f"{MEMORY}", "host available"),
-                Query(f"sum by (process) (llm_process_resident_memory_bytes{{{SERVER}}})",
-                      "{{process}}"),
+                Query(
+                    f"sum by (process) (llm_process_resident_memory_bytes{{{SERVER}}})",
+                    "{{process}}",
+                ),
             ],
         ),
         series(
@@ -124,7 +135,7 @@ def machine() -> list[Panel]:
 
 def gpu() -> list[Panel]:
     """Return the GPU's utilization, saturation and errors; absent without one."""
-    memory = "gpu_memory_used_bytes / gpu_memory_total_bytes"
+    recorded = "instance_gpu:gpu"
     return [
         series(
             "GPU utilization and memory",
@@ -132,8 +143,8 @@ def gpu() -> list[Panel]:
             "queue means that the CPU feeds it too slowly: see CPU above.",
             "percentunit",
             [
-                Query("gpu_utilization_ratio", "busy, GPU {{gpu}}"),
-                Query(memory, "memory, GPU {{gpu}}"),
+                Query(f"{recorded}_utilization:ratio", "busy, GPU {{gpu}}"),
+                Query(f"{recorded}_memory_used:ratio", "memory, GPU {{gpu}}"),
             ],
             limits=limit("gpu_memory"),
             top=1,
@@ -144,7 +155,7 @@ def gpu() -> list[Panel]:
             "Core temperature; above the dashed line clocks are held down and every request slows: "
             "check the cooling, then lower the power limit.",
             "celsius",
-            [Query("gpu_temperature_celsius", "GPU {{gpu}}")],
+            [Query("instance_gpu:gpu_temperature:celsius", "GPU {{gpu}}")],
             limits=limit("gpu_temperature"),
             empty=NO_GPU,
         ),
@@ -154,7 +165,7 @@ def gpu() -> list[Panel]:
             "replica and look the code up in the driver's log.",
             "short",
             [
-                Query("increase(gpu_xid_errors_total[$__rate_interval])", "XID, GPU {{gpu}}"),
+                Query("instance_gpu:gpu_xid_errors:increase10m", "XID, GPU {{gpu}}"),
                 Query(
                     'increase(gpu_ecc_errors_total{type="uncorrected"}[$__rate_interval])',
                     "ECC uncorrected, GPU {{gpu}}",

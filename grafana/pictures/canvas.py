@@ -81,16 +81,27 @@ class Canvas:
             va="center_baseline", weight=weight, family=family,
         )  # fmt: skip
 
+    def widen_for_labels(self, axes: Axes, box: Box) -> None:
+        """Move the left edge of axes, so that the longest label of the y axis fits."""
+        low, high = sorted(axes.get_ylim())
+        ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+        longest = max(
+            (len(words) for words in map(axes.yaxis.get_major_formatter(), ticks)), default=0
+        )
+        more = max(longest * 6.4 + 16 - 60, -30)
+        axes.set_position(self._position(box.inside(more, 0, 0, 0)))
+
+    def _position(self, box: Box) -> tuple[float, float, float, float]:
+        return (
+            box.x / self.width,
+            1 - (box.y + box.h) / self.height,
+            box.w / self.width,
+            box.h / self.height,
+        )
+
     def axes(self, box: Box) -> Axes:
         """Return axes whose plot area is the box."""
-        made: Axes = self.figure.add_axes(
-            (
-                box.x / self.width,
-                1 - (box.y + box.h) / self.height,
-                box.w / self.width,
-                box.h / self.height,
-            )
-        )
+        made: Axes = self.figure.add_axes(self._position(box))
         made.set_facecolor("none")
         made.tick_params(colors=DIM, labelsize=7.5, length=0, pad=4)
         made.grid(visible=True, color=GRID, linewidth=0.7)

@@ -3,8 +3,17 @@
 import math
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    Locator,
+    LogLocator,
+    MaxNLocator,
+    MultipleLocator,
+    NullFormatter,
+)
 
 from grafana.pictures import units
 from grafana.pictures.board import Json, Panel
@@ -22,10 +31,11 @@ def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     shown = [series for series in answer.data.series if series.points]
     colors = [_color(answer.panel, series, index) for index, series in enumerate(shown)]
     legend = _legend(shown, box, str(answer.panel.defaults["unit"]))
-    plot = box.inside(62, 6, 12, 24 + LEGEND_ROW * len(legend))
+    plot = box.inside(60, 6, 12, 24 + LEGEND_ROW * len(legend))
     axes = canvas.axes(plot)
     _lines(axes, shown, colors, custom)
     _scale(axes, shown, answer.panel, stacked=_stacked(custom))
+    canvas.widen_for_labels(axes, plot)
     _limits(axes, answer.panel.defaults, custom)
     for dot in answer.data.exemplars:
         axes.plot(dot.at, dot.value, "D", ms=3, color="#56d8ff", mec="#0e1013", mew=0.4)
@@ -85,9 +95,9 @@ def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
 def _with_gaps(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     if len(points) < 2:
         return list(points)
-    step = min(b[0] - a[0] for a, b in zip(points, points[1:], strict=False))
+    step = min(b[0] - a[0] for a, b in pairwise(points))
     line = [points[0]]
-    for before, here in zip(points, points[1:], strict=False):
+    for before, here in pairwise(points):
         if here[0] - before[0] > 1.5 * step:
             line.append((before[0] + step, math.nan))
         line.append(here)
@@ -103,14 +113,21 @@ def _scale(axes: Axes, shown: Sequence[Series], panel: Panel, stacked: bool) -> 
         positive = [value for value in values if value > 0] + ([soft] if soft else [])
         axes.set_yscale("log")
         axes.set_ylim(min(positive) / 1.4, max(positive) * 1.4)
-        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        wide = max(positive) / min(positive) > 50
+        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=8))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.minorticks_off()
     else:
         top = _top(shown, values, stacked) * 1.08
         axes.set_ylim(panel.defaults.get("min"), max(top, (soft or 0) * 1.04) or 1)
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_locator(_locator(unit, axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, unit)))
+
+
+def _locator(unit: str, top: float) -> Locator:
+    if unit != "bytes":
+        return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+    return MultipleLocator(2.0 ** math.ceil(math.log2(max(top, 1.0) / 6)))
 
 
 def _tick(value: float, unit: str) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from grafana.pictures import expand, shapes
 from grafana.pictures.board import Board, Json, Panel
@@ -34,7 +35,7 @@ class Answer:
 
 @dataclass
 class Page:
-    """A board's answers, its annotations (seconds, text, color) and the values it was asked with."""
+    """A board's answers, its marks (seconds, text, color) and the variables it was asked with."""
 
     board: Board
     window: Window
@@ -65,7 +66,9 @@ def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
         try:
             tables.append(_target(stores, panel, target, asked, answer))
         except (StoreError, KeyError) as error:
-            answer.error = f"undefined variable {error}" if isinstance(error, KeyError) else f"{error}"
+            answer.error = (
+                f"undefined variable {error}" if isinstance(error, KeyError) else f"{error}"
+            )
     answer.data.rows = _transformed(panel, tables)
     answer.seconds = sum(seconds for _, seconds in stores.seconds[before:])
     if answer.data.empty and _wants_gpu(panel) and not _has_gpu(stores, asked.window):
@@ -73,10 +76,8 @@ def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
     return answer
 
 
-def _target(
-    stores: Stores, panel: Panel, target: Json, asked: Page, answer: Answer
-) -> list[Row]:
-    least = target.get("interval") or panel.raw.get("interval")
+def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Answer) -> list[Row]:
+    least = target.get("interval") or target.get("step")
     interval = expand.step(asked.window, panel.grid[2], least)
     values = asked.values | expand.macros(asked.window, interval, least)
     query = expand.fill(str(target.get("expr") or target.get("query") or ""), values)
@@ -97,7 +98,7 @@ def _prometheus(
     found = stores.prometheus_range(query, window, step)
     data.series += shapes.series(found, target.get("legendFormat", ""))
     if target.get("exemplar"):
-        data.exemplars += shapes.exemplars(stores.exemplars(query, window))
+        data.exemplars += shapes.exemplars(stores.exemplars(query, window), step)
     return []
 
 
@@ -145,7 +146,7 @@ def _follow_first_link(asked: Page) -> None:
 
 def _wants_gpu(panel: Panel) -> bool:
     read = json.dumps([target.get("expr", "") for target in panel.targets])
-    return bool(re.search(r"\bgpu[_:]", read)) and not re.search(r"\b(node|vllm|llm)[_:]", read)
+    return "gpu_" in read and not re.search(r"\b(node_|vllm:|llm_)", read)
 
 
 def _has_gpu(stores: Stores, window: Window) -> bool:
@@ -158,10 +159,18 @@ def _marks(stores: Stores, annotation: Json, asked: Page) -> list[tuple[float, s
     step = expand.step(asked.window, 24, annotation.get("step"))
     query = expand.fill(annotation["expr"], asked.values | expand.macros(asked.window, step))
     color, title = annotation["iconColor"], annotation.get("titleFormat", "")
-    marks: dict[tuple[float, str], str] = {}
-    for one in shapes.series(stores.prometheus_range(query, asked.window, step), title):
-        # `useValueForTime`: the sample's value is the time in milliseconds.
-        at = one.points[0][1] / 1000 if annotation.get("useValueForTime") else one.points[0][0]
-        if one.points and at >= asked.window.start:
-            marks[(at, one.name)] = color
-    return [(at, name, color) for (at, name), color in marks.items()]
+    return [
+        (at, one.name, color)
+        for one in shapes.series(stores.prometheus_range(query, asked.window, step), title)
+        for at in _times(one.points, step, by_value=bool(annotation.get("useValueForTime")))
+        if at >= asked.window.start
+    ]
+
+
+def _times(points: list[tuple[float, float]], step: float, *, by_value: bool) -> list[float]:
+    # `useValueForTime`: the sample's value is the time in milliseconds. Else each unbroken run of
+    # samples is one event, marked where it begins.
+    if by_value:
+        return sorted({value / 1000 for _, value in points})
+    starts = [points[0][0]] if points else []
+    return starts + [here for (before, _), (here, _) in pairwise(points) if here - before > step]

@@ -9,7 +9,7 @@ from grafana.pictures.board import Board, Json
 SCRAPE_SECONDS = 5.0
 """The data source's timeInterval in provisioning/datasources/datasources.yaml."""
 BOARD_PIXELS = 1600
-_NAME = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)")
+_NAME = re.compile(r"\$\{([a-z_]\w*)(?::\w+)?\}|\$([a-z_]\w*)")
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
 
 

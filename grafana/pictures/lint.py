@@ -97,7 +97,7 @@ def _panel(panel: Panel, defined: set[str], uids: set[str]) -> Iterator[str]:
     yield from _units(panel)
     for target in panel.targets:
         yield from _source(target.get("datasource"), f"query {target['refId']}")
-        yield from _target(panel, target)
+        yield from _target(target)
     for step in panel.raw.get("transformations", []):
         if step["id"] not in TRANSFORMATIONS:
             yield f"transformation {step['id']} is not one that we evaluate"
@@ -122,7 +122,7 @@ def _units(panel: Panel) -> Iterator[str]:
             yield f"unit {unit} is not known"
 
 
-def _target(panel: Panel, target: Json) -> Iterator[str]:
+def _target(target: Json) -> Iterator[str]:
     query = _query(target)
     if "vector(0)" in query:
         yield "`or vector(0)` hides a missing series: create its label sets at the start"

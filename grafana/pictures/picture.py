@@ -50,8 +50,14 @@ def _heading(canvas: Canvas, page: Page) -> None:
     words = "   ".join([*chosen, f"{start} to {end} UTC"])
     canvas.text(WIDTH - 12, 22, words, size=9, align="right")
     marks = sorted({name for _, name, _ in page.marks})
-    canvas.text(WIDTH - 12, 48, fit("marked: " + ", ".join(marks), 700) if marks else "", size=8,
-                ink=DIM, align="right")
+    canvas.text(
+        WIDTH - 12,
+        48,
+        fit("marked: " + ", ".join(marks), 700) if marks else "",
+        size=8,
+        ink=DIM,
+        align="right",
+    )
 
 
 def _hidden(variable: dict[str, object]) -> bool:
@@ -78,6 +84,6 @@ def _panel(canvas: Canvas, answer: Answer, page: Page) -> None:
 def _nothing(canvas: Canvas, box: Box, answer: Answer) -> None:
     no_value = answer.panel.defaults.get("noValue", "No data")
     words, ink = (no_value, TEXT) if answer.excused else (answer.error or no_value, "#f2495c")
-    for index, line in enumerate(textwrap.wrap(words, max(int(box.w // 7), 10))[:5]):
+    for index, line in enumerate(textwrap.wrap(words, max(int(box.w // 10), 10))[:5]):
         x, y = box.x + box.w / 2, box.y + box.h * 0.4 + 18 * index
         canvas.text(x, y, line, size=10, ink=ink, align="center")

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from statistics import pstdev
 
 from grafana.pictures.board import Json
 from grafana.pictures.frames import Cell, Exemplar, Line, Row, Series, Span
@@ -45,7 +46,8 @@ def merge(rows_of_targets: Sequence[list[Row]]) -> list[Row]:
 
 def organize(row: Row, options: Json) -> Row:
     """Drop, order and rename columns, as the transformation `organize` does."""
-    kept = [name for name in row if not options.get("excludeByName", {}).get(name)]
+    only = options.get("includeByName") or row
+    kept = [name for name in row if name in only and not options["excludeByName"].get(name)]
     order = options.get("indexByName", {})
     names = options.get("renameByName", {})
     ordered = sorted(kept, key=lambda name: order.get(name, len(order)))
@@ -58,13 +60,22 @@ def lines(streams: Iterable[Json]) -> list[Line]:
     return sorted(found, key=lambda line: line.at, reverse=True)
 
 
-def exemplars(result: Iterable[Json]) -> list[Exemplar]:
-    """The dots of a query that name a trace."""
-    return [
-        Exemplar(float(one["timestamp"]), float(one["value"]), one["labels"]["trace_id"])
-        for one in result
-        if "trace_id" in one["labels"]
-    ]
+def exemplars(result: Iterable[Json], step: float) -> list[Exemplar]:
+    """The dots of a query that Grafana keeps: each step's highest, and those far below it."""
+    steps: dict[float, list[Exemplar]] = {}
+    for one in (one for one in result if "trace_id" in one["labels"]):
+        at, value = float(one["timestamp"]), float(one["value"])
+        steps.setdefault(at // step, []).append(Exemplar(at, value, one["labels"]["trace_id"]))
+    spread = pstdev(dot.value for dots in steps.values() for dot in dots) if steps else 0.0
+    return [dot for dots in steps.values() for dot in _apart(dots, 2 * spread)]
+
+
+def _apart(dots: list[Exemplar], distance: float) -> list[Exemplar]:
+    kept: list[Exemplar] = []
+    for dot in sorted(dots, key=lambda dot: dot.value, reverse=True):
+        if not kept or kept[-1].value - dot.value > distance:
+            kept.append(dot)
+    return kept
 
 
 def found_traces(traces: Iterable[Json]) -> list[Row]:
@@ -72,11 +83,11 @@ def found_traces(traces: Iterable[Json]) -> list[Row]:
     return [
         {
             "traceIdHidden": trace["traceID"],
-            "traceService": trace.get("rootServiceName", ""),
-            "traceName": trace.get("rootTraceName", ""),
-            "spanID": span["spanID"],
-            "time": int(span["startTimeUnixNano"]) / 1e9,
-            "duration": float(span["durationNanos"]),
+            "Trace Service": trace.get("rootServiceName", ""),
+            "Trace Name": trace.get("rootTraceName", ""),
+            "Span ID": span["spanID"],
+            "Start time": int(span["startTimeUnixNano"]) / 1e9,
+            "Duration": float(span["durationNanos"]),
             **{a["key"]: _attribute(a["value"]) for a in span.get("attributes", [])},
         }
         for trace in traces

@@ -41,7 +41,7 @@ def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     canvas.text(*middle, words, size=size, ink=ink, align="center", weight="bold")
 
 
-def table(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
+def table(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
     """Draw the table's heading and as many rows as fit."""
     rows, panel = answer.data.rows, answer.panel
     columns = _widths(panel, rows, box.w - 20)
@@ -55,8 +55,14 @@ def table(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
             canvas.text(x, y, fit(words, width - 8), ink=ink)
             x += width
     if len(rows) > room:
-        canvas.text(box.x + box.w - 12, box.y + box.h - 6, f"{len(rows) - room} more rows below",
-                    size=7, ink=DIM, align="right")
+        canvas.text(
+            box.x + box.w - 12,
+            box.y + box.h - 6,
+            f"{len(rows) - room} more rows below",
+            size=7,
+            ink=DIM,
+            align="right",
+        )
 
 
 def _widths(panel: Panel, rows: list[Row], room: float) -> dict[str, float]:
@@ -86,10 +92,9 @@ def timeline(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     states = answer.panel.defaults["mappings"][0]["options"]
     axes = canvas.axes(box.inside(110, 4, 12, 24))
     for index, one in enumerate(series):
-        step = _step(one)
-        for at, value in one.points:
-            ink = color(states[f"{value:g}"]["color"])
-            axes.broken_barh([(at - step, step)], (index - 0.38, 0.76), color=ink, alpha=0.75)
+        for state, spells in _spells(one).items():
+            ink = color(states[state]["color"])
+            axes.broken_barh(spells, (index - 0.38, 0.76), color=ink, alpha=0.75, linewidth=0)
     axes.set_ylim(len(series) - 0.5, -0.5)
     axes.set_yticks(range(len(series)), [one.name for one in series])
     axes.grid(visible=False)
@@ -97,8 +102,18 @@ def timeline(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     chart.time_axis(axes, page)
 
 
-def _step(series: Series) -> float:
-    return series.points[1][0] - series.points[0][0] if len(series.points) > 1 else 15.0
+def _spells(series: Series) -> dict[str, list[tuple[float, float]]]:
+    """(start, length) of each unbroken time in one state."""
+    step = series.points[1][0] - series.points[0][0] if len(series.points) > 1 else 15.0
+    spells: dict[str, list[tuple[float, float]]] = {}
+    for at, value in series.points:
+        mine = spells.setdefault(f"{value:g}", [])
+        start, length = mine[-1] if mine else (at, 0.0)
+        if mine and at - (start + length) < step / 2:
+            mine[-1] = (start, length + step)
+        else:
+            mine.append((at, step))
+    return spells
 
 
 def heatmap(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
@@ -115,14 +130,18 @@ def heatmap(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     axes = canvas.axes(box.inside(62, 6, 12, 24))
     shown = counts[low:high]
     axes.pcolormesh(times, range(len(shown)), shown, cmap=_HEAT, shading="nearest")
-    labels = [units.words(float(one.labels["le"]), str(answer.panel.defaults["unit"]))
-              if math.isfinite(float(one.labels["le"])) else "more" for one in edges[low:high]]
+    labels = [
+        units.words(float(one.labels["le"]), str(answer.panel.defaults["unit"]))
+        if math.isfinite(float(one.labels["le"]))
+        else "more"
+        for one in edges[low:high]
+    ]
     every = max(len(labels) // 8, 1)
     axes.set_yticks(range(0, len(labels), every), [f"≤ {label}" for label in labels[::every]])
     chart.time_axis(axes, page)
 
 
-def log_lines(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
+def log_lines(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
     """Draw as many log lines as fit, newest first."""
     for index, line in enumerate(answer.data.lines[: int((box.h - 8) // 17)]):
         y = box.y + 12 + 17 * index
@@ -131,7 +150,7 @@ def log_lines(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
         canvas.text(box.x + 84, y, words, size=7.5, mono=True)
 
 
-def trace(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
+def trace(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
     """Draw the spans of a trace as bars on one time axis."""
     spans = answer.data.spans
     start = min(span.start for span in spans)
