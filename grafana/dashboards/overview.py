@@ -1,7 +1,8 @@
 """The overview: is it fine? Traffic, errors, latency and saturation, a verdict before each."""
 
 from grafana.dashboards import sdk
-from grafana.dashboards.panels import Limits, Panel, series, stat
+from grafana.dashboards.limits import Limits
+from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import OURS, VLLM, Query, quantiles, rate
 from grafana.dashboards.slo import limit
 

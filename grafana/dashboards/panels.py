@@ -1,7 +1,6 @@
 """Our few kinds of panel, each with its unit, thresholds and one-sentence description."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from grafana_foundation_sdk.builders import common, heatmap, logs, statetimeline, timeseries
@@ -27,12 +26,11 @@ from grafana_foundation_sdk.models.dashboard import (
     DynamicConfigValue,
     SpecialValueMap,
     SpecialValueMatch,
-    Threshold,
-    ThresholdsMode,
     ValueMap,
     ValueMappingResult,
 )
 
+from grafana.dashboards.limits import Limits, thresholds
 from grafana.dashboards.queries import LOKI, PROMETHEUS, TEMPO, Logs, Query, Target, Traces
 
 Panel: TypeAlias = Any
@@ -56,28 +54,6 @@ class Asks(Protocol):
         """Return it as Grafana's JSON model."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Where a value turns orange and red, in the panel's unit; `falling` when low is bad."""
-
-    red: float
-    orange: float | None = None
-    falling: bool = False
-
-    def steps(self) -> list[Threshold]:
-        """Return Grafana's ascending steps, the first without a value."""
-        marks = [("red", self.red)] if self.orange is None else self._two()
-        if not self.falling:
-            rising = [Threshold(value=value, color=color) for color, value in marks]
-            return [Threshold(value=None, color="green"), *rising]
-        colors = ["red", *(color for color, _ in reversed(marks[:-1])), "green"]
-        values = [None, *(value for _, value in reversed(marks))]
-        return [Threshold(value=v, color=c) for v, c in zip(values, colors, strict=True)]
-
-    def _two(self) -> list[tuple[str, float]]:
-        return [("orange", float(self.orange or 0)), ("red", self.red)]
-
-
 def _base(panel: Panel, title: str, description: str, unit: str, source: DataSourceRef) -> Panel:
     panel.title(title).description(description).datasource(source)
     return panel if isinstance(panel, logs.Panel) and not unit else panel.unit(unit)
@@ -87,11 +63,6 @@ def _ask(panel: Panel, queries: Sequence[Asks]) -> Panel:
     for ref_id, query in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(query.target(ref_id))
     return panel
-
-
-def _thresholds(limits: Limits | None) -> board.ThresholdsConfig:
-    steps = limits.steps() if limits else [Threshold(value=None, color="text")]
-    return board.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
 def _no_traffic() -> SpecialValueMap:
@@ -123,7 +94,7 @@ def series(
     _axis(panel, limits, logarithmic)
     if limits is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
-        panel.thresholds(_thresholds(limits)).thresholds_style(dashed)
+        panel.thresholds(thresholds(limits)).thresholds_style(dashed)
     if stacked:
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(25)
     panel = panel if top is None else panel.max(top)
@@ -177,7 +148,7 @@ def stat(
         panel.reduce_options(reduce)
         .graph_mode(BigValueGraphMode.AREA)
         .color_mode(color)
-        .thresholds(_thresholds(limits))
+        .thresholds(thresholds(limits))
         .mappings([_no_traffic()])
         .no_value("no traffic")
         .span(width)
@@ -194,7 +165,7 @@ def timeline(title: str, description: str, query: Query, *, width: int) -> Panel
         for value, (text, color, index) in states.items()
     }
     panel.mappings([ValueMap(options)]).show_value(VisibilityMode.NEVER).row_height(0.8)
-    return panel.thresholds(_thresholds(Limits(1, falling=True))).span(width).height(8)
+    return panel.thresholds(thresholds(Limits(1, falling=True))).span(width).height(8)
 
 
 def density(title: str, description: str, unit: str, query: Asks, *, width: int) -> Panel:
@@ -249,7 +220,7 @@ def _column(
     if width:
         values["custom.width"] = width
     if limits:
-        values["thresholds"] = _thresholds(limits).build()
+        values["thresholds"] = thresholds(limits).build()
         values["custom.cellOptions"] = {"type": "color-text"}
     return [DynamicConfigValue(id_val=name, value=value) for name, value in values.items()]
 

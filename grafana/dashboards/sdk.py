@@ -1,4 +1,4 @@
-"""Boards, variables, links and annotations; with panels.py the only importer of the SDK."""
+"""Boards, variables, links and annotations; the SDK stays behind this, panels, limits, queries."""
 
 import itertools
 import json

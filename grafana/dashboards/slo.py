@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from grafana.dashboards.panels import Limits
+from grafana.dashboards.limits import Limits
 
 FILE = Path(__file__).parents[2] / "prometheus/slo.yaml"
 

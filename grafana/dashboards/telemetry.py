@@ -1,7 +1,8 @@
 """Telemetry health: the watcher watched, from the server's own counts to the alerts' delivery."""
 
 from grafana.dashboards import sdk
-from grafana.dashboards.panels import Limits, Panel, series, stat, timeline
+from grafana.dashboards.limits import Limits
+from grafana.dashboards.panels import Panel, series, stat, timeline
 from grafana.dashboards.queries import SERVER, Query
 from grafana.dashboards.slo import limit
 

@@ -110,8 +110,10 @@ class Board:
 
 
 def load(folder: Path = GENERATED) -> list[Board]:
-    """Read every board of `folder`, the overview first; raises FileNotFoundError when none is."""
+    """Read every board, in the order of their links; raises FileNotFoundError when none is."""
     boards = [Board(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
     if not boards:
         raise FileNotFoundError(f"no board in {folder}: run `python -m grafana.dashboards`")
-    return sorted(boards, key=lambda board: int(board.raw.get("version") or 99))
+    order = [link["url"] for link in boards[0].raw.get("links", [])]
+    places = {url.removeprefix("/d/"): place for place, url in enumerate(order)}
+    return sorted(boards, key=lambda board: places.get(board.uid, len(places)))

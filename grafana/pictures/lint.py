@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def faults(boards: Sequence[Board]) -> list[str]:
     return found
 
 
+@cache
 def sources() -> dict[str, str]:
     """The uid and type of each provisioned data source."""
     entries = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))["datasources"]

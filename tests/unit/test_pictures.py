@@ -1,0 +1,248 @@
+"""The picture tool: variables and units as Grafana's, stores' answers, what is missing is named."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+
+from grafana.pictures import board, evaluate, expand, page, shapes, units
+from grafana.pictures.__main__ import missing
+from grafana.pictures.board import Board, Json
+from grafana.pictures.expand import Window
+from grafana.pictures.stores import StoreError, Stores
+
+REPO = Path(__file__).parents[2]
+NOW = 1_795_470_000.0
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (0.00042, "s", "420 µs"),
+        (0.25, "s", "250 ms"),
+        (95.0, "s", "1.58 min"),
+        (0.0213, "percentunit", "2.13%"),
+        (1536.0, "bytes", "1.5 KiB"),
+        (2_500_000.0, "ns", "2.5 ms"),
+        (100_000.0, "currency:µ$", "µ$100K"),
+        (0.000123, "currencyUSD", "$0.00012"),
+        (1234.0, "count:tokens/s", "1.23 K tokens/s"),
+        (3.0, "reqps", "3 req/s"),
+        (0.0, "s", "0 s"),
+        (float("nan"), "s", "NaN"),
+    ],
+)
+def test_values_are_worded_by_their_unit(value: float, unit: str, words: str) -> None:
+    assert units.words(value, unit) == words
+
+
+def test_an_unknown_unit_is_not_known() -> None:
+    assert not units.known("furlongs")
+    assert all(map(units.known, ("s", "percentunit", "currency:µ$", "count:tokens/s")))
+
+
+def test_intervals_are_those_that_grafana_computes() -> None:
+    half_hour = Window(NOW - 1800, NOW)
+    assert expand.step(half_hour, 24) == 5.0  # never below the scrape interval
+    assert expand.step(half_hour, 8, "15s") == 15.0
+    assert expand.step(Window(NOW - 86400, NOW), 12) == 120.0
+    assert expand.macros(half_hour, 5.0)["__rate_interval"] == "20s"
+    assert expand.macros(half_hour, 15.0, "15s")["__rate_interval"] == "60s"
+    assert expand.macros(half_hour, 120.0)["__rate_interval"] == "125s"
+    assert expand.macros(half_hour, 5.0)["__range"] == "1800s"
+
+
+def test_variables_are_filled_in_and_an_undefined_one_is_an_error() -> None:
+    assert expand.fill('up{a=~"$model"}[${__range}]', {"model": ".*", "__range": "5s"}) == (
+        'up{a=~".*"}[5s]'
+    )
+    assert expand.fill('label_replace(up, "a", "$1", "b", "(.*)")', {}).count("$1") == 1
+    with pytest.raises(KeyError, match="nobody"):
+        expand.fill("up{a=~$nobody}", {})
+
+
+def test_all_means_the_variables_all_value() -> None:
+    boards = board.load()
+    assert expand.defaults(boards[0]) == {"model": ".*", "tenant": ".*", "instance": ".*"}
+    assert expand.defaults(boards[4])["slower"] == "0.1"
+
+
+def test_legend_takes_labels() -> None:
+    assert shapes.legend("p95 {{model}} {{ gone }}", {"model": "m"}) == "p95 m"
+
+
+def test_nan_is_a_gap_and_not_a_point() -> None:
+    (one,) = shapes.series([{"metric": {}, "values": [[1, "NaN"], [2, "3"], [3, "+Inf"]]}], "x")
+    assert one.points == [(2.0, 3.0)]
+
+
+def test_exemplars_keep_each_steps_highest() -> None:
+    raw = [
+        {"timestamp": NOW + i / 10, "value": i, "labels": {"trace_id": str(i)}} for i in range(9)
+    ]
+    assert [dot.trace_id for dot in shapes.exemplars(raw, 60.0)] == ["8", "2"]
+    assert shapes.exemplars([{"timestamp": 1, "value": 2, "labels": {}}], 60.0) == []
+
+
+def test_merge_and_organize_join_rename_and_drop() -> None:
+    rows = shapes.merge([[{"t": "a", "Value #A": 1.0}], [{"t": "a", "Value #B": 2.0}]])
+    assert rows == [{"t": "a", "Value #A": 1.0, "Value #B": 2.0}]
+    options = {
+        "includeByName": {"t": True, "Value #B": True},
+        "excludeByName": {},
+        "indexByName": {"Value #B": 0, "t": 1},
+        "renameByName": {"Value #B": "Dollars"},
+    }
+    assert list(shapes.organize(rows[0], options).items()) == [("Dollars", 2.0), ("t", "a")]
+
+
+def _span(name: str, own: str, parent: str, start: int, end: int) -> Json:
+    ids = {"spanId": own, "parentSpanId": parent, "name": name}
+    return {**ids, "startTimeUnixNano": str(start), "endTimeUnixNano": str(end)}
+
+
+OTLP = {
+    "batches": [
+        {
+            "scopeSpans": [
+                {
+                    "spans": [
+                        _span("decode", "c", "a", 2_000_000_000, 5_000_000_000),
+                        _span("queue", "b", "a", 1_000_000_000, 2_000_000_000),
+                        _span("POST /v1", "a", "caller", 1_000_000_000, 5_000_000_000),
+                    ]
+                }
+            ]
+        }
+    ]
+}
+
+
+def test_spans_stand_under_their_parent_by_start() -> None:
+    spans = shapes.tree(OTLP)
+    assert [(s.name, s.depth, s.seconds) for s in spans] == [
+        ("POST /v1", 0, 4.0),
+        ("queue", 1, 1.0),
+        ("decode", 1, 3.0),
+    ]
+
+
+class _Store(BaseHTTPRequestHandler):
+    """All three stores at once: every query has an answer but those that name `silent`."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        body = json.dumps(_answer(url.path, asked)).encode()
+        self.send_response(400 if "refused" in asked.get("query", "") else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def _answer(path: str, asked: dict[str, str]) -> Json:
+    query = asked.get("query", "")
+    if path.startswith("/api/traces/"):
+        return OTLP
+    if path == "/api/search":
+        return {"traces": []}
+    if path.endswith("query_exemplars"):
+        return {"data": []}
+    metric = {"le": "1.0", "trace_id": TRACE, "model": "m", "job": "j", "tenant": "t"}
+    silent = "silent" in query or '{__name__=~"' in query
+    if path.endswith("query_range") and "line_format" in query:
+        return {"data": {"resultType": "streams", "result": [{"values": [["1", "a line"]]}]}}
+    if path.endswith("query_range"):
+        values = [[NOW - 30, "1"], [NOW - 15, "1"]]
+        result = [] if silent else [{"metric": metric, "values": values}]
+        return {"data": {"resultType": "matrix", "result": result}}
+    return {"data": {"result": [] if silent else [{"metric": metric, "value": [NOW, "2"]}]}}
+
+
+@pytest.fixture
+def stores() -> Iterator[Stores]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Store)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield Stores(prometheus=url, loki=url, tempo=url)
+    server.shutdown()
+
+
+def changed(uid: str, title: str, expr: str) -> Board:
+    one = next(each for each in board.load() if each.uid == uid)
+    panel = next(panel for panel in one.panels if panel.title == title)
+    panel.raw["targets"] = [{**panel.raw["targets"][0], "expr": expr}]
+    return one
+
+
+def test_a_panel_without_data_is_named_with_its_query(stores: Stores) -> None:
+    asked = evaluate.page(stores, changed("llm-red", "Phases, p95", "silent"), NOW, {})
+    (line,) = missing([asked])
+    assert line == "LLM serving: RED / Phases, p95: no data\n    silent"
+
+
+def test_a_refused_query_is_named_with_the_stores_reason(stores: Stores) -> None:
+    asked = evaluate.page(stores, changed("llm-red", "Phases, p95", "refused"), NOW, {})
+    (line,) = missing([asked])
+    assert "Phases, p95" in line
+    assert "refused the query" in line
+
+
+def test_a_panel_of_the_gpu_is_excused_only_without_one(
+    stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = changed("llm-use", "GPU temperature", "gpu_silent")
+    assert missing([evaluate.page(stores, one, NOW, {})]) == []
+    assert "GPU temperature: no GPU on this machine" in capsys.readouterr().out
+    (panel,) = (p for p in one.panels if p.title == "GPU temperature")
+    panel.raw["targets"][0]["expr"] = "node_silent + gpu_silent"
+    assert len(missing([evaluate.page(stores, one, NOW, {})])) == 1
+
+
+def test_the_first_rows_link_chooses_the_trace(stores: Stores) -> None:
+    one = next(each for each in board.load() if each.uid == "llm-requests")
+    asked = evaluate.page(stores, one, NOW, {})
+    assert asked.values["trace"] == TRACE
+    (answer,) = (a for a in asked.answers if a.panel.kind == "traces")
+    assert [span.name for span in answer.data.spans] == ["POST /v1", "queue", "decode"]
+    chosen = evaluate.page(stores, one, NOW, {"trace": "f" * 32})
+    assert chosen.values["trace"] == "f" * 32
+
+
+def test_a_store_that_is_away_says_what_to_do() -> None:
+    with pytest.raises(StoreError, match="make up"):
+        Stores(prometheus="http://127.0.0.1:9").prometheus_instant("up", Window(0, 1))
+
+
+def test_every_board_is_drawn_small_and_into_one_page(stores: Stores, tmp_path: Path) -> None:
+    from grafana.pictures import picture
+
+    pages = [evaluate.page(stores, one, NOW, {}) for one in board.load()]
+    for one in pages:
+        path = tmp_path / page.picture_name(one)
+        picture.save(one, path)
+        assert path.stat().st_size < 300_000
+        assert Image.open(path).width == picture.WIDTH
+    html = page.write(pages, tmp_path).read_text()
+    assert html.count("data:image/png;base64,") == 6
+    assert not re.search(r'(src|href)="(?!#|data:)', html), "the page needs nothing else"
+    assert all(answer.panel.title in html for one in pages for answer in one.answers[:1])
+
+
+def test_lint_alone_needs_no_store() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "grafana.pictures", "--lint"],
+        cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
