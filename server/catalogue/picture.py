@@ -22,12 +22,12 @@ CLIENT_DEFAULT: tuple[float, ...] = tuple(Histogram.DEFAULT_BUCKETS[:-1])
 """prometheus_client's, which end at 10 s."""
 SIGMA = 0.75
 GRIDS = (
-    ("prometheus_client's default buckets", CLIENT_DEFAULT, "#d62728"),
+    ("Python client's default buckets", CLIENT_DEFAULT, "#d62728"),
     ("vLLM's default buckets", VLLM_DEFAULT, "#ff7f0e"),
     ("this project's grid", REQUEST_SECONDS, "#1f77b4"),
 )
-MEDIANS = tuple(0.06 * 1.25**step for step in range(36))
-WIDTH, HEIGHT, LEFT, TOP, SIDE = 760, 560, 80, 60, 440
+MEDIANS = tuple(0.03 * 1.25**step for step in range(39))
+WIDTH, HEIGHT, LEFT, TOP, SIDE = 790, 560, 80, 60, 440
 LOW, HIGH = 0.1, 1000.0
 TICKS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -78,6 +78,7 @@ def _axes() -> list[str]:
     true = f"M{_X(LOW):.1f} {_Y(LOW):.1f}L{_X(HIGH):.1f} {_Y(HIGH):.1f}"
     lines.append(f'<path d="{true}" stroke="#888" stroke-dasharray="4 4" fill="none"/>')
     lines.append(_text(LEFT + SIDE / 2, TOP + SIDE + 40, "true p99", anchor="middle"))
+    lines.append(_text(LEFT, TOP - 10, "reported p99"))
     return lines
 
 
