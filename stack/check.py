@@ -56,6 +56,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "names known": ["python", "-m", "server.catalogue.uses"],
         "thresholds": ["python", "-m", "server.catalogue.slo"],
         "boards fresh": ["python", "-m", "grafana.dashboards", "--check"],
+        "boards sound": ["python", "-m", "grafana.pictures", "--lint"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],
         "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
     }

@@ -9,6 +9,7 @@ from stack.check import check, fmt, test
 from stack.errors import Fault
 from stack.lock import lock
 from stack.logs import logs
+from stack.pictures import pictures
 from stack.say import complain, say
 from stack.settings import Settings, load
 from stack.status import status
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "up": (up, "start everything and wait until it is healthy (MODE=compose|native, MODEL=...)"),
     "ask": (ask, 'send PROMPT="..." and follow it through trace, logs, metrics and cost'),
     "status": (status, "parts and their health, active alerts, telemetry lost"),
+    "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "test": (test, "unit, rule and end-to-end tests, from nothing"),
