@@ -3,7 +3,7 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat
-from grafana.dashboards.queries import OURS, VLLM, Query, quantiles, rate
+from grafana.dashboards.queries import OURS, VLLM, Query, overall, rate
 from grafana.dashboards.slo import limit
 
 REQUESTS = rate("llm_requests_total")
@@ -96,16 +96,16 @@ def latency() -> list[Panel]:
             "What a reader waits before anything appears; click a dot near the dashed limit to "
             "open that request's trace.",
             "s",
-            quantiles(TTFT),
+            overall(TTFT),
             width=10,
             limits=limit("time_to_first_token"),
         ),
         series(
             "Request duration",
-            "First byte in to last byte out, failed and aborted requests included; click a dot to "
-            "open the trace of a slow one.",
+            "First byte in to last byte out of all that was not refused, failures included; click "
+            "a dot to open the trace of a slow one.",
             "s",
-            quantiles("gen_ai_server_request_duration_seconds"),
+            overall("gen_ai_server_request_duration_seconds", 'outcome!="client_error"'),
             width=10,
             limits=limit("request_duration"),
         ),

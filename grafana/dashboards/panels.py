@@ -96,7 +96,9 @@ def series(
         dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
         panel.thresholds(thresholds(limits)).thresholds_style(dashed)
     if stacked:
-        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(25)
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(
+            60
+        ).line_width(0)
     panel = panel if top is None else panel.max(top)
     return panel if empty is None else panel.no_value(empty)
 

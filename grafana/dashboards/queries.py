@@ -105,6 +105,15 @@ def quantile(q: float, histogram: str, by: str = "model", scope: str = OURS) -> 
     )
 
 
+def overall(histogram: str, *matchers: str) -> list[Query]:
+    """Return p50, p95 and p99 over all that the variables choose, a line each."""
+    buckets = rate(histogram + "_bucket", *matchers)
+    return [
+        Query(f"histogram_quantile({q}, sum by (le) ({buckets}))", name, exemplars=q == 0.95)
+        for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+    ]
+
+
 def quantiles(histogram: str) -> list[Query]:
     """Return p50, p95 and p99; one of them asks for exemplars, or each dot would come thrice."""
     return [

@@ -21,7 +21,16 @@ HEADINGS = {
     "input_tokens": ("In", "none"),
     "output_tokens": ("Out", "none"),
 }
-WIDTHS = {"Trace": 270, "Outcome": 95, "Reason": 120, "In": 50, "Out": 50, "Model": 90}
+WIDTHS = {
+    "Duration": 80,
+    "Cost": 80,
+    "Trace": 245,
+    "Outcome": 90,
+    "Reason": 120,
+    "Tenant": 90,
+    "In": 45,
+    "Out": 45,
+}
 
 
 def finished(*fields: str) -> str:

@@ -8,20 +8,21 @@ from grafana.pictures.board import Board
 from grafana.pictures.stores import Stores
 
 LIMIT_SECONDS = 2.0
-"""Every board's queries together, asked in turn; Grafana asks them side by side."""
+"""All boards' queries together, asked in turn; Grafana asks one board's, side by side."""
 
 
 def run(boards: Sequence[Board]) -> int:
-    """Print every query's milliseconds and each board's sum; return 1 above LIMIT_SECONDS."""
-    slow = False
+    """Print every panel's milliseconds, each board's sum and all; return 1 above LIMIT_SECONDS."""
+    everything = 0.0
     for board in boards:
         stores = Stores()
         asked = evaluate.page(stores, board, time.time(), {})
         total = sum(seconds for _, seconds in stores.seconds)
-        slow = slow or total > LIMIT_SECONDS
+        everything += total
         print(f"{board.title}: {len(stores.seconds)} queries, {total * 1000:.0f} ms")
         for answer in sorted(asked.answers, key=lambda answer: -answer.seconds):
             print(f"  {answer.seconds * 1000:7.1f} ms  {answer.panel.title}")
-    if slow:
-        print(f"a board takes more than {LIMIT_SECONDS} s: shorten its slowest query above")
-    return 1 if slow else 0
+    print(f"all boards together: {everything:.2f} s, at most {LIMIT_SECONDS} s")
+    if everything > LIMIT_SECONDS:
+        print("shorten the slowest query above, or measure when nothing else loads the machine")
+    return int(everything > LIMIT_SECONDS)

@@ -77,15 +77,17 @@ def _stacked(custom: Json) -> bool:
 
 def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], custom: Json) -> None:
     below: dict[float, float] = {}
+    width, opacity = 1.3 * custom.get("lineWidth", 1), custom.get("fillOpacity", 0) / 100
     for series, ink in zip(shown, colors, strict=True):
         points = _with_gaps(series.points)
         if _stacked(custom):
             points = [(at, value + below.get(at, 0.0)) for at, value in points]
             floor = [below.get(at, 0.0) for at, _ in points]
             below |= {at: value for at, value in points if not math.isnan(value)}
-            axes.fill_between(*_columns(points), floor, color=ink, alpha=0.3, linewidth=0)
+            axes.fill_between(*_columns(points), floor, color=ink, alpha=opacity, linewidth=0)
         alone = len(series.points) == 1
-        axes.plot(*_columns(points), color=ink, linewidth=1.3, marker="o" if alone else "", ms=3)
+        marker = "o" if alone and width else ""
+        axes.plot(*_columns(points), color=ink, linewidth=width, marker=marker, ms=3)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
