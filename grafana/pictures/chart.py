@@ -121,7 +121,8 @@ def _scale(axes: Axes, shown: Sequence[Series], panel: Panel, stacked: bool) -> 
         axes.minorticks_off()
     else:
         top = _top(shown, values, stacked) * 1.08
-        axes.set_ylim(panel.defaults.get("min"), max(top, (soft or 0) * 1.04) or 1)
+        hard = panel.defaults.get("max")
+        axes.set_ylim(panel.defaults.get("min"), hard or max(top, (soft or 0) * 1.04) or 1)
         axes.yaxis.set_major_locator(_locator(unit, axes.get_ylim()[1]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, unit)))
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
 from grafana.pictures import chart, units
 from grafana.pictures.board import Json, Panel
@@ -129,7 +129,9 @@ def heatmap(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     low, high = used[0], used[-1] + 1
     axes = canvas.axes(box.inside(62, 6, 12, 24))
     shown = counts[low:high]
-    axes.pcolormesh(times, range(len(shown)), shown, cmap=_HEAT, shading="nearest")
+    axes.pcolormesh(
+        times, range(len(shown)), shown, cmap=_HEAT, norm=PowerNorm(0.5), shading="nearest"
+    )
     labels = [
         units.words(float(one.labels["le"]), str(answer.panel.defaults["unit"]))
         if math.isfinite(float(one.labels["le"]))
