@@ -1,0 +1,48 @@
+"""After a minute of mixed load every panel of every board has data, and answers fast."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from grafana.pictures import board, evaluate
+from grafana.pictures.__main__ import missing
+from grafana.pictures.bench import LIMIT_SECONDS
+from grafana.pictures.stores import Stores
+from tests.e2e.client import Client
+
+pytestmark = pytest.mark.e2e
+
+REPO = Path(__file__).parents[2]
+LOAD = [sys.executable, "loadtest/mixed.py", "--rate", "2", "--seconds", "60", "--seed", "5"]
+PATIENCE_SECONDS = 90.0
+"""Rates need two scrapes, rules a minute, and Tempo finds a trace some seconds after its end."""
+
+
+@pytest.fixture(scope="module")
+def loaded(client: Client) -> None:
+    done = subprocess.run(LOAD, cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def ask_everything() -> tuple[list[str], float]:
+    """The panels without data, and the seconds that all queries took."""
+    stores = Stores()
+    pages = [evaluate.page(stores, one, time.time(), {}) for one in board.load()]
+    return missing(pages), sum(seconds for _, seconds in stores.seconds)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_every_panel_of_every_board_has_data() -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (empty := ask_everything()[0]) and time.monotonic() < end:
+        time.sleep(5)
+    assert empty == []
+
+
+@pytest.mark.usefixtures("loaded")
+def test_all_boards_answer_within_the_limit() -> None:
+    # The least of three: what the machine does beside it is not the boards' cost.
+    assert min(ask_everything()[1] for _ in range(3)) < LIMIT_SECONDS
