@@ -144,7 +144,8 @@ def stat(
 ) -> Panel:
     """Return one big number with its course behind it, colored by `limits`."""
     panel = _ask(_base(stats.Panel(), title, description, unit, PROMETHEUS), [query])
-    reduce = common.ReduceDataOptions().calcs(["lastNotNull"])
+    # Not lastNotNull, which skips NaN: without traffic it would show the last hour's verdict.
+    reduce = common.ReduceDataOptions().calcs(["last"])
     color = BigValueColorMode.BACKGROUND if limits else BigValueColorMode.VALUE
     return (
         panel.reduce_options(reduce)

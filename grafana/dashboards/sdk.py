@@ -132,7 +132,11 @@ def dashboard_json(
     for annotation in annotations():
         builder.annotation(annotation)
     _lay_out(builder, rows)
-    return json.dumps(builder.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+    built = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
+    # The SDK's only placement is a closed menu; without one, links and marks stand on the page.
+    for entry in [*built["links"], *built["annotations"]["list"]]:
+        del entry["placement"]
+    return json.dumps(built, indent=2, sort_keys=True) + "\n"
 
 
 def _lay_out(builder: board.Dashboard, rows: Sequence[tuple[str, Sequence[Panel]]]) -> None:

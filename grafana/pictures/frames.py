@@ -9,11 +9,12 @@ Row: TypeAlias = dict[str, Cell]
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its legend, labels, and (unix seconds, value) points without NaN."""
+    """One line: its legend, labels, (unix seconds, value) points without NaN, its last value."""
 
     name: str
     labels: dict[str, str]
     points: list[tuple[float, float]]
+    last: float
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,12 @@ def legend(pattern: str, labels: dict[str, str]) -> str:
 def series(result: Iterable[Json], pattern: str) -> list[Series]:
     """The series of a range query; NaN and Inf are gaps, as Grafana leaves them."""
     return [
-        Series(legend(pattern, one["metric"]), one["metric"], _points(one["values"]))
+        Series(
+            legend(pattern, one["metric"]),
+            one["metric"],
+            _points(one["values"]),
+            float(one["values"][-1][1]),
+        )
         for one in result
     ]
 

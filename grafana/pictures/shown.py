@@ -24,9 +24,9 @@ def step_color(steps: list[Json], value: float) -> str:
 def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     """Draw the last value large, its course faint behind it."""
     series, defaults = answer.data.series[0], answer.panel.defaults
-    value = series.points[-1][1]
-    ink = step_color(defaults["thresholds"]["steps"], value)
-    filled = answer.panel.options.get("colorMode") == "background"
+    value, words = _reduced(series, answer.panel)
+    ink = TEXT if math.isnan(value) else step_color(defaults["thresholds"]["steps"], value)
+    filled = answer.panel.options.get("colorMode") == "background" and not math.isnan(value)
     if filled:
         canvas.rectangle(box.inside(1, 0, 1, 1), ink, alpha=0.28)
     course = canvas.axes(box.inside(1, box.h * 0.55, 1, 1))
@@ -35,10 +35,20 @@ def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     course.fill_between(times, values, color=ink, alpha=0.25, linewidth=0)
     course.plot(times, values, color=ink, linewidth=1)
     course.set(xlim=(page.window.start, page.window.end), ylim=(0, max([*values, 1e-12]) * 1.1))
-    words = units.words(value, str(defaults["unit"]), defaults.get("decimals"))
     middle = (box.x + box.w / 2, box.y + box.h * 0.36)
     size = min(30.0, box.w / max(len(words), 4) * 1.1)
     canvas.text(*middle, words, size=size, ink=ink, align="center", weight="bold")
+
+
+def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
+    """The value that the panel's calculation takes, and its words or mapped text."""
+    last = "last" in panel.options["reduceOptions"]["calcs"]
+    value = series.last if last else series.points[-1][1]
+    if not math.isnan(value):
+        defaults = panel.defaults
+        return value, units.words(value, str(defaults["unit"]), defaults.get("decimals"))
+    mapped = [m["options"] for m in panel.defaults["mappings"] if m["type"] == "special"]
+    return value, next(m["result"]["text"] for m in mapped if m["match"] == "nan")
 
 
 def table(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:

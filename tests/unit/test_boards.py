@@ -28,6 +28,7 @@ def test_the_six_boards_stand_in_the_order_of_their_links() -> None:
     assert uids == [one.uid for one in BOARDS]
     assert len(uids) == 6
     assert all(one.raw["links"] == BOARDS[0].raw["links"] for one in BOARDS)
+    assert "inControlsMenu" not in json.dumps([one.raw for one in BOARDS]), "a closed menu"
 
 
 def test_lint_finds_nothing() -> None:

@@ -85,6 +85,17 @@ def test_nan_is_a_gap_and_not_a_point() -> None:
     assert one.points == [(2.0, 3.0)]
 
 
+def test_a_number_whose_traffic_ended_says_so() -> None:
+    from grafana.pictures import shown
+
+    panel = next(p for p in board.load()[0].panels if p.title == "Failed by our fault")
+    values = [[1, "0.02"], [2, "NaN"]]
+    (series,) = shapes.series([{"metric": {}, "values": values}], "x")
+    assert shown._reduced(series, panel)[1] == "no traffic"
+    (series,) = shapes.series([{"metric": {}, "values": values[:1]}], "x")
+    assert shown._reduced(series, panel) == (0.02, "2%")
+
+
 def test_exemplars_keep_each_steps_highest() -> None:
     raw = [
         {"timestamp": NOW + i / 10, "value": i, "labels": {"trace_id": str(i)}} for i in range(9)
