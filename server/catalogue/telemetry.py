@@ -3,8 +3,7 @@
 from server.catalogue.record import Kind, Method, Metric
 
 _LATE = "the Collector makes it at the first such loss"
-_LATE_LOKI = "Loki makes it at the first refused line"
-_SIGNALS = {"spans": "spans", "log_records": "log records", "metric_points": "metric points"}
+_SIGNALS = {"spans": "spans", "log_records": "log records"}
 _SENT = ("exporter", "server_address", "server_port", "url_path")
 
 
@@ -14,20 +13,14 @@ def _read(
     return Metric(name, kind, unit, text, Method.TELEMETRY, labels, source=source, absent=absent)
 
 
-def _otelcol(what: str, text: str, labels: tuple[str, ...], absent: str = "") -> tuple[Metric, ...]:
-    return tuple(
+def _otelcol(what: str, text: str, labels: tuple[str, ...], absent: str = "") -> list[Metric]:
+    return [
         _read(
-            "otel-collector",
-            f"otelcol_{what}_{signal}_total",
-            Kind.COUNTER,
-            unit,
-            f"{unit.capitalize()} {text}",
-            *labels,
-            absent=absent or ("nobody pushes metrics to the receiver" * received),
+            "otel-collector", f"otelcol_{what}_{signal}_total", Kind.COUNTER, unit,
+            f"{unit.capitalize()} {text}", *labels, absent=absent,
         )
         for signal, unit in _SIGNALS.items()
-        for received in [what.startswith("receiver") and signal == "metric_points"]
-    )
+    ]  # fmt: skip
 
 
 _RECEIVER = ("receiver", "transport")
@@ -36,6 +29,10 @@ COLLECTOR = (
     *_otelcol("receiver_refused", "refused; their sender keeps and counts them.", _RECEIVER),
     *_otelcol("receiver_failed", "lost inside the Collector.", _RECEIVER),
     *_otelcol("exporter_sent", "delivered to a store.", _SENT),
+    _read(
+        "otel-collector", "otelcol_exporter_sent_metric_points_total", Kind.COUNTER,
+        "metric points", "Metric points delivered to Prometheus.", *_SENT,
+    ),
     *_otelcol("exporter_send_failed", "lost: a store refused them for good.", ("exporter",), _LATE),
     *_otelcol("exporter_enqueue_failed", "lost: the queue was full.", ("exporter",), _LATE),
     *(
@@ -52,10 +49,6 @@ COLLECTOR = (
         "otel-collector", "otelcol_process_uptime_seconds_total", Kind.COUNTER, "seconds",
         "Seconds since the start: the Collector has no start time.",
     ),
-    _read(
-        "otel-collector", "otelcol_process_memory_rss_bytes", Kind.GAUGE, "bytes",
-        "Resident memory.",
-    ),
 )  # fmt: skip
 
 _SPAN = ("gen_ai_request_model", "llm_outcome", "span_name")
@@ -63,10 +56,6 @@ SPAN_METRICS = (
     _read(
         "otel-collector", "traces_span_metrics_calls_total", Kind.COUNTER, "requests",
         "Requests counted from their SERVER spans: RED's second witness.", *_SPAN,
-    ),
-    _read(
-        "otel-collector", "traces_span_metrics_duration_seconds", Kind.HISTOGRAM, "seconds",
-        "Duration taken from the same spans; `job` and `instance` are the server's.", *_SPAN,
     ),
 )  # fmt: skip
 
@@ -78,15 +67,10 @@ PROMETHEUS = (
             ("rule_evaluation_failures_total", Kind.COUNTER, "rules", "Rules that failed.", _RULES),
             ("rule_group_last_duration_seconds", Kind.GAUGE, "seconds", "Last run.", _RULES),
             ("rule_group_interval_seconds", Kind.GAUGE, "seconds", "Time between runs.", _RULES),
-            ("rule_group_iterations_missed_total", Kind.COUNTER, "runs", "Runs missed.", _RULES),
             ("notifications_dropped_total", Kind.COUNTER, "alerts", "Lost.", ("alertmanager",)),
-            ("notifications_errors_total", Kind.COUNTER, "alerts", "Refused.", ("alertmanager",)),
-            ("tsdb_head_series", Kind.GAUGE, "series", "Series in memory.", ()),
-            ("tsdb_storage_blocks_bytes", Kind.GAUGE, "bytes", "Blocks on disk.", ()),
             ("tsdb_head_samples_appended_total", Kind.COUNTER, "samples", "Stored.", ("type",)),
             ("tsdb_exemplar_exemplars_appended_total", Kind.COUNTER, "exemplars", "Stored.", ()),
             ("tsdb_too_old_samples_total", Kind.COUNTER, "samples", "Too old.", ("type",)),
-            ("config_last_reload_successful", Kind.GAUGE, "1", "0: the last one failed.", ()),
         )
     ),
     _read(
@@ -104,7 +88,6 @@ STORES = (
         "tempo", "tempo_discarded_spans_total", Kind.COUNTER, "spans",
         "Spans thrown away.", "reason", "tenant",
     ),
-    _read("tempo", "tempo_ingester_live_traces", Kind.GAUGE, "traces", "In memory.", "tenant"),
     _read(
         "tempo", "tempo_ingester_failed_flushes_total", Kind.COUNTER, "flushes",
         "Writes to disk that failed.",
@@ -113,11 +96,6 @@ STORES = (
         "loki", "loki_distributor_lines_received_total", Kind.COUNTER, "lines",
         "Lines taken in.", "format", "is_internal_stream", "policy", "tenant",
     ),
-    _read(
-        "loki", "loki_discarded_samples_total", Kind.COUNTER, "lines",
-        "Lines thrown away.", "reason", "tenant", absent=_LATE_LOKI,
-    ),
-    _read("loki", "loki_ingester_memory_chunks", Kind.GAUGE, "chunks", "In memory."),
     _read(
         "loki", "loki_ingester_chunks_flush_failures_total", Kind.COUNTER, "chunks",
         "Writes to disk that failed.",

@@ -1,7 +1,7 @@
 """Where a metric is used, and `make check`'s question: does each name that is used exist?
 
 `python -m server.catalogue.uses` names every rule, alert, panel and example that asks for what
-nothing exposes, and every metric of ours that nothing asks for.
+nothing exposes, and every metric of the catalogue that nothing asks for.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from server.catalogue import BY_SERIES, MADE, Metric
+from server.catalogue import ALL, BY_SERIES, Metric
 from server.catalogue.promql import Selector, grouped, selectors
 
 REPO = Path(__file__).parents[2]
@@ -135,9 +135,9 @@ def _wrong_groups(use: Use, known: Mapping[str, Metric]) -> Iterator[str]:
 
 
 def unused(every: list[Use]) -> Iterator[str]:
-    """Metrics of ours that nothing asks for, though they do not say why."""
+    """Metrics that nothing asks for, though they do not say why."""
     asked = {selector.name for use in every for selector in selectors(use.expression)}
-    for metric in MADE:
+    for metric in ALL:
         used = not asked.isdisjoint(metric.series)
         if used == bool(metric.unused):
             fault = "is used, yet says that it is not" if used else "is used by nothing: say why"

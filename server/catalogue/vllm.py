@@ -14,8 +14,12 @@ def _vllm(name: str, kind: Kind, unit: str, text: str, *labels: str) -> Metric:
     return Metric(f"vllm:{name}", kind, unit, text, Method.USE, (*_LABELS, *labels))
 
 
-def _latency(name: str, text: str, buckets: tuple[float, ...]) -> Metric:
-    return Metric(f"vllm:{name}", Kind.HISTOGRAM, "seconds", text, Method.RED, _LABELS, buckets)
+_SAME_EDGES = "it is here so that a test can see our edges in it, for comparing by hand"
+
+
+def _latency(name: str, text: str, buckets: tuple[float, ...], unused: str = "") -> Metric:
+    name, kind = f"vllm:{name}", Kind.HISTOGRAM
+    return Metric(name, kind, "seconds", text, Method.RED, _LABELS, buckets, unused=unused)
 
 
 VLLM = (
@@ -25,7 +29,6 @@ VLLM = (
     _vllm("num_preemptions_total", Kind.COUNTER, "preemptions", "Requests thrown out to wait."),
     _vllm("prefix_cache_queries_total", Kind.COUNTER, "tokens", "Prompt tokens looked up."),
     _vllm("prefix_cache_hits_total", Kind.COUNTER, "tokens", "Prompt tokens found cached."),
-    _vllm("prompt_tokens_total", Kind.COUNTER, "tokens", "Prompt tokens, aborts included."),
     _vllm("generation_tokens_total", Kind.COUNTER, "tokens", "Generated tokens."),
     Metric(
         "vllm:iteration_tokens_total",
@@ -36,6 +39,8 @@ VLLM = (
         _LABELS,
     ),
     _latency("inter_token_latency_seconds", "Seconds between two outputs (ITL).", TOKEN_SECONDS),
-    _latency("time_to_first_token_seconds", "TTFT as vLLM sees it.", REQUEST_SECONDS),
-    _latency("e2e_request_latency_seconds", "Duration as vLLM sees it.", REQUEST_SECONDS),
+    _latency("time_to_first_token_seconds", "TTFT as vLLM sees it.", REQUEST_SECONDS, _SAME_EDGES),
+    _latency(
+        "e2e_request_latency_seconds", "Duration as vLLM sees it.", REQUEST_SECONDS, _SAME_EDGES
+    ),
 )

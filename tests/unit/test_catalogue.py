@@ -116,9 +116,9 @@ def test_what_a_query_will_not_find_is_named(expression: str, fault: str) -> Non
 
 
 def test_a_metric_that_nothing_asks_for_is_named() -> None:
-    every = [Use("a", metric.series[-1]) for metric in MADE[1:] if not metric.unused]
+    every = [Use("a", metric.series[-1]) for metric in ALL[1:] if not metric.unused]
     (line,) = unused(every)
-    assert line.startswith(f"{MADE[0].name} is used by nothing")
+    assert line.startswith(f"{ALL[0].name} is used by nothing")
 
 
 @pytest.fixture
