@@ -12,7 +12,7 @@ from itertools import product
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from server import red
+from server import guard, red
 from server.cost import CostTracker, read_prices
 from server.process import ProcessCollector
 from server.record import Operation, Outcome, Phase, RequestRecord, Usage
@@ -52,6 +52,7 @@ def serve(models: list[str], tenants: list[str]) -> None:
     """Every tenant ends a request on every model in every way there is, the unknown
     included: an unknown model never reaches the engine."""
     costs = CostTracker(read_prices(read_settings({}).prices_file))
+    guard.create_label_sets()
     red.create_label_sets(models, tenants)
     costs.create_label_sets(models, tenants)
     Waiting().create_label_sets([*models, "other"])

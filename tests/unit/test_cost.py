@@ -96,17 +96,16 @@ def test_what_used_no_token_has_no_cost_and_counts_nowhere() -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_every_outcome_pays_for_what_it_used(outcome: Outcome) -> None:
     tracker = CostTracker([TINY])
-    grown = delta(
-        "llm_cost_microdollars_total", model="tiny-llama", tenant="payer", outcome=outcome
-    )
+    grown = delta("llm_cost_microdollars_total", model="tiny-llama", outcome=outcome)
+    of_tenant = delta("llm_tenant_cost_microdollars_total", tenant="payer")
     paid = record(outcome=outcome, tenant="payer")
     tracker.observe(paid, tracker.cost(paid))
-    assert grown() == 16.0
+    assert (grown(), of_tenant()) == (16.0, 16.0)
 
 
 def test_histograms_take_the_cost_and_the_cost_per_1000_output_tokens() -> None:
     tracker = CostTracker([TINY])
-    grown = delta("llm_request_cost_microdollars_sum", model="tiny-llama", operation="chat")
+    grown = delta("llm_request_cost_microdollars_sum", model="tiny-llama")
     per_1k = delta(f"{PER_1K}_sum", model="tiny-llama")
     # 16 microdollars for 20 tokens are 800 for 1000.
     below, edge = (
@@ -145,6 +144,7 @@ def test_exemplars_name_the_trace_on_every_cost_instrument() -> None:
     found = {line.split("{")[0] for line in lines if f'# {{trace_id="{trace_id}"}}' in line}
     assert found == {
         "llm_cost_microdollars_total",
+        "llm_tenant_cost_microdollars_total",
         "llm_request_cost_microdollars_bucket",
         "llm_request_cost_microdollars_per_1k_tokens_bucket",
     }
@@ -164,8 +164,10 @@ def test_label_sets_of_a_priced_model_exist_before_the_first_request() -> None:
     tracker = CostTracker([price("new-model", "2026-01-01", "1")])
     tracker.create_label_sets(["new-model"], ["new-tenant"])
     for outcome in Outcome:
-        labels = {"model": "new-model", "tenant": "new-tenant", "outcome": outcome.value}
+        labels = {"model": "new-model", "outcome": outcome.value}
         assert REGISTRY.get_sample_value("llm_cost_microdollars_total", labels) == 0.0
+    tenant = {"tenant": "new-tenant"}
+    assert REGISTRY.get_sample_value("llm_tenant_cost_microdollars_total", tenant) == 0.0
     for reason in ("no_output", "few_tokens"):
         labels = {"model": "new-model", "reason": reason}
         assert REGISTRY.get_sample_value("llm_cost_per_1k_excluded_total", labels) == 0.0
@@ -174,11 +176,13 @@ def test_label_sets_of_a_priced_model_exist_before_the_first_request() -> None:
 
 
 def test_a_model_without_a_price_has_no_cost_of_zero() -> None:
-    CostTracker([]).create_label_sets(["free-model"], ["new-tenant"])
+    CostTracker([]).create_label_sets(["free-model"], ["free-tenant"])
     unpriced = REGISTRY.get_sample_value("llm_unpriced_requests_total", {"model": "free-model"})
     assert unpriced == 0.0
-    labels = {"model": "free-model", "tenant": "new-tenant", "outcome": "ok"}
+    labels = {"model": "free-model", "outcome": "ok"}
     assert REGISTRY.get_sample_value("llm_cost_microdollars_total", labels) is None
+    tenant = {"tenant": "free-tenant"}
+    assert REGISTRY.get_sample_value("llm_tenant_cost_microdollars_total", tenant) is None
 
 
 def test_the_helper_record_is_on_a_priced_day() -> None:

@@ -10,8 +10,8 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from server import http, launcher
+from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
 from server.launcher import REFUSED, parse, served_models
-from server.metrics import REQUEST_SECONDS, TOKEN_SECONDS
 from server.settings import SettingsError
 
 GIVEN = {
