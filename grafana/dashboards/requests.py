@@ -24,12 +24,12 @@ HEADINGS = {
 WIDTHS = {
     "Duration": 80,
     "Cost": 80,
-    "Trace": 245,
-    "Outcome": 90,
-    "Reason": 120,
-    "Tenant": 90,
-    "In": 45,
-    "Out": 45,
+    "Trace": 232,
+    "Outcome": 85,
+    "Reason": 112,
+    "Tenant": 85,
+    "In": 42,
+    "Out": 42,
 }
 
 

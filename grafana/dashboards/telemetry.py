@@ -163,7 +163,7 @@ def alerts() -> list[Panel]:
     """Return whether rules run in time and alerts reach their receiver."""
     last = "prometheus_rule_group_last_duration_seconds"
     share = f"max by (rule_group) ({last} / prometheus_rule_group_interval_seconds)"
-    group = f'label_replace({share}, "group", "$1", "rule_group", ".*/(.+/.+).yaml;.*")'
+    group = f'label_replace({share}, "group", "$1 $2", "rule_group", ".*/(.+)/.+;(.+)")'
     return [
         series(
             "Rule evaluation",

@@ -162,7 +162,7 @@ def _legend(shown: Sequence[Series], box: Box, unit: str) -> list[list[tuple[str
     for index, series in enumerate(shown):
         words = f"{series.name}  {units.words(series.points[-1][1], unit)}"
         words = fit(words, box.w - 40)
-        need = 20 + len(words) * 6.6
+        need = 28 + len(words) * 6.7
         if need > room and rows[-1]:
             if len(rows) == 3:
                 rows[-1].append(("", f"+{len(shown) - index} more"))
@@ -183,4 +183,4 @@ def _draw_legend(
             if name in colors:
                 canvas.rectangle(Box(x, y - 2, 11, 4), colors[name])
             canvas.text(x + 16, y, words, ink=TEXT)
-            x += 20 + len(words) * 6.6
+            x += 28 + len(words) * 6.7
