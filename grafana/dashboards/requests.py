@@ -26,8 +26,8 @@ WIDTHS = {
     "Cost": 80,
     "Trace": 232,
     "Outcome": 85,
-    "Reason": 112,
-    "Tenant": 85,
+    "Reason": 128,
+    "Tenant": 82,
     "In": 42,
     "Out": 42,
 }
