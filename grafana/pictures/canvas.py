@@ -11,6 +11,7 @@ Axes: TypeAlias = Any
 
 PAGE, PANEL, EDGE = "#111217", "#181b1f", "#2a2d33"
 TEXT, DIM, GRID = "#d8d9dd", "#8e9099", "#26292f"
+SURFACES = (PAGE, PANEL, EDGE, TEXT, DIM, GRID)
 COLORS = {
     "green": "#73bf69",
     "yellow": "#fade2a",

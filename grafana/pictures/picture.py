@@ -4,11 +4,22 @@ import textwrap
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageColor
 
 from grafana.pictures import chart
 from grafana.pictures.board import Panel
-from grafana.pictures.canvas import DIM, EDGE, PANEL, TEXT, Box, Canvas, fit
+from grafana.pictures.canvas import (
+    COLORS,
+    DIM,
+    EDGE,
+    PALETTE,
+    PANEL,
+    SURFACES,
+    TEXT,
+    Box,
+    Canvas,
+    fit,
+)
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.shown import DRAWN
 
@@ -16,15 +27,20 @@ WIDTH, CELL, HEAD, GAP = 1600, 36, 64, 8
 
 
 def save(page: Page, path: Path) -> None:
-    """Draw a page and write it as a PNG of at most 256 colors, a third of the size."""
+    """Draw a page and write it as a PNG of 256 colors, a third of the size."""
     raw = BytesIO()
     draw(page).figure.savefig(raw, format="png")
-    image = (
-        Image.open(raw)
-        .convert("RGB")
-        .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
-    image.save(path, optimize=True)
+    image = Image.open(raw).convert("RGB")
+    image.quantize(palette=_palette(image), dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def _palette(image: Image.Image) -> Image.Image:
+    # The commonest colors alone would lose a legend's small field, so every ink has its place.
+    inks = [ImageColor.getrgb(ink)[:3] for ink in (*COLORS.values(), *PALETTE, *SURFACES)]
+    common = image.quantize(256 - len(inks)).getpalette() or []
+    made = Image.new("P", (1, 1))
+    made.putpalette([*(part for ink in inks for part in ink), *common][:768])
+    return made
 
 
 def draw(page: Page) -> Canvas:
