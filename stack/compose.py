@@ -70,6 +70,7 @@ def up(settings: Settings) -> None:
     else:
         check_ports(wanted)
     secret.ensure(settings)
+    secret.hub_token(settings)
     try:
         _start(settings)
         health.wait(settings, wanted, containers(settings))

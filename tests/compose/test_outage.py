@@ -1,0 +1,98 @@
+"""All three stores stopped for a minute under load: no span, no log line, no count is lost."""
+
+import argparse
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from loadtest import mixed
+from stack.settings import Settings
+from tests.compose.books import (
+    SECOND_WITNESS,
+    Books,
+    finished_in_loki,
+    refused_by_the_collector,
+    spans_in_tempo,
+)
+from tests.compose.docker import containers
+from tests.compose.engine import docker
+from tests.e2e.client import API, Client, poll
+from tests.e2e.stores import samples, total
+
+STORES = ("tempo", "loki", "prometheus")
+AWAY_SECONDS, CATCH_UP_SECONDS = 60, 60.0
+LOAD_SECONDS, RATE = 70.0, 2.0
+
+
+@contextmanager
+def _load() -> Iterator[list[mixed.End]]:
+    """Mixed load for the block; its ends are there after it."""
+    options = argparse.Namespace(url=API, rate=RATE, seconds=LOAD_SECONDS, seed=4)
+    ends: list[mixed.End] = []
+    thread = threading.Thread(target=lambda: ends.extend(asyncio.run(mixed.run(options, [""]))))
+    thread.start()
+    try:
+        yield ends
+    finally:
+        thread.join()
+
+
+def _take_stores_away(stack: Settings) -> None:
+    ids = [containers(stack)[name].id for name in STORES]
+    docker("stop", *ids)
+    time.sleep(AWAY_SECONDS)
+    docker("start", *ids)
+
+
+@pytest.fixture(scope="module")
+def outage(stack: Settings) -> tuple[float, Books, float, list[str]]:
+    """When it began, the books before, the second witness before, and every request sent."""
+    assert Client().chat("Warm").status == 200
+    time.sleep(1)
+    started, before = time.time(), Books.open()
+    witnessed = poll("a settled second witness", _settled)
+    with _load() as ends:
+        _take_stores_away(stack)
+    return started, before, witnessed, [end.trace_id for end in ends]
+
+
+def _settled() -> float | None:
+    """The span metrics, once they have counted every request that the server counts."""
+    seen = total(SECOND_WITNESS)
+    return seen if seen == samples()["llm_requests_total"] else None
+
+
+Outage = tuple[float, Books, float, list[str]]
+
+
+def test_every_request_has_one_log_line(outage: Outage) -> None:
+    started, before, _, sent = outage
+    assert len(sent) > LOAD_SECONDS * RATE / 2
+    poll("all lines in Loki", lambda: len(finished_in_loki(started)) >= len(sent), CATCH_UP_SECONDS)
+    lines = Counter(finished_in_loki(started))
+    assert [trace for trace in sent if lines[trace] != 1] == []
+    assert Books.open().requests - before.requests == len(sent)
+
+
+def test_every_span_made_is_stored(outage: Outage) -> None:
+    _, before, _, sent = outage
+    poll("all traces in Tempo", lambda: all(map(spans_in_tempo, sent)), CATCH_UP_SECONDS)
+    assert sum(map(spans_in_tempo, sent)) == Books.open().spans - before.spans
+
+
+def test_nobody_says_that_something_was_lost(outage: Outage) -> None:
+    assert Books.open().lost == outage[1].lost
+    assert refused_by_the_collector() == 0
+
+
+def test_prometheus_resumes_with_counters_whole(outage: Outage) -> None:
+    expected = samples()["llm_requests_total"]
+    poll("the server's count", lambda: total("sum(llm_requests_total)") == expected)
+    assert total("sum(resets(llm_requests_total[5m]))") == 0
+    # What came through the Collector waited there, and no request is missing from it.
+    poll("the second witness", lambda: total(SECOND_WITNESS) == expected, CATCH_UP_SECONDS)
