@@ -1,5 +1,7 @@
 """The stack of compose.yaml on an engine of our own, for the end-to-end suite and for ours."""
 
+import contextlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +39,9 @@ def start(settings: Settings) -> None:
 def _up(settings: Settings) -> Iterator[None]:
     """The containers for the block, with new volumes that go with them."""
     _clean(settings)
-    secret.ensure(settings)
+    # A password has no business in a test's output.
+    with contextlib.redirect_stdout(io.StringIO()):
+        secret.ensure(settings)
     secret.hub_token(settings)
     try:
         start(settings)

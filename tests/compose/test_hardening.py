@@ -1,7 +1,5 @@
 """Each container as the kernel holds it: no root, no capability, no writes, bounded, apart."""
 
-from collections.abc import Iterator
-
 import psutil
 import pytest
 
@@ -25,8 +23,8 @@ CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.ar
 
 
 @pytest.fixture(scope="module")
-def found(stack: Settings) -> Iterator[dict[str, Container]]:
-    yield containers(stack)
+def found(stack: Settings) -> dict[str, Container]:
+    return containers(stack)
 
 
 def _running(found: dict[str, Container]) -> dict[str, Container]:
