@@ -19,7 +19,7 @@ CPU_PARTS = {
     "loki",
 }
 NO_CPU_LIMIT = {"server"}
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +119,10 @@ def test_who_pushes_reaches_the_collector(found: dict[str, Container], source: s
 def test_who_has_no_business_with_it_cannot(
     found: dict[str, Container], source: str, target: str, port: int
 ) -> None:
-    assert not _reaches(found[source], target, port)
-    for address in found[target].addresses.values():
+    addresses = found[target].addresses.values()
+    assert addresses
+    # By address: a name that cannot be resolved would say little about the network.
+    for address in addresses:
         assert not _reaches(found[source], address, port), f"{target} answers at {address}"
 
 
