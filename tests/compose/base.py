@@ -13,7 +13,7 @@ from stack.errors import Fault
 from stack.run import logged
 from stack.say import step
 from stack.settings import Settings
-from tests.compose.engine import docker
+from tests.compose.engine import CannotStart, docker
 from tests.compose.images import RECIPE, import_image, is_made
 
 TAG = "llm-observability/base-cpu:stand-in"
@@ -77,7 +77,7 @@ def _import(settings: Settings, recipe: str, log: Path) -> None:
 
 def _make_base(settings: Settings) -> None:
     if sys.version_info[:2] != PYTHON:
-        raise Fault(f"Debian {SUITE} has Python 3.11", "make test-compose PYTHON=python3.11")
+        raise CannotStart(f"Debian {SUITE} has Python 3.11", "make test-compose PYTHON=python3.11")
     made_of = (SUITE, _PACKAGES, *_OURS, *_CHANGES, venv.folder(settings, "native").name)
     recipe = cache.digest(made_of)
     if is_made(TAG, recipe):

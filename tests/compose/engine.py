@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,15 +21,14 @@ class CannotStart(Fault):
     """This machine cannot run an engine for us; the message is the reason, in one line."""
 
 
-def obstacle() -> str:
-    """Why no engine can be started here, empty when one can be tried."""
+def check() -> None:
+    """Raise CannotStart when it is plain that no engine can be started here."""
     missing = [name for name in TOOLS if not shutil.which(name)]
     if os.geteuid() != 0:
-        return "an engine of our own needs root"
+        raise CannotStart("an engine of our own needs root")
     if missing:
         packages = "docker.io iptables debootstrap busybox-static"
-        return f"{', '.join(missing)} missing (Debian: apt-get install {packages})"
-    return ""
+        raise CannotStart(f"{', '.join(missing)} missing", f"apt-get install {packages}")
 
 
 def socket(settings: Settings) -> str:
@@ -71,11 +71,22 @@ def _end(daemon: "subprocess.Popen[bytes]") -> None:
         daemon.kill()
 
 
+def end_leftover(settings: Settings) -> None:
+    """End the engine of an earlier run that was killed, known by its pid file and our socket."""
+    file = settings.run / "dockerd.pid"
+    pid = int(file.read_text()) if file.exists() else 0
+    command = Path(f"/proc/{pid}/cmdline")
+    if not pid or not command.exists() or socket(settings) not in command.read_text():
+        return
+    os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + STOP_SECONDS
+    while command.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[None]:
     """An engine for the block; raises CannotStart with the reason when it does not come up."""
-    if reason := obstacle():
-        raise CannotStart(reason)
     for folder in (settings.run, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     log = settings.logs / "dockerd.log"

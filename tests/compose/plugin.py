@@ -75,6 +75,8 @@ def containers() -> Iterator[Settings]:
     """The running stack; ends the session when this machine cannot have one."""
     settings = load(REPO)
     try:
+        engine.check()
+        engine.end_leftover(settings)
         check_ports(PARTS)
         with _engine(settings), _up(settings):
             yield settings
