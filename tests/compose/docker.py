@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stack import compose
 from stack.settings import Settings
 from tests.compose.engine import docker
 
 ONE_SHOT = "volume-init"
-SERVICE = "com.docker.compose.service"
+PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ def _status(path: Path) -> dict[str, str]:
 
 def containers(settings: Settings) -> dict[str, Container]:
     """Every container of the project by its service, also one that has ended."""
-    ids = compose.output(settings, "ps", "--all", "--quiet").split()
+    project = f"label={PROJECT}={settings.values['COMPOSE_PROJECT_NAME']}"
+    ids = docker("ps", "--all", "--quiet", "--filter", project).split()
     found = [Container(raw) for raw in json.loads(docker("inspect", *ids))]
     return {container.service: container for container in found}
