@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.e2e.stores import HTTP, LOKI, TEMPO, samples, total
 
-SECOND_WITNESS = 'sum(traces_span_metrics_calls_total{service_name="llm-server"}) or vector(0)'
+SECOND_WITNESS = 'sum(traces_span_metrics_calls_total{job="llm-server"}) or vector(0)'
 LOST = 'sum({__name__=~"otelcol_(exporter_(send|enqueue)_failed|receiver_(refused|failed)).*"})'
 
 
