@@ -1,6 +1,7 @@
 """`make test-compose`: compose.yaml on a Docker engine of our own, by the same end-to-end suite."""
 
 import os
+import signal
 import subprocess
 
 from stack import check
@@ -30,12 +31,23 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def _run_to_its_end(command: list[str], settings: Settings, env: dict[str, str]) -> int:
+    """Pass Ctrl-C on once and wait: the tests have an engine to take down."""
+    tests = subprocess.Popen(command, cwd=settings.repo, env=env, process_group=0)
+    try:
+        return tests.wait()
+    except KeyboardInterrupt:
+        tests.send_signal(signal.SIGINT)
+        tests.wait()
+        raise
+
+
 def test_compose(settings: Settings) -> int:
     """Run it all; returns 77 when this machine cannot start an engine, having said why."""
     env = _environment(settings)
     title("compose.yaml on an engine of our own")
     command = ["python", "-m", "pytest", "-p", PLUGIN, "--capture=no", "--durations=8", *TESTS]
-    code = subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode
+    code = _run_to_its_end(command, settings, env)
     if code not in (0, SKIPPED):
         raise Fault("failed: the compose tests", f"see above and {load(settings.repo, env).logs}")
     return code
