@@ -27,6 +27,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": "llm-observability-test",
         "DOCKER_HOST": f"unix://{state / 'run' / 'docker.sock'}",
         "MODEL": "tiny",
+        # A machine that checks other things at the same time starts the engine slowly.
+        "START_SECONDS": "600",
         "STATE_DIR": str(state),
     }
 
