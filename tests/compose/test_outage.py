@@ -17,12 +17,13 @@ from tests.compose.books import (
     Books,
     finished_in_loki,
     refused_by_the_collector,
-    spans_in_tempo,
 )
 from tests.compose.docker import containers
 from tests.compose.engine import docker
 from tests.e2e.client import API, Client, poll
-from tests.e2e.stores import samples, total
+from tests.e2e.ledger import assert_tiles
+from tests.e2e.stores import samples, story, total
+from tests.e2e.test_one_request import PHASES
 
 STORES = ("tempo", "loki", "prometheus")
 AWAY_SECONDS, CATCH_UP_SECONDS = 60, 60.0
@@ -79,11 +80,17 @@ def test_every_request_has_one_log_line(outage: Outage) -> None:
     assert lines.total() == made
 
 
-def test_every_span_made_is_stored(outage: Outage) -> None:
-    started, before, _ = outage
+def test_every_request_has_every_span(outage: Outage) -> None:
+    started, _, sent = outage
     traces = finished_in_loki(started)
-    poll("all traces in Tempo", lambda: all(map(spans_in_tempo, traces)), CATCH_UP_SECONDS)
-    assert sum(map(spans_in_tempo, traces)) == Books.open().spans - before.spans
+    assert set(sent) <= set(traces)
+    for trace in traces:
+        found = story(trace)
+        if found.finished["output_tokens"]:
+            assert [phase.name for phase in found.phases] == PHASES
+        if found.phases:
+            # A span that is missing leaves a gap.
+            assert_tiles(found)
 
 
 def test_nobody_says_that_something_was_lost(outage: Outage) -> None:
