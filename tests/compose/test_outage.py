@@ -53,14 +53,15 @@ def _take_stores_away(stack: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def outage(stack: Settings) -> Outage:
-    """When it began, the books before, and the trace of every request sent."""
+    """When it began, the books before, and the trace of every request that was answered."""
     assert Client().chat("Warm").status == 200
     time.sleep(1)
     started, before = time.time(), Books.open()
     poll("a settled second witness", _settled)
     with _load() as ends:
         _take_stores_away(stack)
-    return started, before, [end.trace_id for end in ends]
+    # Who hangs up at once may do so before the server has read a word.
+    return started, before, [end.trace_id for end in ends if end.status.isdigit()]
 
 
 def _settled() -> float | None:
@@ -70,20 +71,19 @@ def _settled() -> float | None:
 
 
 def test_every_request_has_one_log_line(outage: Outage) -> None:
-    started, before, sent = outage
+    started, before, answered = outage
     made = round(Books.open().requests - before.requests)
-    assert made == len(sent) + 1, "the load asks for the model's name, then sends"
-    assert len(sent) > LOAD_SECONDS * RATE / 2
+    assert made > len(answered) > LOAD_SECONDS * RATE / 2
     poll("all lines in Loki", lambda: len(finished_in_loki(started)) >= made, CATCH_UP_SECONDS)
     lines = Counter(finished_in_loki(started))
-    assert [trace for trace in sent if lines[trace] != 1] == []
-    assert lines.total() == made
+    assert [trace for trace in answered if lines[trace] != 1] == []
+    assert lines.total() == len(lines) == made
 
 
 def test_every_request_has_every_span(outage: Outage) -> None:
-    started, _, sent = outage
+    started, _, answered = outage
     traces = finished_in_loki(started)
-    assert set(sent) <= set(traces)
+    assert set(answered) <= set(traces)
     for trace in traces:
         found = story(trace)
         if found.finished["output_tokens"]:
