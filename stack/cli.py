@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stack.ask import ask
 from stack.check import check, fmt, test
+from stack.composetest import test_compose
 from stack.errors import Fault
 from stack.lock import lock
 from stack.logs import logs
@@ -21,7 +22,7 @@ Command = Callable[[Settings], int]
 
 def _help(_: Settings) -> int:
     for name, (_command, about) in COMMANDS.items():
-        say(f"  make {name:<8} {about}")
+        say(f"  make {name:<12} {about}")
     return 0
 
 
@@ -33,6 +34,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "test": (test, "unit, rule and end-to-end tests, from nothing"),
+    "test-compose": (test_compose, "compose.yaml on a Docker engine of its own (root, Debian)"),
     "check": (check, "format, lint, types and every configuration file, in seconds"),
     "fmt": (fmt, "format the code"),
     "lock": (lock, "resolve requirements/*.in anew into the locks"),

@@ -52,8 +52,8 @@ def service(settings: Settings, part: str) -> str:
 
 
 def containers(settings: Settings) -> Containers:
-    """The containers of this project, looked at anew with every call of what is returned."""
-    return Containers(lambda *arguments: output(settings, *arguments), settings.logs)
+    """The containers of this project; what is returned looks again when called, every 3 s."""
+    return Containers(lambda *arguments: output(settings, *arguments), settings.logs, 3.0)
 
 
 def is_up(settings: Settings) -> bool:
@@ -70,6 +70,7 @@ def up(settings: Settings) -> None:
     else:
         check_ports(wanted)
     secret.ensure(settings)
+    secret.hub_token(settings)
     try:
         _start(settings)
         health.wait(settings, wanted, containers(settings))

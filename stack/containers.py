@@ -1,6 +1,7 @@
 """What Docker knows of our containers, in the words that supervisord uses for processes."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,20 @@ class Containers:
 
     ask: Callable[..., str]
     logs: Path
+    # Each look starts compose anew, which costs a third of a second of CPU: at most one in so long.
+    every_seconds: float = 0.0
+    looked_at: float = float("-inf")
+    seen: dict[str, Process] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> dict[str, Process]:
         """Every container that is to stay, by the name of its part."""
-        rows = read_rows(self.ask("ps", "--all", "--format", "json"))
-        return {_name(row): self._process(row) for row in rows if not _is_one_shot(row)}
+        if time.monotonic() >= self.looked_at + self.every_seconds:
+            rows = read_rows(self.ask("ps", "--all", "--format", "json"))
+            self.seen = {_name(row): self._process(row) for row in rows if not _is_one_shot(row)}
+            self.looked_at = time.monotonic()
+        return self.seen
 
     def _process(self, row: dict[str, Any]) -> Process:
         name, state = _name(row), str(row["State"])

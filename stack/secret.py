@@ -1,9 +1,18 @@
-"""Grafana's password: made once, shown once, never a default."""
+"""What compose mounts as secrets: Grafana's password, made and shown once, and the hub's token."""
 
 import secrets
+from pathlib import Path
 
 from stack.say import say
 from stack.settings import Settings
+
+
+def _write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    path.write_text(content)
+    # The container's own user reads it through a bind mount; the 0700 folder keeps others out.
+    path.chmod(0o644)
 
 
 def ensure(settings: Settings) -> None:
@@ -11,9 +20,10 @@ def ensure(settings: Settings) -> None:
     path = settings.state / "secrets" / "grafana_admin_password"
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    path.write_text(secrets.token_urlsafe(24))
-    # The container's own user reads it through a bind mount; the 0700 folder keeps others out.
-    path.chmod(0o644)
+    _write(path, secrets.token_urlsafe(24))
     say(f"  Grafana: user admin, password {path.read_text()} (shown once, kept in {path})")
+
+
+def hub_token(settings: Settings) -> None:
+    """Keep HF_TOKEN of this shell where the server's container reads it; empty without one."""
+    _write(settings.state / "secrets" / "hf_token", settings.values.get("HF_TOKEN", ""))

@@ -26,9 +26,20 @@ def run_stack(command: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+def is_compose(config: pytest.Config) -> bool:
+    """True under `make test-compose`."""
+    return config.pluginmanager.has_plugin("tests.compose.plugin")
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[stack_settings.Settings]:
-    """The stack of this checkout: the healthy one, else one of our own with its own state."""
+def stack(request: pytest.FixtureRequest) -> Iterator[stack_settings.Settings]:
+    """The stack of this checkout: the healthy one, else one of our own with its own state.
+
+    `make test-compose` brings its own, from tests/compose/plugin.py.
+    """
+    if is_compose(request.config):
+        yield request.getfixturevalue("containers")
+        return
     if run_stack("status").returncode == 0:
         yield stack_settings.load(REPO)
         return

@@ -57,7 +57,9 @@ def story(trace_id: str) -> Story:
     assert len(servers) == 1, f"{len(servers)} SERVER spans in {trace_id}, expected one"
     phases = [span for span in spans if span.parent_id == servers[0].span_id]
     assert len(phases) == len(spans) - 1, "a span stands outside the tree"
-    return Story(servers[0], sorted(phases, key=lambda s: s.start), lines, raw_spans + raw_lines)
+    return Story(
+        servers[0], sorted(phases, key=lambda s: (s.start, s.end)), lines, raw_spans + raw_lines
+    )
 
 
 def _trace(trace_id: str) -> tuple[list[Span], str] | None:

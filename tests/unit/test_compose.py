@@ -85,8 +85,8 @@ def test_one_server_binds_the_api_port_and_answers_to_server(profile: str) -> No
         if any(port["published"] == "8000" for port in service.get("ports", []))
     }
     ((name, service),) = serving.items()
-    networks = service["networks"]["default"] or {}
-    assert "server" in {name, *networks.get("aliases", [])}
+    scraped = service["networks"]["scrape"] or {}
+    assert "server" in {name, *scraped.get("aliases", [])}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -116,6 +116,8 @@ def test_limits(name: str, service: dict[str, Any]) -> None:
     assert service["tmpfs"]
     assert service["pids_limit"] > 0
     assert int(service["mem_limit"]) > 0
+    # The engine may have the whole machine; Compose leaves a limit of 0 out.
+    assert (float(service.get("cpus", 0)) > 0) == (name not in ("server", "server-gpu"))
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert service["stop_grace_period"]
     assert service["restart"] == ("no" if name == "volume-init" else "unless-stopped")
@@ -157,11 +159,7 @@ def test_mounts_are_read_only_files_of_this_repository(name: str, service: dict[
         if REPO in source.parents:
             assert source.exists(), source
         else:
-            assert (name, str(source)) in {
-                ("node-exporter", "/"),
-                ("server", "/dev/null"),
-                ("server-gpu", "/dev/null"),
-            }
+            assert (name, str(source)) == ("node-exporter", "/")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -182,6 +180,41 @@ def test_no_password_in_the_environment(name: str, service: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+def test_secrets_are_files_that_the_repository_does_not_hold(profile: str) -> None:
+    held = project(profile)["secrets"]
+    sources = {name: Path(secret["file"]) for name, secret in held.items()}
+    # Without LLM_SERVER_KEYS there are no keys to hold.
+    assert sources.pop("api_keys") == Path("/dev/null")
+    assert set(sources) == {"grafana_admin_password", "hf_token"}
+    assert all(path.parent == REPO / ".state" / "secrets" for path in sources.values())
+    wanted = {s["source"] for one in services(profile).values() for s in one.get("secrets", [])}
+    assert wanted == set(held)
+
+
+def test_no_secret_in_dot_env() -> None:
+    named = re.findall(r"^\w*(?:TOKEN|PASSWORD|SECRET|KEY)\w*=(.+)$", dot_env(), re.M)
+    assert named == []
+
+
+def dot_env() -> str:
+    return (REPO / ".env").read_text()
+
+
+def test_the_gpus_server_has_what_a_gpu_needs() -> None:
+    gpu = services("gpu")
+    for name in ("server-gpu", "dcgm-exporter"):
+        (device,) = gpu[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    server = gpu["server-gpu"]
+    assert server["build"]["args"]["BASE_IMAGE"].startswith("vllm/vllm-openai:")
+    assert int(server["shm_size"]) >= 2 * 1024**3
+    assert ("model-cache", "/cache") in {(v["source"], v["target"]) for v in server["volumes"]}
+    dockerfile = (REPO / "server" / "Dockerfile").read_text()
+    assert "HF_HOME=/cache/huggingface" in dockerfile
+    assert not any("deploy" in service for service in services("cpu").values())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 def test_scrape_identity_is_what_the_spans_carry(profile: str) -> None:
     servers = [s for n, s in services(profile).items() if n in ("server", "server-gpu")]
     (server,) = servers
@@ -198,6 +231,6 @@ def test_retention_of_dot_env_reaches_the_stores() -> None:
 
 
 def test_dot_env_is_plain_key_value() -> None:
-    lines = [line for line in (REPO / ".env").read_text().splitlines() if line]
+    lines = [line for line in dot_env().splitlines() if line]
     for line in lines:
         assert line.startswith("#") or re.fullmatch(r"[A-Z_]+=[^#\"'$]*", line), line

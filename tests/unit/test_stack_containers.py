@@ -51,3 +51,10 @@ def test_a_container_that_keeps_restarting_is_named_with_its_last_error(tmp_path
         watch.judge(look())
     with pytest.raises(Fault, match="server keeps restarting: fatal: no such model"):
         watch.judge(look())
+
+
+def test_a_look_is_kept_for_as_long_as_asked(tmp_path: Path) -> None:
+    docker = Docker([row("loki", "running")], [row("loki", "running")])
+    look = Containers(docker, tmp_path, every_seconds=60)
+    assert look() == look()
+    assert len(docker.looks) == 1

@@ -1,0 +1,48 @@
+"""What was made, what arrived, by every witness: the numbers that an outage must leave equal."""
+
+import json
+from dataclasses import dataclass
+
+from tests.e2e.stores import HTTP, LOKI, samples, total
+
+# A health check leaves a span, but is no request.
+PROBES = 'span_name!~"GET /(health|version)"'
+SECOND_WITNESS = f'sum(traces_span_metrics_calls_total{{job="llm-server",{PROBES}}}) or vector(0)'
+LOST = 'sum({__name__=~"otelcol_(exporter_(send|enqueue)_failed|receiver_(refused|failed)).*"})'
+
+
+@dataclass(frozen=True)
+class Books:
+    """Counters of the server at one moment."""
+
+    requests: float
+    lost: float
+
+    @classmethod
+    def open(cls) -> "Books":
+        """Read them from the server itself, whatever Prometheus knows."""
+        lost = sum(_telemetry(result) for result in ("failed", "dropped"))
+        return cls(samples()["llm_requests_total"], lost)
+
+
+def _telemetry(result: str) -> float:
+    """Spans and log lines of the server that ended this way."""
+    return samples(result=result).get("llm_telemetry_items_total", 0.0)
+
+
+def finished_in_loki(started: float) -> list[str]:
+    """The trace ids of all request_finished lines since `started` (Unix seconds)."""
+    lines = _range('{service_name="llm-server"} | json | event="request_finished"', started)
+    return [str(json.loads(line)["trace_id"]) for line in lines]
+
+
+def _range(query: str, started: float) -> list[str]:
+    params: dict[str, str | int] = {"query": query, "start": int(started * 1e9), "limit": 5000}
+    answer = HTTP.get(f"{LOKI}/loki/api/v1/query_range", params=params).raise_for_status()
+    streams = answer.json()["data"]["result"]
+    return [value[1] for stream in streams for value in stream["values"]]
+
+
+def refused_by_the_collector() -> float:
+    """Items that the Collector refused or gave up, as Prometheus has them."""
+    return total(f"{LOST} or vector(0)")

@@ -1,0 +1,106 @@
+"""All three stores stopped for a minute under load: no span, no log line, no count is lost."""
+
+import argparse
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from loadtest import mixed
+from stack.settings import Settings
+from tests.compose.books import (
+    SECOND_WITNESS,
+    Books,
+    finished_in_loki,
+    refused_by_the_collector,
+)
+from tests.compose.docker import containers
+from tests.compose.engine import docker
+from tests.e2e.client import API, Client, poll
+from tests.e2e.ledger import assert_tiles
+from tests.e2e.stores import samples, story, total
+from tests.e2e.test_one_request import PHASES
+
+STORES = ("tempo", "loki", "prometheus")
+AWAY_SECONDS, CATCH_UP_SECONDS = 60, 60.0
+LOAD_SECONDS, RATE = 70.0, 2.0
+Outage = tuple[float, Books, list[str]]
+
+
+@contextmanager
+def _load() -> Iterator[list[mixed.End]]:
+    """Mixed load for the block; its ends are there after it."""
+    options = argparse.Namespace(url=API, rate=RATE, seconds=LOAD_SECONDS, seed=4)
+    ends: list[mixed.End] = []
+    thread = threading.Thread(target=lambda: ends.extend(asyncio.run(mixed.run(options, [""]))))
+    thread.start()
+    try:
+        yield ends
+    finally:
+        thread.join()
+
+
+def _take_stores_away(stack: Settings) -> None:
+    ids = [containers(stack)[name].id for name in STORES]
+    docker("stop", *ids)
+    time.sleep(AWAY_SECONDS)
+    docker("start", *ids)
+
+
+@pytest.fixture(scope="module")
+def outage(stack: Settings) -> Outage:
+    """When it began, the books before, and the trace of every request that was answered."""
+    assert Client().chat("Warm").status == 200
+    time.sleep(1)
+    started, before = time.time(), Books.open()
+    poll("a settled second witness", _settled)
+    with _load() as ends:
+        _take_stores_away(stack)
+    # Who hangs up at once may do so before the server has read a word.
+    return started, before, [end.trace_id for end in ends if end.status.isdigit()]
+
+
+def _settled() -> float | None:
+    """The span metrics, once they have counted every request that the server counts."""
+    seen = total(SECOND_WITNESS)
+    return seen if seen == samples()["llm_requests_total"] else None
+
+
+def test_every_request_has_one_log_line(outage: Outage) -> None:
+    started, before, answered = outage
+    made = round(Books.open().requests - before.requests)
+    assert made > len(answered) > LOAD_SECONDS * RATE / 2
+    poll("all lines in Loki", lambda: len(finished_in_loki(started)) >= made, CATCH_UP_SECONDS)
+    lines = Counter(finished_in_loki(started))
+    assert [trace for trace in answered if lines[trace] != 1] == []
+    assert lines.total() == len(lines) == made
+
+
+def test_every_request_has_every_span(outage: Outage) -> None:
+    started, _, answered = outage
+    traces = finished_in_loki(started)
+    assert set(answered) <= set(traces)
+    for trace in traces:
+        found = story(trace)
+        if found.finished["output_tokens"]:
+            assert [phase.name for phase in found.phases] == PHASES
+        if found.phases:
+            # A span that is missing leaves a gap.
+            assert_tiles(found)
+
+
+def test_nobody_says_that_something_was_lost(outage: Outage) -> None:
+    assert Books.open().lost == outage[1].lost
+    assert refused_by_the_collector() == 0
+
+
+def test_prometheus_resumes_with_counters_whole(outage: Outage) -> None:
+    expected = samples()["llm_requests_total"]
+    poll("the server's count", lambda: total("sum(llm_requests_total)") == expected)
+    assert total("sum(resets(llm_requests_total[5m]))") == 0
+    # What came through the Collector waited there, and no request is missing from it.
+    poll("the second witness", lambda: total(SECOND_WITNESS) == expected, CATCH_UP_SECONDS)

@@ -1,0 +1,44 @@
+"""`docker compose down` and up again: what was stored before is there after."""
+
+import time
+from typing import Any
+
+from stack import compose, health
+from stack.parts import CORE
+from stack.settings import Settings
+from tests.compose.docker import containers
+from tests.e2e.client import Client, poll
+from tests.e2e.stores import HTTP, PROMETHEUS, story
+
+SILENCES = "http://127.0.0.1:9093/api/v2/silences"
+# The server holds no data, and it is what takes a minute.
+STORES = tuple(part for part in CORE if part.name not in ("server", "alertlog"))
+
+
+def _requests_at(moment: float) -> list[Any]:
+    params: dict[str, str | float] = {"query": "sum(llm_requests_total)", "time": moment}
+    answer = HTTP.get(f"{PROMETHEUS}/api/v1/query", params=params).raise_for_status()
+    return list(answer.json()["data"]["result"])
+
+
+def _silence() -> str:
+    match = {"name": "alertname", "value": "Survival", "isRegex": False}
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    starts = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    body = {"matchers": [match], "startsAt": starts, "endsAt": ends, "createdBy": "test"}
+    return str(HTTP.post(SILENCES, json={**body, "comment": "kept"}).json()["silenceID"])
+
+
+def test_data_is_there_after_down_and_up(stack: Settings) -> None:
+    sent = Client().chat("Remember me")
+    before, silence, moment = story(sent.trace_id), _silence(), time.time()
+    counted = poll("a sample of this moment", lambda: _requests_at(moment))
+    ids = {one.id for one in containers(stack).values()}
+    assert compose.run(stack, "down") == 0
+    assert compose.run(stack, "up", "--detach") == 0
+    health.wait(stack, STORES, compose.containers(stack))
+    assert not ids & {one.id for one in containers(stack).values()}, "the containers are the old"
+    after = story(sent.trace_id)
+    assert (after.server, after.finished) == (before.server, before.finished)
+    assert _requests_at(moment) == counted
+    assert silence in {one["id"] for one in HTTP.get(SILENCES).json()}

