@@ -63,12 +63,15 @@ def _wait(daemon: "subprocess.Popen[bytes]", log: Path) -> None:
         time.sleep(0.2)
 
 
-def _end(daemon: "subprocess.Popen[bytes]") -> None:
+def _end(settings: Settings, daemon: "subprocess.Popen[bytes]") -> None:
     daemon.terminate()
     try:
         daemon.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         daemon.kill()
+    # dockerd leaves it mounted, and then nobody can remove the state folder.
+    left = settings.run / "docker" / "netns" / "default"
+    subprocess.run(["umount", str(left)], capture_output=True, check=False)
 
 
 def end_leftover(settings: Settings) -> None:
@@ -97,4 +100,4 @@ def running(settings: Settings) -> Iterator[None]:
         _wait(daemon, log)
         yield
     finally:
-        _end(daemon)
+        _end(settings, daemon)
