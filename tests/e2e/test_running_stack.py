@@ -49,7 +49,7 @@ def _sum(text: str, name: str) -> float:
 
 
 def _edges_used() -> set[tuple[str, str]]:
-    pattern = re.compile(r'(\w+_bucket)\s*\{[^}]*?\ble="([^"]+)"')
+    pattern = re.compile(r'([\w:]+_bucket)\s*\{[^}]*?\ble="([^"]+)"')
     files = [*REPO.glob("prometheus/rules/*.yaml"), *REPO.glob("prometheus/alerts/*.yaml")]
     return {pair for file in files for pair in pattern.findall(file.read_text())}
 
