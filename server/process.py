@@ -1,7 +1,7 @@
 """CPU and memory of the API process and of the engine's processes below it, from /proc."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prometheus_client.registry import Collector
@@ -11,7 +11,7 @@ from server.metrics import Family, family
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_USER_TIME, _SYSTEM_TIME, _RESIDENT = 11, 12, 21
+_USER_TIME, _SYSTEM_TIME, _STARTED, _RESIDENT = 11, 12, 19, 21
 """Places in /proc/<pid>/stat after the command, which may hold spaces and parentheses."""
 
 
@@ -21,6 +21,7 @@ class ProcessCollector(Collector):
     def __init__(self, pid: int | None = None, proc: Path = Path("/proc")) -> None:
         self._pid = pid or os.getpid()
         self._proc = proc
+        self._spent: dict[str, dict[tuple[int, str], int]] = {"api": {}, "engine": {}}
 
     def describe(self) -> list[Family]:
         """The families without samples."""
@@ -30,12 +31,19 @@ class ProcessCollector(Collector):
         """Seconds and bytes of `api` and, once it runs, `engine`."""
         cpu, memory = self.describe()
         for name, pids in {"api": [self._pid], "engine": self._below(self._pid)}.items():
-            stats = [stat for pid in pids if (stat := self._stat(pid))]
+            stats = {pid: stat for pid in pids if (stat := self._stat(pid))}
             if stats:
-                ticks = sum(int(s[_USER_TIME]) + int(s[_SYSTEM_TIME]) for s in stats)
-                cpu.add_metric([name], ticks / _TICKS)
-                memory.add_metric([name], _PAGE * sum(int(s[_RESIDENT]) for s in stats))
+                cpu.add_metric([name], self._ticks(name, stats) / _TICKS)
+                resident = sum(int(stat[_RESIDENT]) for stat in stats.values())
+                memory.add_metric([name], _PAGE * resident)
         yield from (cpu, memory)
+
+    def _ticks(self, name: str, stats: Mapping[int, list[str]]) -> int:
+        # A child that ends keeps its share: a sum that fell would read as a burst of all of it.
+        spent = self._spent[name]
+        for pid, stat in stats.items():
+            spent[pid, stat[_STARTED]] = int(stat[_USER_TIME]) + int(stat[_SYSTEM_TIME])
+        return sum(spent.values())
 
     def _below(self, pid: int) -> list[int]:
         children = [child for task in self._tasks(pid) for child in self._children(task)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -118,3 +119,21 @@ def test_cpu_and_memory_of_this_process_and_those_below() -> None:
 
 def test_a_process_that_is_gone_has_no_series(tmp_path: Path) -> None:
     assert samples(ProcessCollector(4, tmp_path)) == {}
+
+
+def fake(proc: Path, pid: int, ticks: int, children: str = "") -> None:
+    task = proc / str(pid) / "task" / str(pid)
+    task.mkdir(parents=True)
+    (task / "children").write_text(children)
+    after_command = ["S", *["0"] * 10, str(ticks), *["0"] * 10]
+    (proc / str(pid) / "stat").write_text(f"{pid} (a b) {' '.join(after_command)}")
+
+
+def test_engine_cpu_does_not_fall_when_one_of_its_processes_ends(tmp_path: Path) -> None:
+    fake(tmp_path, 4, 10, children="5 6")
+    fake(tmp_path, 5, 200)
+    fake(tmp_path, 6, 300)
+    collector = ProcessCollector(4, tmp_path)
+    before = samples(collector)["cpu", "engine"]
+    shutil.rmtree(tmp_path / "6")
+    assert samples(collector)["cpu", "engine"] == before == 500 / os.sysconf("SC_CLK_TCK")
