@@ -1,8 +1,14 @@
 """`python -m server`: vLLM's OpenAI server, observed; takes the flags of `vllm serve`."""
 
+import os
+
 from server.lifeline import die_with_parent
 
 if __name__ == "__main__":
+    from server import preflight
+
+    preflight.check(os.environ)
+
     from server.launcher import main
 
     # With a spec, multiprocessing takes this for a package's __main__ and skips it in children.

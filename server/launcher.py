@@ -38,6 +38,7 @@ from server.exposition import Exposition
 from server.journal import Journal
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
+from server.preflight import refuse
 from server.process import ProcessCollector
 from server.routes import Routes
 from server.settings import Settings, SettingsError, read_settings
@@ -46,8 +47,6 @@ from server.tracing import Tracing
 
 ENGINE_DEAD = 70
 """Exit status (EX_SOFTWARE) when the engine died: vLLM alone would end with 0."""
-BAD_SETTING = 78
-"""Exit status (EX_CONFIG) for a setting that stops the start."""
 
 _log = logging.getLogger("server.launcher")
 
@@ -225,8 +224,7 @@ def main() -> None:
         parts = Parts(read_settings(os.environ), args)
         address, sock = _listen(args)
     except SettingsError as error:
-        print(f"llm-server cannot start: {error}", file=sys.stderr, flush=True)
-        sys.exit(BAD_SETTING)
+        refuse(error)
     configure_logging_from_args(args)
     validate_parsed_serve_args(args)
     died = True
