@@ -37,6 +37,21 @@ class _WithoutHttp(Collector):
         return REGISTRY.restricted_registry(names)
 
 
+class _Body:
+    """A response that says when its last byte was written: before, an end would cut it off."""
+
+    def __init__(self, chunks: list[bytes], sent: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._sent = sent
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        self._sent()
+
+
 class Exposition:
     """Serves OpenMetrics of this process, vLLM's series included, and knows the last scrape."""
 
@@ -60,11 +75,12 @@ class Exposition:
 
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         began = time.monotonic()
-        body = self._app(environ, start)
+        return _Body(list(self._app(environ, start)), lambda: self._sent(began))
+
+    def _sent(self, began: float) -> None:
         with self._scraped:
             self._last = max(self._last, began)
             self._scraped.notify_all()
-        return body
 
     def wait_for_scrape(self, since: float) -> bool:
         """Wait for a scrape that began at or after `since` (monotonic seconds).

@@ -4,6 +4,7 @@ import http.client
 import socket
 import threading
 import time
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_an_older_scrape_is_not_enough_and_the_wait_gives_up(
     since = time.monotonic()
     assert served.wait_for_scrape(since) is False
     assert time.monotonic() - since >= 0.05
+
+
+def test_a_scrape_counts_once_its_last_byte_was_written(
+    served: Exposition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposition, "LAST_SCRAPE_SECONDS", 0.05)
+    since = time.monotonic()
+    environ: dict[str, object] = {}
+    setup_testing_defaults(environ)
+    body = served._serve(environ, lambda status, headers: None)
+    assert served.wait_for_scrape(since) is False
+    assert b"".join(body).endswith(b"\n")
+    assert served.wait_for_scrape(since) is True
 
 
 def test_without_any_record_nothing_is_waited_for(served: Exposition) -> None:
