@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from server.outcome import Signs, decide
@@ -109,7 +109,6 @@ class LiveRequest:
         end = self.ended if self.ended is not None else time.monotonic()
         outcome, reason = decide(self._signs())
         times = self._times()
-        usage = self._usage()
         return RequestRecord(
             trace_id=self.trace_id,
             span_id=self.span_id,
@@ -124,11 +123,11 @@ class LiveRequest:
             stream=self.stream,
             started_ns=self.started_ns,
             duration_seconds=end - self.started,
-            time_to_first_token_seconds=self._first_token(),
+            time_to_first_token_seconds=self._to_first_token(times),
             time_per_output_token_seconds=_per_token(times),
             phases=self._phases(times, end),
-            usage=usage,
-            finish_reasons=tuple(reason for call in self.calls for reason in call.finish_reasons),
+            usage=self._usage(),
+            finish_reasons=self._finish_reasons(),
             response_id=self._response_id(outcome),
             error_type=self._error_type(outcome, reason),
         )
@@ -140,11 +139,14 @@ class LiveRequest:
             refusal=self.refusal,
             hint=self.hint,
             error=next((call.error for call in self.calls if call.error is not None), None),
-            finish_reasons=tuple(r for call in self.calls for r in call.finish_reasons),
+            finish_reasons=self._finish_reasons(),
             status_code=self.status_code,
             response_complete=self.response_complete,
             raised=self.error_type is not None,
         )
+
+    def _finish_reasons(self) -> tuple[str, ...]:
+        return tuple(reason for call in self.calls for reason in call.finish_reasons)
 
     def _times(self) -> list[EngineTimes]:
         return [s.stats for call in self.calls for s in call.states if s.stats is not None]
@@ -157,8 +159,8 @@ class LiveRequest:
             sum(usage.output_tokens for usage in usages),
         )
 
-    def _first_token(self) -> float | None:
-        first = min((t.first_token_ts for t in self._times() if t.first_token_ts), default=None)
+    def _to_first_token(self, times: Sequence[EngineTimes]) -> float | None:
+        first = _first_token(times)
         return None if first is None else max(0.0, first - self.started)
 
     def _phases(self, times: Sequence[EngineTimes], end: float) -> tuple[Phase, ...]:
@@ -166,7 +168,7 @@ class LiveRequest:
             return ()
         called = min(call.called_at for call in self.calls)
         marks = [("tokenize", called)]
-        first = min((t.first_token_ts for t in times if t.first_token_ts), default=None)
+        first = _first_token(times)
         if first is None:
             return self._tile([*marks, ("queue", end)], complete=False)
         scheduled = min((t.scheduled_ts for t in times if t.scheduled_ts), default=first)
@@ -183,7 +185,7 @@ class LiveRequest:
             phases.append(Phase(name, begin, stop))
             begin = stop
         if not complete:
-            phases[-1] = Phase(phases[-1].name, phases[-1].start, phases[-1].end, complete=False)
+            phases[-1] = replace(phases[-1], complete=False)
         return tuple(phases)
 
     def _response_id(self, outcome: Outcome) -> str | None:
@@ -196,6 +198,10 @@ class LiveRequest:
         if outcome is Outcome.OK:
             return None
         return self.error_type or reason
+
+
+def _first_token(times: Sequence[EngineTimes]) -> float | None:
+    return min((t.first_token_ts for t in times if t.first_token_ts), default=None)
 
 
 def _per_token(times: Sequence[EngineTimes]) -> float | None:

@@ -18,7 +18,7 @@ from structlog.stdlib import ProcessorFormatter
 
 from server import telemetry
 from server.live import CURRENT
-from server.record import RequestRecord
+from server.record import PHASES, RequestRecord
 from server.settings import read_settings
 
 MAX_LINE = 32768
@@ -184,7 +184,6 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
     """The line's fields: seconds, tokens, microdollars; null where a thing is not known."""
     usage = record.usage
     phases = {f"{phase.name}_seconds": phase.seconds for phase in record.phases if phase.complete}
-    every = ("tokenize", "queue", "prefill", "decode", "deliver")
     return {
         "trace_id": record.trace_id,
         "span_id": record.span_id,
@@ -201,7 +200,7 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
         "duration_seconds": record.duration_seconds,
         "time_to_first_token_seconds": record.time_to_first_token_seconds,
         "time_per_output_token_seconds": record.time_per_output_token_seconds,
-        **{f"{name}_seconds": phases.get(f"{name}_seconds") for name in every},
+        **{f"{name}_seconds": phases.get(f"{name}_seconds") for name in PHASES},
         "input_tokens": usage.input_tokens,
         "cached_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,

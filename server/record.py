@@ -22,6 +22,10 @@ class Operation(StrEnum):
     OTHER = "other"
 
 
+PHASES = ("tokenize", "queue", "prefill", "decode", "deliver")
+"""The names of a request's phases, in their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """One part of a request; offsets in seconds from the request's start.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from server import metrics
-from server.record import Operation, Outcome, RequestRecord
+from server.record import PHASES, Operation, Outcome, RequestRecord
 
 REASONS: dict[Outcome, tuple[str, ...]] = {
     Outcome.OK: ("stop", "length", "complete"),
@@ -17,9 +17,6 @@ REASONS: dict[Outcome, tuple[str, ...]] = {
     Outcome.TIMEOUT: ("deadline",),
 }  # fmt: skip
 """The bounded set of reasons by outcome; tests hold outcome.py to it."""
-
-PHASES = ("tokenize", "queue", "prefill", "decode", "deliver")
-
 
 KINDS = ("input_uncached", "input_cached", "output")
 
