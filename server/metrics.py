@@ -12,7 +12,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from server.catalogue import Kind, Metric, grids, own
+from server.catalogue import Kind, Metric, cost, grids, own
 
 # A *_created series beside each counter would be a fifth of /metrics, and nothing reads it.
 disable_created_metrics()
@@ -60,11 +60,20 @@ OLDEST_WAITING = _gauge(own.OLDEST_WAITING)
 EVENT_LOOP_LAG = _histogram(own.EVENT_LOOP_LAG)
 TOKENS = _counter(own.TOKENS)
 TENANT_TOKENS = _counter(own.TENANT_TOKENS)
-REQUEST_COST = _histogram(own.REQUEST_COST)
-REQUEST_COST_PER_1K = _histogram(own.REQUEST_COST_PER_1K)
-COST = _counter(own.COST)
-TENANT_COST = _counter(own.TENANT_COST)
-UNPRICED = _counter(own.UNPRICED)
-PER_1K_EXCLUDED = _counter(own.PER_1K_EXCLUDED)
+REQUEST_TOKENS = _histogram(own.REQUEST_TOKENS)
+REQUEST_COST = _histogram(cost.REQUEST_COST)
+REQUEST_COST_PER_1K = _histogram(cost.REQUEST_COST_PER_1K)
+COST = _counter(cost.COST)
+TENANT_COST = _counter(cost.TENANT_COST)
+WASTED_COST = _counter(cost.WASTED_COST)
+CACHE_SAVINGS = _counter(cost.CACHE_SAVINGS)
+WATCHED_COST = _histogram(cost.WATCHED_COST)
+REQUEST_GPU_COST = _histogram(cost.REQUEST_GPU_COST)
+REQUEST_GPU_COST_PER_1K = _histogram(cost.REQUEST_GPU_COST_PER_1K)
+WATCHED_GPU_COST = _histogram(cost.WATCHED_GPU_COST)
+GPU_COST_MISSING = _counter(cost.GPU_COST_MISSING)
+UNPRICED = _counter(cost.UNPRICED)
+PER_1K_EXCLUDED = _counter(cost.PER_1K_EXCLUDED)
+PRICES_VALID = _gauge(cost.PRICES_VALID)
 OBSERVER_ERRORS = _counter(own.OBSERVER_ERRORS)
 TELEMETRY_ITEMS = _counter(own.TELEMETRY_ITEMS)

@@ -64,13 +64,29 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuUse:
+    """A request's share of the engine's measured device time, every child of it settled.
+
+    `nanodollars` is its price, None where the device has none. `model_versions` are the step
+    model's coefficients that shared the first and the last of its steps (server/step_model.py).
+    Token counts are those that the engine computed: recomputed and speculative ones included.
+    """
+
+    nanoseconds: int
+    nanodollars: int | None
+    prefill_tokens: int
+    decode_tokens: int
+    model_versions: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRecord:
     """Everything that is known of one HTTP request when it is over.
 
     `started_ns` is wall-clock nanoseconds since the epoch, all other times are seconds.
     `duration_seconds` is None for a request found in the journal of a process that was killed: its
-    end is not known. `model` and `tenant` are bounded label values; `requested_model` is what a
-    served caller named (empty when it names none that is served).
+    end is not known. `model` and `tenant` are bounded label values. `gpu` is None where the engine
+    was not used or its time is not accounted for; `retry` is the caller's own word.
     """
 
     trace_id: str
@@ -93,3 +109,5 @@ class RequestRecord:
     finish_reasons: tuple[str, ...]
     response_id: str | None
     error_type: str | None
+    gpu: GpuUse | None = None
+    retry: bool = False

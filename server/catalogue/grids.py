@@ -32,6 +32,17 @@ COST_MICRODOLLARS = (
 )  # fmt: skip
 """Edges in microdollars: 1 µ$ to $100."""
 
+COST_PER_1K_MICRODOLLARS = (
+    10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 2e4, 3.5e4, 6e4, 1e5, 2e5,
+    3.5e5, 6e5, 1e6, 1e7,
+)  # fmt: skip
+"""Edges in microdollars per 1000 output tokens: 10 µ$ to $10."""
+
+TOKENS_PER_REQUEST = (
+    1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6,
+)  # fmt: skip
+"""Edges in tokens: 1 to 3 million; two a decade are enough to tell 1000 times the usual."""
+
 LAG_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip

@@ -5,11 +5,11 @@ A tenant never stands beside another label with many values: 50 tenants x 4 mode
 """
 
 from server.catalogue.grids import (
-    COST_MICRODOLLARS,
     LAG_SECONDS,
     PHASE_SECONDS,
     REQUEST_SECONDS,
     TOKEN_SECONDS,
+    TOKENS_PER_REQUEST,
 )
 from server.catalogue.record import Kind, Method, Metric
 
@@ -114,6 +114,15 @@ TOKENS = Metric(
     Method.USE,
     ("model", "kind"),
 )
+REQUEST_TOKENS = Metric(
+    "llm_request_tokens",
+    Kind.HISTOGRAM,
+    "tokens",
+    "Tokens that one request made the engine compute: uncached input and output.",
+    Method.USE,
+    ("model",),
+    TOKENS_PER_REQUEST,
+)
 TENANT_TOKENS = Metric(
     "llm_tenant_tokens_total",
     Kind.COUNTER,
@@ -121,56 +130,6 @@ TENANT_TOKENS = Metric(
     "The same tokens by tenant.",
     Method.COST,
     ("tenant", "kind"),
-)
-REQUEST_COST = Metric(
-    "llm_request_cost_microdollars",
-    Kind.HISTOGRAM,
-    "microdollars",
-    "Microdollars a request cost by the price list.",
-    Method.COST,
-    ("model",),
-    COST_MICRODOLLARS,
-)
-REQUEST_COST_PER_1K = Metric(
-    "llm_request_cost_microdollars_per_1k_tokens",
-    Kind.HISTOGRAM,
-    "microdollars per 1000 output tokens",
-    "Microdollars per 1000 output tokens of one request, by the price list.",
-    Method.COST,
-    ("model",),
-    COST_MICRODOLLARS,
-)
-COST = Metric(
-    "llm_cost_microdollars_total",
-    Kind.COUNTER,
-    "microdollars",
-    "Microdollars spent by the price list.",
-    Method.COST,
-    ("model", "outcome"),
-)
-TENANT_COST = Metric(
-    "llm_tenant_cost_microdollars_total",
-    Kind.COUNTER,
-    "microdollars",
-    "The same microdollars by tenant.",
-    Method.COST,
-    ("tenant",),
-)
-UNPRICED = Metric(
-    "llm_unpriced_requests_total",
-    Kind.COUNTER,
-    "requests",
-    "Requests that used tokens of a model without a price: their cost is absent, not 0.",
-    Method.COST,
-    ("model",),
-)
-PER_1K_EXCLUDED = Metric(
-    "llm_cost_per_1k_excluded_total",
-    Kind.COUNTER,
-    "requests",
-    "Priced requests left out of the cost per 1000 output tokens, and why.",
-    Method.COST,
-    ("model", "reason"),
 )
 OBSERVER_ERRORS = Metric(
     "llm_observer_errors_total",
