@@ -1,5 +1,6 @@
 """ObservedLLM: the one place in vLLM that sees every request, its tokens and its end."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from server.guard import failed, guarded
+from server.ledger import Ledger
 from server.live import CURRENT, EngineCall, LiveRequest
 
 T = TypeVar("T")
@@ -23,18 +25,37 @@ class ObservedLLM(AsyncLLM):
     """
 
     died = False
+    ledger: Ledger | None = None
     _ended = False
 
     async def add_request(
         self, request_id: str, *args: Any, **kwargs: Any
     ) -> RequestOutputCollector:
         """As AsyncLLM.add_request; keeps the children's live states, which survive an abort."""
-        queue = await super().add_request(request_id, *args, **kwargs)
-        with guarded("add_request"):
-            call = _CALL.get()
-            if call is not None:
-                call.states = self._states(request_id, queue)
+        states: tuple[Any, ...] = ()
+        self._begin_ledger()
+        try:
+            queue = await super().add_request(request_id, *args, **kwargs)
+            with guarded("add_request"):
+                states = self._states(request_id, queue)
+                call = _CALL.get()
+                if call is not None:
+                    call.states = states
+        finally:
+            self._end_ledger(states)
         return queue
+
+    def _begin_ledger(self) -> None:
+        with guarded("ledger"):
+            if self.ledger is not None:
+                self.ledger.begin_call(time.monotonic_ns())
+
+    def _end_ledger(self, states: tuple[Any, ...]) -> None:
+        with guarded("ledger"):
+            if self.ledger is not None:
+                live = CURRENT.get()
+                ids = [state.request_id for state in states]
+                self.ledger.end_call(live.request_id if live else "", ids)
 
     def _states(self, request_id: str, queue: RequestOutputCollector) -> tuple[Any, ...]:
         processor = self.output_processor

@@ -53,10 +53,15 @@ class _Body:
 
 
 class Exposition:
-    """Serves OpenMetrics of this process, vLLM's series included, and knows the last scrape."""
+    """Serves OpenMetrics of this process, vLLM's series included, and knows the last scrape.
+
+    `before_prometheus` runs once what Prometheus asked for is made and before it is sent.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._scraped = threading.Condition()
+        self._one = threading.Lock()
+        self.before_prometheus: Callable[[], None] = lambda: None
         self._last = 0.0
         # Level 9 of gzip costs more than sending the text over loopback.
         self._app: Wsgi = make_wsgi_app(_WithoutHttp(), disable_compression=True)
@@ -75,7 +80,12 @@ class Exposition:
 
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         began = time.monotonic()
-        return _Body(list(self._app(environ, start)), lambda: self._sent(began))
+        with self._one:
+            chunks = list(self._app(environ, start))
+            # A person who looks is no witness: what only they saw is not stored anywhere.
+            if environ.get("HTTP_USER_AGENT", "").startswith("Prometheus/"):
+                self.before_prometheus()
+        return _Body(chunks, lambda: self._sent(began))
 
     def _sent(self, began: float) -> None:
         with self._scraped:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server import told
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
 from server.observer import Observer
@@ -57,6 +58,7 @@ class Exchange:
         self._path: str = scope["path"]
         self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
         self._deadline = self.live.started + observer.settings.deadline_seconds
+        self._tell = told.asked(self._headers)
 
     async def run(self) -> None:
         """Serve the request; whatever happens, it is recorded once."""
@@ -138,7 +140,24 @@ class Exchange:
     async def _inner_send(self, message: Message) -> None:
         if self.live.timed_out:
             return
-        await self._outer_send(message)
+        await self._outer_send(await self._told(message) if self._tell else message)
+
+    async def _told(self, message: Message) -> Message:
+        is_body = message["type"] == "http.response.body"
+        body = message.get("body", b"")
+        if is_body and not told.is_usage_event(body):
+            return message
+        if not is_body and _is_stream(message):
+            return message
+        # What the last step cost may be a step behind its token.
+        await self.live.settle()
+        with guarded("told"):
+            record = self._observer.freeze(self.live)
+            amounts = told.amounts(record, self._observer.cost(record))
+            if is_body:
+                return {**message, "body": told.into_usage_event(body, amounts)}
+            return {**message, "headers": [*message["headers"], *told.as_headers(amounts)]}
+        return message
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -183,6 +202,11 @@ class Exchange:
         fields = [(b"content-type", b"application/json"), length, *headers]
         await self._outer_send({"type": "http.response.start", "status": status, "headers": fields})
         await self._outer_send({"type": "http.response.body", "body": body})
+
+
+def _is_stream(start: Message) -> bool:
+    headers = {name.lower(): value for name, value in start.get("headers", ())}
+    return headers.get(b"content-type", b"").startswith(b"text/event-stream")
 
 
 def _error_body(status: int, message: str, reason: str) -> bytes:

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from server.ledger import Account
 from server.outcome import Signs, decide
-from server.record import Operation, Outcome, Phase, RequestRecord, Usage
+from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.settlement import Settlement
 
 FINAL_GRACE_SECONDS = 2.0
 """How long the record waits for engine calls that are still unwinding after the response ended."""
@@ -26,6 +29,7 @@ class EngineTimes(Protocol):
 class EngineState(Protocol):
     """The part of vLLM's RequestState that we read; the object outlives an abort."""
 
+    request_id: str
     prompt_len: int
     num_cached_tokens: int
     is_prefilling: bool
@@ -41,14 +45,25 @@ class EngineCall:
     finish_reasons: list[str] = field(default_factory=list)
     error: BaseException | None = None
 
-    def usage(self) -> Usage:
-        """Tokens of this prompt and all its answers; no input before a prefill completed."""
+    def usage(self, settled: Mapping[str, Settlement]) -> Usage:
+        """Tokens of this prompt and all its answers; of a prefill that was cut off, its part."""
         filled = [state for state in self.states if not state.is_prefilling]
+        if not filled:
+            return self._cut_off(settled)
         return Usage(
-            input_tokens=filled[0].prompt_len if filled else 0,
-            cached_input_tokens=min((state.num_cached_tokens for state in filled), default=0),
+            input_tokens=filled[0].prompt_len,
+            cached_input_tokens=min(state.num_cached_tokens for state in filled),
             output_tokens=sum(s.stats.num_generation_tokens for s in self.states if s.stats),
         )
+
+    def _cut_off(self, settled: Mapping[str, Settlement]) -> Usage:
+        # Nothing came back from the engine: only its own books know how far it got.
+        begun = [s for state in self.states if (s := settled.get(state.request_id))]
+        if not begun:
+            return Usage()
+        furthest = max(begun, key=lambda s: s.prefill_tokens + s.cached_tokens)
+        known = min(furthest.prefill_tokens + furthest.cached_tokens, self.states[0].prompt_len)
+        return Usage(known, min(furthest.cached_tokens, known), 0)
 
 
 @dataclass(slots=True)
@@ -75,9 +90,11 @@ class LiveRequest:
     started_ns: int = field(default_factory=time.time_ns)
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
+    retry: bool = False
+    account: Account = field(default_factory=Account)
     calls: list[EngineCall] = field(default_factory=list)
     _open_calls: int = 0
-    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def request_id(self) -> str:
@@ -88,24 +105,31 @@ class LiveRequest:
         """Note that the engine was called."""
         self.calls.append(call)
         self._open_calls += 1
-        self._idle.clear()
 
     def end_call(self) -> None:
         """Note that an engine call has unwound."""
         self._open_calls -= 1
-        if self._open_calls == 0:
-            self._idle.set()
+        self.changed()
+
+    def changed(self) -> None:
+        """Note that a call has unwound or an engine request was settled."""
+        if self._is_quiet():
+            self._quiet.set()
+
+    def _is_quiet(self) -> bool:
+        dead = any(type(call.error).__name__ == "EngineDeadError" for call in self.calls)
+        return self._open_calls == 0 and (dead or self.account.complete)
 
     async def settle(self) -> None:
-        """Wait until every engine call has unwound, at most FINAL_GRACE_SECONDS."""
-        if self._open_calls:
-            try:
-                await asyncio.wait_for(self._idle.wait(), FINAL_GRACE_SECONDS)
-            except TimeoutError:
-                return
+        """Wait until every engine call has unwound and settled, at most FINAL_GRACE_SECONDS."""
+        if self._is_quiet():
+            return
+        self._quiet.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), FINAL_GRACE_SECONDS)
 
-    def to_record(self) -> RequestRecord:
-        """Freeze what is known; called once, after end and settle."""
+    def to_record(self, gpu: GpuUse | None = None) -> RequestRecord:
+        """Freeze what is known, with what the ledger knows; complete after end and settle."""
         end = self.ended if self.ended is not None else time.monotonic()
         outcome, reason = decide(self._signs())
         times = self._times()
@@ -130,6 +154,8 @@ class LiveRequest:
             finish_reasons=self._finish_reasons(),
             response_id=self._response_id(outcome),
             error_type=self._error_type(outcome, reason),
+            gpu=gpu,
+            retry=self.retry,
         )
 
     def _signs(self) -> Signs:
@@ -152,7 +178,7 @@ class LiveRequest:
         return [s.stats for call in self.calls for s in call.states if s.stats is not None]
 
     def _usage(self) -> Usage:
-        usages = [call.usage() for call in self.calls]
+        usages = [call.usage(self.account.settled) for call in self.calls]
         return Usage(
             sum(usage.input_tokens for usage in usages),
             sum(usage.cached_input_tokens for usage in usages),
@@ -170,11 +196,17 @@ class LiveRequest:
         marks = [("tokenize", called)]
         first = _first_token(times)
         if first is None:
-            return self._tile([*marks, ("queue", end)], complete=False)
+            return self._tile([*marks, *self._cut_off(end)], complete=False)
         scheduled = min((t.scheduled_ts for t in times if t.scheduled_ts), default=first)
         last = max(t.last_token_ts for t in times)
         marks += [("queue", scheduled), ("prefill", first), ("decode", last), ("deliver", end)]
         return self._tile(marks)
+
+    def _cut_off(self, end: float) -> list[tuple[str, float]]:
+        begun = [s.scheduled_ns for s in self.account.settled.values() if s.scheduled_ns]
+        if not begun:
+            return [("queue", end)]
+        return [("queue", min(begun) / 1e9), ("prefill", end)]
 
     def _tile(self, marks: Sequence[tuple[str, float]], complete: bool = True) -> tuple[Phase, ...]:
         phases: list[Phase] = []

@@ -18,7 +18,7 @@ from structlog.stdlib import ProcessorFormatter
 
 from server import telemetry
 from server.live import CURRENT
-from server.record import PHASES, RequestRecord
+from server.record import PHASES, GpuUse, RequestRecord
 from server.settings import read_settings
 
 MAX_LINE = 32768
@@ -58,6 +58,12 @@ def trace_ids(record: logging.LogRecord, text: str) -> tuple[str, str] | None:
         return live.trace_id, live.span_id
     found = _IDS_IN_TEXT.search(text)
     return (found[1], found[2]) if found else None
+
+
+def request_id_in(text: str) -> str | None:
+    """Our id of the HTTP request (LiveRequest.request_id) that an id of vLLM's was built from."""
+    found = _IDS_IN_TEXT.search(text)
+    return found[0] if found else None
 
 
 _FIRST = ("timestamp", "level", "event", "trace_id")
@@ -175,6 +181,23 @@ def shutdown() -> None:
         provider.shutdown()
 
 
+def gpu_fields(gpu: GpuUse | None) -> dict[str, Any]:
+    """Device time of a request: seconds, microdollars, the step model's first and last version."""
+    paid = gpu is not None and gpu.nanodollars is not None
+    return {
+        "gpu_cost_microdollars": gpu.nanodollars / 1000 if gpu and paid else None,
+        "gpu_seconds": gpu.nanoseconds / 1e9 if gpu else None,
+        "gpu_model_versions": list(gpu.model_versions) if gpu else None,
+    }
+
+
+def request_settled_late(record: RequestRecord, gpu: GpuUse) -> None:
+    """Log the device time of a request whose request_finished line had to go without."""
+    ids = {"trace_id": record.trace_id, "span_id": record.span_id}
+    where = {"tenant": record.tenant, "model": record.model, "outcome": record.outcome.value}
+    _requests.info("request_settled_late", **ids, **where, **gpu_fields(gpu))
+
+
 def request_finished(record: RequestRecord, cost: Decimal | None) -> None:
     """Log the one line that sums up a request; no prompt, no answer."""
     _requests.info("request_finished", **fields(record, cost))
@@ -205,6 +228,7 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
         "cached_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
         "cost_microdollars": None if cost is None else float(cost),
+        **gpu_fields(record.gpu),
         "finish_reasons": list(record.finish_reasons),
         "response_id": record.response_id,
     }

@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -12,7 +13,9 @@ from server.cost import CostTracker
 from server.guard import guarded
 from server.journal import Journal
 from server.labels import OTHER, Bounded
+from server.ledger import Ledger
 from server.live import LiveRequest
+from server.periods import Periods
 from server.record import RequestRecord
 from server.routes import Refusal, Routes
 from server.settings import Settings
@@ -21,6 +24,10 @@ from server.tracing import Tracing
 from server.use import Waiting
 
 _log = logging.getLogger(__name__)
+
+
+RETRY_HEADER = "x-stainless-retry-count"
+"""How OpenAI's client libraries say which try a request is; 0 is the first."""
 
 
 class Peek(msgspec.Struct):
@@ -42,6 +49,8 @@ class Observer:
         costs: CostTracker,
         tracing: Tracing,
         journal: Journal,
+        ledger: Ledger | None = None,
+        periods: Periods | None = None,
     ) -> None:
         self.settings = settings
         self.routes = routes
@@ -51,6 +60,8 @@ class Observer:
         self._costs = costs
         self._tracing = tracing
         self._journal = journal
+        self._ledger = ledger
+        self._periods = periods
         self._waiting = Waiting()
         self.last_record = 0.0
 
@@ -76,6 +87,7 @@ class Observer:
             trace_id, span_id = self._tracing.ids(span)
         live = LiveRequest(trace_id, span_id, method, route, operation, span)
         live.tenant = self._tenant_labels.label(tenant)
+        live.retry = headers.get(RETRY_HEADER, "0") != "0"
         return live
 
     def authorize(self, authorization: str | None) -> Refusal | None:
@@ -93,6 +105,20 @@ class Observer:
             live.accepted = True
             self._waiting.add(live)
             self._journal.begin(live)
+            self._open_account(live)
+
+    def _open_account(self, live: LiveRequest) -> None:
+        with guarded("ledger"):
+            if self._ledger is not None:
+                live.account = self._ledger.open(live.request_id, live.changed)
+
+    def freeze(self, live: LiveRequest) -> RequestRecord:
+        """The record as it stands, with what the ledger knows of its device time."""
+        return live.to_record(self._ledger.use(live.account) if self._ledger else None)
+
+    def cost(self, record: RequestRecord) -> Decimal | None:
+        """Microdollars by the price list, None where they are not known."""
+        return self._costs.cost(record)
 
     def _peek(self, live: LiveRequest, body: bytes) -> str:
         try:
@@ -114,9 +140,10 @@ class Observer:
                 self._waiting.remove(live)
         record: RequestRecord | None = None
         with guarded("record"):
-            record = live.to_record()
+            record = self.freeze(live)
         if record is not None:
             self._consume(live, record, probe)
+            self._book(live, record)
             self.last_record = self.last_record if probe else time.monotonic()
         with guarded("journal"):
             self._journal.end(live)
@@ -133,8 +160,17 @@ class Observer:
             red.observe(record)
         with guarded("cost_metrics"):
             self._costs.observe(record, cost)
+            if cost is not None and self._periods is not None:
+                self._periods.add_spend(record.tenant, cost)
         with guarded("logs"):
             logs.request_finished(record, cost)
+
+    def _book(self, live: LiveRequest, record: RequestRecord) -> None:
+        with guarded("ledger"):
+            if self._ledger is not None and live.accepted:
+                self._ledger.book(live.request_id, record, time.monotonic_ns())
+                if any(call.states for call in live.calls) and record.gpu is None:
+                    metrics.GPU_COST_MISSING.labels(record.model).inc()
 
     def recover(self) -> None:
         """Record what was in flight when the process before this one was killed."""

@@ -49,8 +49,8 @@ class Phase:
 class Usage:
     """Tokens used; `input_tokens` includes the cached ones.
 
-    A prompt counts once however many answers it got, and only when its prefill completed; output
-    tokens are those that the engine reported, delivered or not.
+    A prompt counts once however many answers it got; of one whose prefill was cut off, as much as
+    the engine took in. Output tokens are those that the engine reported, delivered or not.
     """
 
     input_tokens: int = 0

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from server.record import Outcome, Phase, RequestRecord
+from server.record import GpuUse, Outcome, Phase, RequestRecord
 
 FLUSH_MILLIS = 5000
 
@@ -94,6 +94,16 @@ def _wall(started_ns: int, offset: float) -> int:
     return started_ns + round(offset * 1e9)
 
 
+def _gpu(gpu: GpuUse | None) -> dict[str, str | int | float | bool | None]:
+    if gpu is None:
+        return {}
+    return {
+        "llm.gpu.seconds": gpu.nanoseconds / 1e9,
+        "llm.gpu.cost.microdollars": gpu.nanodollars and gpu.nanodollars / 1000,
+        "llm.gpu.model_versions": "-".join(map(str, gpu.model_versions)),
+    }
+
+
 def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, str | int | float | bool]:
     every: dict[str, str | int | float | bool | None] = {
         "gen_ai.operation.name": record.operation.value,
@@ -114,5 +124,6 @@ def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, str | 
         "llm.stream": record.stream,
         "llm.duration.known": record.duration_seconds is not None,
         "llm.cost.microdollars": None if cost is None else float(cost),
+        **_gpu(record.gpu),
     }
     return {name: value for name, value in every.items() if value is not None}

@@ -161,6 +161,17 @@ BILL_OPEN = Metric(
     Method.COST,
     absent=_NO_DEVICE_PRICE,
 )
+BILL_CARRIED = Metric(
+    "llm_bill_carried_microdollars",
+    Kind.GAUGE,
+    "microdollars",
+    "What llm_bill_microdollars_total holds of the process before: counted there, seen by nobody, "
+    "or lost with it.",
+    Method.COST,
+    ("part",),
+    absent=_NO_DEVICE_PRICE,
+    unused="`make cost-audit` subtracts it before it compares the bill with the clock",
+)
 DEVICE_PRICE = Metric(
     "llm_device_price_microdollars_per_second",
     Kind.GAUGE,

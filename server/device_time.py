@@ -1,0 +1,63 @@
+"""Joins the meter in the engine core and the ledger in the API process, where that is possible."""
+
+import datetime
+import logging
+import os
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from vllm.config import VllmConfig
+
+from server.metered_scheduler import MeteredAsyncScheduler, MeteredScheduler, device_name
+from server.prices import PriceFile
+
+_log = logging.getLogger(__name__)
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STARTED = 19
+"""Place of the start time in /proc/self/stat after the command."""
+
+
+def process_start() -> int:
+    """When this process started, ns of CLOCK_MONOTONIC (proc(5): ticks since boot)."""
+    with open("/proc/self/stat") as stat:  # noqa: PTH123 (a file of the kernel)
+        ticks = int(stat.read().rpartition(")")[2].split()[_STARTED])
+    suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    return ticks * 10**9 // _TICKS - suspended
+
+
+def meter(config: VllmConfig) -> bool:
+    """Have the engine core measure; False, said once, where vLLM runs another scheduler."""
+    scheduler = config.scheduler_config
+    if scheduler.scheduler_cls is not None:
+        _log.warning(
+            "no cost by device time: %s is not vLLM's own scheduler, so it is not known who is in "
+            "which step",
+            scheduler.scheduler_cls,
+        )
+        return False
+    chosen = MeteredAsyncScheduler if scheduler.async_scheduling else MeteredScheduler
+    scheduler.scheduler_cls = f"{chosen.__module__}.{chosen.__name__}"
+    return True
+
+
+def device_price(prices: PriceFile, config: VllmConfig) -> Callable[[], int | None]:
+    """Microdollars an hour of all the engine's devices, asked anew at each call.
+
+    None, said once, where the price file does not know the device.
+    """
+    device, count = device_name(), int(config.parallel_config.world_size)
+    warned = False
+
+    def price() -> int | None:
+        nonlocal warned
+        today = datetime.datetime.now(datetime.UTC).date()
+        found: Decimal | None = prices.current.device_price(device, today)
+        if found is None:
+            if not warned:
+                warned = True
+                _log.warning("no cost by device time: add a price of '%s' to the price file", device)
+            return None
+        return int((found * count * 10**6).to_integral_value())
+
+    return price

@@ -1,0 +1,49 @@
+"""Tells a caller what its request cost, if it asks: in headers, or in a stream's usage event."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+from server.record import RequestRecord
+
+ASK_HEADER = "x-llm-cost"
+ASK_VALUE = "include"
+"""A request that carries the header with this value is told."""
+
+
+def asked(headers: Mapping[str, str]) -> bool:
+    """True when the caller wants to know."""
+    return headers.get(ASK_HEADER, "").strip().lower() == ASK_VALUE
+
+
+def amounts(record: RequestRecord, cost: Decimal | None) -> dict[str, float]:
+    """Microdollars by name; what is not known is left out, never 0."""
+    gpu = None if record.gpu is None else record.gpu.nanodollars
+    known = {
+        "cost_microdollars": None if cost is None else float(cost),
+        "gpu_cost_microdollars": None if gpu is None else gpu / 1000,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def as_headers(told: Mapping[str, float]) -> list[tuple[bytes, bytes]]:
+    """Response headers such as x-llm-cost-microdollars."""
+    return [
+        (f"x-llm-{name.replace('_', '-')}".encode(), repr(value).encode())
+        for name, value in told.items()
+    ]
+
+
+def is_usage_event(body: bytes) -> bool:
+    """True for the event that ends a stream with its usage (stream_options.include_usage)."""
+    return body.startswith(b"data: {") and b'"choices":[]' in body and b'"usage":{' in body
+
+
+def into_usage_event(body: bytes, told: Mapping[str, float]) -> bytes:
+    """The event with the amounts among its usage; unchanged where it is not as expected."""
+    try:
+        event = json.loads(body.removeprefix(b"data: "))
+        event["usage"].update(told)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return body
+    return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,1 @@
+"""Benchmarks, run by hand: speed is no matter of a timed test."""
