@@ -11,7 +11,7 @@ _seen: set[tuple[str, str]] = set()
 
 HOOKS = (
     "accept", "add_request", "begin", "begin_call", "cost", "cost_metrics", "end_call",
-    "event_loop", "in_flight", "journal", "logs", "output", "record", "recover", "red",
+    "event_loop", "in_flight", "journal", "logs", "output", "prices", "record", "recover", "red",
     "shutdown", "tracing",
 )  # fmt: skip
 """Every name that a hook is guarded by; tests hold the code to it."""
