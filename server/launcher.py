@@ -32,13 +32,15 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
 from server import gpu, http, logs, telemetry, use
-from server.cost import CostTracker, read_prices
+from server.budgets import check_tenants, read_budgets
+from server.cost import CostTracker
 from server.engine import ObservedLLM
 from server.exposition import Exposition
 from server.journal import Journal
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
 from server.preflight import refuse
+from server.price_file import PriceFile
 from server.process import ProcessCollector
 from server.routes import Routes
 from server.settings import Settings, SettingsError, read_settings
@@ -113,8 +115,11 @@ class Parts:
     def __init__(self, settings: Settings, args: Namespace) -> None:
         self.settings = settings
         self.models = served_models(args)
-        self.costs = CostTracker(read_prices(settings.prices_file))
+        self.prices = PriceFile(settings.prices_file)
         self.tenants = read_tenants(settings.keys_file)
+        self.budgets = read_budgets(settings.budgets_file)
+        check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
+        self.costs = CostTracker(self.prices, self.budgets.watched)
         self.journal = Journal(settings.state_dir)
         self.tracing = _tracing(settings)
         self.exposition = Exposition(settings)

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from server.cost import read_prices
+from server.budgets import check_tenants, read_budgets
+from server.prices import read_prices
 from server.settings import SettingsError, read_settings
 from server.tenants import read_tenants
 
@@ -23,6 +24,8 @@ def check(env: Mapping[str, str]) -> None:
     try:
         settings = read_settings(env)
         read_prices(settings.prices_file)
-        read_tenants(settings.keys_file)
+        tenants = read_tenants(settings.keys_file)
+        budgets = read_budgets(settings.budgets_file)
+        check_tenants(settings.budgets_file, budgets, tenants.names)
     except SettingsError as error:
         refuse(error)

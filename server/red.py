@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from server import metrics
-from server.record import PHASES, Operation, Outcome, RequestRecord
+from server.record import PHASES, Operation, Outcome, RequestRecord, Usage
 
 REASONS: dict[Outcome, tuple[str, ...]] = {
     Outcome.OK: ("stop", "length", "complete"),
@@ -36,6 +36,7 @@ def _create_for_model(model: str) -> None:
     metrics.IN_FLIGHT.labels(model)
     metrics.TIME_TO_FIRST_TOKEN.labels(model)
     metrics.TIME_PER_OUTPUT_TOKEN.labels(model)
+    metrics.REQUEST_TOKENS.labels(model)
     for phase in PHASES:
         metrics.PHASE_DURATION.labels(model, phase)
     for kind in KINDS:
@@ -72,3 +73,6 @@ def _count_tokens(record: RequestRecord) -> None:
     for kind, tokens in zip(KINDS, amounts, strict=True):
         metrics.TOKENS.labels(record.model, kind).inc(tokens)
         metrics.TENANT_TOKENS.labels(record.tenant, kind).inc(tokens)
+    if usage != Usage():
+        made = usage.uncached_input_tokens + usage.output_tokens
+        metrics.REQUEST_TOKENS.labels(record.model).observe(made, {"trace_id": record.trace_id})

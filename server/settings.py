@@ -1,8 +1,9 @@
 """Settings of the observed server: read from the environment, checked before the start."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,7 +22,8 @@ class Settings:
     """What the operator may choose beside the flags of `vllm serve`.
 
     Seconds and bytes are base units; paths are relative to the working folder.
-    An empty `keys_file` means one tenant `default`; an empty `state_dir` keeps no journal;
+    An empty `keys_file` means one tenant `default`; an empty `budgets_file` sets no budgets;
+    an empty `state_dir` keeps no journal;
     an empty `otlp_endpoint` exports neither spans nor logs.
     """
 
@@ -30,6 +32,7 @@ class Settings:
     metrics_port: int
     instance: str
     prices_file: Path
+    budgets_file: Path | None
     keys_file: Path | None
     state_dir: Path | None
     deadline_seconds: float
@@ -91,6 +94,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         metrics_port=port,
         instance=_text(env, "INSTANCE", f"{host}:{port}"),
         prices_file=Path(_text(env, "PRICES", str(Path(__file__).with_name("prices.yaml")))),
+        budgets_file=_path(env, "BUDGETS"),
         keys_file=_path(env, "KEYS"),
         state_dir=_path(env, "STATE_DIR"),
         deadline_seconds=_number(env, "DEADLINE_SECONDS", "600", 0.1, 86400),
@@ -99,18 +103,36 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     )
 
 
+class _KeyTwice(yaml.MarkedYAMLError):
+    """A key stands twice in one mapping, where YAML's readers take the last without a word."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML whose mappings have each key once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping; raises _KeyTwice."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise _KeyTwice(problem_mark=key.start_mark)
+            seen.add((key.tag, str(key.value)))
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path, key: str) -> object:
     """What the YAML file of the setting `key` holds; raises SettingsError when it is unreadable.
 
     The error tells the line but never its text, which may be a key.
     """
     try:
-        return yaml.safe_load(path.read_text())
+        return _Loader(path.read_text()).get_single_data()
     except OSError as error:
         problem = str(error.strerror)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = f"no YAML near line {mark.line + 1}" if mark else "no YAML"
+        fault = "a key stands twice" if isinstance(error, _KeyTwice) else "no YAML"
+        problem = f"{fault} near line {mark.line + 1}" if mark else fault
     except UnicodeDecodeError:
         problem = "no UTF-8 text"
     except ValueError:

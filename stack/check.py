@@ -61,6 +61,8 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "thresholds": ["python", "-m", "server.catalogue.slo"],
         "boards fresh": ["python", "-m", "grafana.dashboards", "--check"],
         "boards sound": ["python", "-m", "grafana.pictures", "--lint"],
+        "price list": ["python", "-m", "server.prices", "server/prices.yaml"],
+        "budgets": ["python", "-m", "server.budgets", "docs/budgets.example.yaml"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],
         "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
         "compose, hardening": [*_LINT, "compose.yaml"],

@@ -19,7 +19,7 @@ from server.record import RequestRecord
 from server.routes import Routes
 from server.tenants import Tenants
 from server.tracing import Tracing
-from tests.unit.helpers import settings
+from tests.unit.helpers import in_force, settings
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model": "tiny-llama", "stream": true}'
@@ -136,7 +136,7 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
             tenants or Tenants({}),
             Routes(["generate"], tokenize=False),
             ["tiny-llama"],
-            CostTracker(()),
+            CostTracker(in_force()),
             Tracing(Resource({}), None),
             journal or Journal(None),
         )

@@ -13,13 +13,15 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from server import guard, red
-from server.cost import CostTracker, read_prices
+from server.budgets import MAX_WATCHED
+from server.cost import CostTracker
 from server.process import ProcessCollector
-from server.record import Operation, Outcome, Phase, RequestRecord, Usage
-from server.settings import read_settings
+from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.use import Waiting
+from tests.unit.helpers import entry, in_force
 
 USAGE = Usage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
+GPU = GpuUse(10**9, 27_777, 100, 20, (1, 1))
 
 
 def record(model: str, tenant: str, outcome: Outcome, reason: str) -> RequestRecord:
@@ -45,16 +47,20 @@ def record(model: str, tenant: str, outcome: Outcome, reason: str) -> RequestRec
         finish_reasons=("stop",),
         response_id=None,
         error_type=None,
+        gpu=GPU if known else None,
+        retry=True,
     )
 
 
 def serve(models: list[str], tenants: list[str]) -> None:
     """Every tenant ends a request on every model in every way there is, the unknown
     included: an unknown model never reaches the engine."""
-    costs = CostTracker(read_prices(read_settings({}).prices_file))
+    watched = tenants[:MAX_WATCHED]
+    costs = CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")), watched)
     guard.create_label_sets()
     red.create_label_sets(models, tenants)
     costs.create_label_sets(models, tenants)
+    costs.create_gpu_label_sets(models)
     Waiting().create_label_sets([*models, "other"])
     ways = [(outcome, reason) for outcome, reasons in red.REASONS.items() for reason in reasons]
     everyone = product([*models, "other"], [*tenants, "other"], ways)

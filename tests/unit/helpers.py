@@ -1,14 +1,18 @@
 """Small things that several unit tests share: records, settings, deltas of global instruments."""
 
 import dataclasses
+import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import REGISTRY
 
+from server.price_entries import Entry
+from server.prices import PriceList
 from server.record import Operation, Outcome, Phase, RequestRecord, Usage
 from server.settings import Settings, read_settings
 
@@ -129,6 +133,19 @@ def state(
     return SimpleNamespace(
         prompt_len=prompt, num_cached_tokens=cached, is_prefilling=prefilling, stats=stats
     )
+
+
+def entry(
+    name: str, *amounts: str, since: str = "2026-01-01", currency: str = "USD", source: str = "s"
+) -> Entry:
+    """One entry of the price file, with the amounts of its kind."""
+    numbers = tuple(Decimal(amount) for amount in amounts)
+    return Entry(name, datetime.date.fromisoformat(since), source, currency, numbers)
+
+
+def in_force(*models: Entry) -> Any:
+    """A price file that holds these prices of models."""
+    return SimpleNamespace(path=Path("prices.yaml"), current=PriceList(models))
 
 
 def write(folder: Path, name: str, text: str) -> Path:

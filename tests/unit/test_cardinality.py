@@ -21,6 +21,7 @@ from server.routes import Routes
 from server.settings import read_settings
 from server.tenants import Tenants
 from server.tracing import Tracing
+from tests.unit.helpers import in_force
 
 REPO = Path(__file__).parents[2]
 KEY = "a-known-key"
@@ -41,8 +42,8 @@ async def vllm(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def middleware(monkeypatch: pytest.MonkeyPatch) -> http.Middleware:
     tenants = Tenants({hashlib.sha256(KEY.encode()).hexdigest(): "team"})
     observer = Observer(
-        read_settings({}), tenants, Routes(["generate"], False), ["served"], CostTracker(()),
-        Tracing(Resource.create(), None), Journal(None),
+        read_settings({}), tenants, Routes(["generate"], False), ["served"],
+        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None),
     )  # fmt: skip
     observer.create_label_sets()
     monkeypatch.setattr(http, "_observer", observer)

@@ -191,6 +191,17 @@ def test_secrets_are_files_that_the_repository_does_not_hold(profile: str) -> No
     assert wanted == set(held)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_price_file_reaches_the_server_and_there_are_no_budgets(profile: str) -> None:
+    held = {name: Path(config["file"]) for name, config in project(profile)["configs"].items()}
+    assert held == {"prices": REPO / "server" / "prices.yaml", "budgets": Path("/dev/null")}
+    (server,) = (s for n, s in services(profile).items() if n in ("server", "server-gpu"))
+    mounted = {config["source"]: config["target"] for config in server["configs"]}
+    assert set(mounted) == set(held)
+    assert server["environment"]["LLM_SERVER_PRICES"] == mounted["prices"]
+    assert server["environment"]["LLM_SERVER_BUDGETS"] == ""
+
+
 def test_no_secret_in_dot_env() -> None:
     named = re.findall(r"^\w*(?:TOKEN|PASSWORD|SECRET|KEY)\w*=(.+)$", dot_env(), re.M)
     assert named == []

@@ -18,6 +18,8 @@ START = [sys.executable, "-X", "importtime", "-m", "server", "--model", "none"]
         ("LLM_SERVER_DEADLINE_SECONDS", "soon", "LLM_SERVER_DEADLINE_SECONDS"),
         ("LLM_SERVER_PRICES", "no-such-prices.yaml", "no-such-prices.yaml"),
         ("LLM_SERVER_KEYS", "no-such-keys.yaml", "no-such-keys.yaml"),
+        ("LLM_SERVER_BUDGETS", "no-such-budgets.yaml", "no-such-budgets.yaml"),
+        ("LLM_SERVER_BUDGETS", "docs/budgets.example.yaml", "tenants: team-search: there is no"),
     ],
 )
 def test_a_bad_setting_stops_the_start_at_once(name: str, value: str, said: str) -> None:

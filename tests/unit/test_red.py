@@ -88,6 +88,15 @@ def test_tokens_are_disjoint_kinds_that_sum_to_what_was_used() -> None:
     assert {kind: each() for kind, each in tenants.items()} == used
 
 
+def test_the_tokens_of_a_request_are_those_that_the_engine_computed() -> None:
+    grown = delta("llm_request_tokens_sum", **MODEL)
+    count = delta("llm_request_tokens_count", **MODEL)
+    red.observe(record())
+    red.observe(record(usage=Usage()))
+    # 60 uncached and 20 out; who used nothing is no request of 0 tokens.
+    assert (grown(), count()) == (80, 1)
+
+
 def test_every_histogram_carries_the_trace_as_exemplar() -> None:
     trace_id = "4ed0" * 8
     red.observe(record(trace_id=trace_id))
@@ -98,6 +107,7 @@ def test_every_histogram_carries_the_trace_as_exemplar() -> None:
         "gen_ai_server_time_to_first_token_seconds_bucket",
         "gen_ai_server_time_per_output_token_seconds_bucket",
         "llm_request_phase_seconds_bucket",
+        "llm_request_tokens_bucket",
     }
     assert {p for p in red.PHASES for line in found if f'phase="{p}"' in line} == set(red.PHASES)
 
@@ -124,6 +134,7 @@ def test_known_label_sets_exist_before_the_first_request() -> None:
         labels = {"tenant": "t1", "outcome": outcome.value}
         assert REGISTRY.get_sample_value("llm_tenant_requests_total", labels) == 0.0
     assert REGISTRY.get_sample_value("llm_requests_in_flight", {"model": "fresh"}) == 0.0
+    assert REGISTRY.get_sample_value("llm_request_tokens_count", {"model": "fresh"}) == 0.0
 
 
 def test_every_outcome_has_reasons_and_no_reason_has_two_outcomes() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import SettingsError, read_settings
+from server.settings import SettingsError, read_settings, read_yaml
+from tests.unit.helpers import write
 
 
 def test_defaults_need_nothing_and_stay_on_loopback() -> None:
@@ -12,6 +13,7 @@ def test_defaults_need_nothing_and_stay_on_loopback() -> None:
     assert (found.metrics_host, found.metrics_port) == ("127.0.0.1", 9464)
     assert found.instance == "127.0.0.1:9464"
     assert (found.otlp_endpoint, found.keys_file, found.state_dir) == ("", None, None)
+    assert found.budgets_file is None
     assert (found.deadline_seconds, found.max_body_bytes) == (600.0, 16_777_216)
     assert found.tokenize_route is False
     assert found.prices_file.name == "prices.yaml"
@@ -25,6 +27,7 @@ def test_every_value_is_read() -> None:
         "LLM_SERVER_METRICS_PORT": "9999",
         "LLM_SERVER_INSTANCE": "server:9464",
         "LLM_SERVER_PRICES": "p.yaml",
+        "LLM_SERVER_BUDGETS": "b.yaml",
         "LLM_SERVER_KEYS": "k.yaml",
         "LLM_SERVER_STATE_DIR": "state",
         "LLM_SERVER_DEADLINE_SECONDS": "1.5",
@@ -36,6 +39,7 @@ def test_every_value_is_read() -> None:
     assert (found.metrics_host, found.metrics_port) == ("127.0.0.2", 9999)
     assert found.instance == "server:9464"
     assert (found.prices_file, found.keys_file) == (Path("p.yaml"), Path("k.yaml"))
+    assert found.budgets_file == Path("b.yaml")
     assert found.state_dir == Path("state")
     assert (found.deadline_seconds, found.max_body_bytes) == (1.5, 2048)
     assert found.tokenize_route is True
@@ -72,3 +76,18 @@ def test_a_bad_value_names_environment_key_and_fix(key: str, text: str, fix: str
         read_settings({"LLM_SERVER_" + key: text})
     assert str(stop.value).startswith(f"environment: LLM_SERVER_{key}: ")
     assert fix in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: 2\na: 3\n", "x:\n  a: 1\n  a: 1\n", "- b: 1\n- {a: 1, 'a': 2}\n"]
+)
+def test_a_key_that_stands_twice_is_no_silent_last_one(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, "x.yaml", text)
+    with pytest.raises(SettingsError, match=r"X: cannot be read: a key stands twice near line \d"):
+        read_yaml(path, "X")
+
+
+def test_equal_keys_of_two_mappings_and_merges_are_fine(tmp_path: Path) -> None:
+    text = "a: &a {x: 1}\nb: {x: 2}\nc: {<<: *a, x: 3}\n"
+    found = read_yaml(write(tmp_path, "x.yaml", text), "X")
+    assert found == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 3}}

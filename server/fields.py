@@ -1,0 +1,36 @@
+"""Checks that the price file and the budgets file share: a typing error stops, by its name."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+
+from server.settings import SettingsError
+
+MAX_AMOUNT = Decimal(10**9)
+"""No price and no budget is higher; below it, sums of a year stay exact in 28 digits."""
+
+
+def refuse_unknown(where: str, entry: Mapping[object, object], known: Iterable[str]) -> None:
+    """Raise SettingsError for the first key that means nothing here."""
+    names = tuple(known)
+    for key in entry:
+        if key not in names:
+            raise SettingsError(where, str(key), f"means nothing here; known: {', '.join(names)}")
+
+
+def text(where: str, entry: Mapping[object, object], key: str, fix: str) -> str:
+    """The key's text without blanks around it; raises SettingsError when there is none."""
+    found = entry.get(key)
+    if not isinstance(found, str) or not found.strip():
+        raise SettingsError(where, key, fix)
+    return found.strip()
+
+
+def amount(where: str, key: str, value: object, fix: str, above_zero: bool = False) -> Decimal:
+    """The number, at least 0 and at most MAX_AMOUNT; else raises SettingsError with the fix."""
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or not 0 <= found <= MAX_AMOUNT or (above_zero and not found):
+        raise SettingsError(where, key, fix)
+    return found
