@@ -1,5 +1,7 @@
 """Shows the ledger on /metrics and keeps it on disk: what one process counts, the next may tell."""
 
+import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +17,7 @@ from server.metrics import Family, family
 from server.periods import Periods
 from server.record import Outcome
 
+_log = logging.getLogger(__name__)
 SAVE_SECONDS = 1.0
 """How often the books are kept: the time of a killed process is known to this."""
 
@@ -86,6 +89,20 @@ class Bookkeeper(Collector):
         """Count what an earlier process left; only once the counters have been seen without it."""
         left, self._left = self._left, Counter()
         self._ledger.add(left)
+        self.save()
+
+    async def keep(self) -> None:
+        """Keep the books every SAVE_SECONDS, for ever."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await asyncio.to_thread(self.save)
+
+    def close(self, died: bool) -> None:
+        """The process ends: close the ledger, say what it came to, keep it."""
+        with guarded("ledger"):
+            self._ledger.close(time.monotonic_ns(), died)
+            parts = {part.value: self._ledger.books["part", part] / 1000 for part in Part}
+            _log.info("ledger closed, microdollars: %s", parts)
         self.save()
 
     def save(self) -> None:

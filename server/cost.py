@@ -66,8 +66,8 @@ class CostTracker:
         """Feed the cost instruments; what used no token has no cost by the price list."""
         exemplar = {"trace_id": record.trace_id}
         # Before all else: a prompt that was abandoned halfway took device time and has no tokens.
-        if record.gpu is not None and record.gpu.nanodollars is not None:
-            self._observe_gpu(record, record.gpu.nanodollars / 1000, exemplar)
+        if record.gpu is not None and record.gpu.microdollars is not None:
+            self._observe_gpu(record, record.gpu.microdollars, exemplar)
         if record.usage == Usage():
             return
         if cost is None:

@@ -1,16 +1,15 @@
 """Joins the meter in the engine core and the ledger in the API process, where that is possible."""
 
-import datetime
 import logging
 import os
 import time
 from collections.abc import Callable
-from decimal import Decimal
 
 from vllm.config import VllmConfig
 
 from server.metered_scheduler import MeteredAsyncScheduler, MeteredScheduler, device_name
-from server.prices import PriceFile
+from server.price_file import PriceFile
+from server.prices import today
 
 _log = logging.getLogger(__name__)
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -51,12 +50,13 @@ def device_price(prices: PriceFile, config: VllmConfig) -> Callable[[], int | No
 
     def price() -> int | None:
         nonlocal warned
-        today = datetime.datetime.now(datetime.UTC).date()
-        found: Decimal | None = prices.current.device_price(device, today)
+        found = prices.current.device_price(device, today())
         if found is None:
             if not warned:
                 warned = True
-                _log.warning("no cost by device time: add a price of '%s' to the price file", device)
+                _log.warning(
+                    "no cost by device time: add a price of '%s' to the price file", device
+                )
             return None
         return int((found * count * 10**6).to_integral_value())
 

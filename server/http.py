@@ -151,13 +151,13 @@ class Exchange:
             return message
         # What the last step cost may be a step behind its token.
         await self.live.settle()
+        amounts: dict[str, float] = {}
         with guarded("told"):
             record = self._observer.freeze(self.live)
             amounts = told.amounts(record, self._observer.cost(record))
-            if is_body:
-                return {**message, "body": told.into_usage_event(body, amounts)}
-            return {**message, "headers": [*message["headers"], *told.as_headers(amounts)]}
-        return message
+        if is_body:
+            return {**message, "body": told.into_usage_event(body, amounts)}
+        return {**message, "headers": [*message.get("headers", ()), *told.as_headers(amounts)]}
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -206,7 +206,7 @@ class Exchange:
 
 def _is_stream(start: Message) -> bool:
     headers = {name.lower(): value for name, value in start.get("headers", ())}
-    return headers.get(b"content-type", b"").startswith(b"text/event-stream")
+    return bool(headers.get(b"content-type", b"").startswith(b"text/event-stream"))
 
 
 def _error_body(status: int, message: str, reason: str) -> bytes:

@@ -8,13 +8,13 @@ import socket
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvloop
-import vllm
 import vllm.envs as envs
-from prometheus_client import REGISTRY
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.api_server.entry import build_and_serve
 from vllm.entrypoints.launchers.cli_args import (
@@ -31,21 +31,16 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
-from server import gpu, http, logs, telemetry, use
-from server.budgets import check_tenants, read_budgets
-from server.cost import CostTracker
+from server import http, stat_logger, use
+from server.bookkeeper import Bookkeeper
 from server.engine import ObservedLLM
 from server.exposition import Exposition
-from server.journal import Journal
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
+from server.parts import Parts
 from server.preflight import refuse
-from server.price_file import PriceFile
-from server.process import ProcessCollector
-from server.routes import Routes
-from server.settings import Settings, SettingsError, read_settings
-from server.tenants import read_tenants
-from server.tracing import Tracing
+from server.price_file import watch
+from server.settings import SettingsError, read_settings
 
 ENGINE_DEAD = 70
 """Exit status (EX_SOFTWARE) when the engine died: vLLM alone would end with 0."""
@@ -109,43 +104,6 @@ def _adapters(args: Namespace) -> list[str]:
     return [adapter.name for adapter in args.lora_modules or ()]
 
 
-class Parts:
-    """What must be right before the engine starts, which takes minutes."""
-
-    def __init__(self, settings: Settings, args: Namespace) -> None:
-        self.settings = settings
-        self.models = served_models(args)
-        self.prices = PriceFile(settings.prices_file)
-        self.tenants = read_tenants(settings.keys_file)
-        self.budgets = read_budgets(settings.budgets_file)
-        check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
-        self.costs = CostTracker(self.prices, self.budgets.watched)
-        self.journal = Journal(settings.state_dir)
-        self.tracing = _tracing(settings)
-        self.exposition = Exposition(settings)
-        self._observer: Observer | None = None
-
-    def observer(self, tasks: Sequence[str]) -> Observer:
-        """The observer of a server that supports the tasks."""
-        routes = Routes(tasks, self.settings.tokenize_route)
-        self._observer = Observer(
-            self.settings, self.tenants, routes, self.models, self.costs, self.tracing, self.journal
-        )
-        return self._observer
-
-    def last_record(self) -> float:
-        """When the last request was recorded, monotonic seconds; 0.0 when none was."""
-        return self._observer.last_record if self._observer else 0.0
-
-
-def _tracing(settings: Settings) -> Tracing:
-    processor = None
-    if settings.otlp_endpoint:
-        exporter = telemetry.span_exporter(settings.otlp_endpoint)
-        processor = telemetry.CountingSpanProcessor(exporter, telemetry.Account("spans"))
-    return Tracing(telemetry.resource(settings, vllm.__version__), processor)
-
-
 def _listen(args: Namespace) -> tuple[str, socket.socket]:
     try:
         return setup_server(args, reuse_port=False)
@@ -159,16 +117,20 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     decorate_logs("APIServer", skip_if_decorated=True)
     signal.signal(signal.SIGTERM, _interrupt)
     _import_plugins(args)
-    engine = await _start_engine(args)
+    engine = await _start_engine(args, parts)
     try:
-        _register_collectors()
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
+        keeper = parts.keep_books(observer)
         http.install(observer)
-        recovering = asyncio.create_task(_recover(parts.exposition, observer))
-        async with use.event_loop_watched():
+        async with _beside(
+            _recover(parts.exposition, observer, keeper),
+            keeper.keep(),
+            watch(parts.prices, observer.create_cost_label_sets),
+            use.watch_event_loop(),
+        ):
+            parts.ledger.ready(time.monotonic_ns())
             ending = await build_and_serve(engine, address, sock, args)
-        recovering.cancel()
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
     try:
@@ -178,19 +140,23 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     return engine.died
 
 
-async def _recover(exposition: Exposition, observer: Observer) -> None:
+@asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _recover(exposition: Exposition, observer: Observer, keeper: Bookkeeper) -> None:
     # After a scrape has seen the counters at 0: `killed` counted before it would rise unseen.
     created = time.monotonic()
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, exposition.wait_for_scrape, created)
     observer.recover()
-
-
-def _register_collectors() -> None:
-    REGISTRY.register(ProcessCollector())
-    gpus = gpu.collector()
-    if gpus is not None:
-        REGISTRY.register(gpus)
+    keeper.carry()
 
 
 def _interrupt(*_: object) -> None:
@@ -204,19 +170,22 @@ def _import_plugins(args: Namespace) -> None:
         ReasoningParserManager.import_reasoning_parser(args.reasoning_parser_plugin)
 
 
-async def _start_engine(args: Namespace) -> ObservedLLM:
+async def _start_engine(args: Namespace, parts: Parts) -> ObservedLLM:
     engine_args = AsyncEngineArgs.from_cli_args(args)
     propagate_flash_late_interaction(args, engine_args)
     context = UsageContext.OPENAI_API_SERVER
     config = engine_args.create_engine_config(usage_context=context)
     envs.enable_envs_cache()
+    parts.meter(config)
     engine = ObservedLLM.from_vllm_config(
         vllm_config=config,
         usage_context=context,
         enable_log_requests=engine_args.enable_log_requests,
         aggregate_engine_logging=engine_args.aggregate_engine_logging,
         disable_log_stats=False,
+        stat_loggers=[stat_logger.factory(parts.ledger)],
     )
+    engine.ledger = parts.ledger
     await engine.reset_mm_cache()
     return engine
 
@@ -226,7 +195,7 @@ def main() -> None:
     cli_env_setup()
     try:
         args = parse()
-        parts = Parts(read_settings(os.environ), args)
+        parts = Parts(read_settings(os.environ), served_models(args))
         address, sock = _listen(args)
     except SettingsError as error:
         refuse(error)
@@ -240,12 +209,5 @@ def main() -> None:
     finally:
         if died:
             _log.critical("the engine died; exit %d asks for a restart", ENGINE_DEAD)
-        _leave(parts)
+        parts.leave(died)
     sys.exit(ENGINE_DEAD if died else 0)
-
-
-def _leave(parts: Parts) -> None:
-    parts.tracing.shutdown()
-    logs.shutdown()
-    # Counted last, lost first: what no scrape has seen would die with the process.
-    parts.exposition.wait_for_scrape(since=parts.last_record())

@@ -86,6 +86,12 @@ class Ledger:
         self.error = 0
         self.fault = ""
 
+    def priced_by(self, price: Callable[[], int | None]) -> None:
+        """Book money from here on, for the time since the process started too."""
+        with self._lock:
+            self._price = price
+            self._refresh()
+
     # What requests do
 
     def open(self, request_id: str, changed: Callable[[], None]) -> Account:

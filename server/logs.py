@@ -183,9 +183,8 @@ def shutdown() -> None:
 
 def gpu_fields(gpu: GpuUse | None) -> dict[str, Any]:
     """Device time of a request: seconds, microdollars, the step model's first and last version."""
-    paid = gpu is not None and gpu.nanodollars is not None
     return {
-        "gpu_cost_microdollars": gpu.nanodollars / 1000 if gpu and paid else None,
+        "gpu_cost_microdollars": gpu.microdollars if gpu else None,
         "gpu_seconds": gpu.nanoseconds / 1e9 if gpu else None,
         "gpu_model_versions": list(gpu.model_versions) if gpu else None,
     }

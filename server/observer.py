@@ -49,8 +49,8 @@ class Observer:
         costs: CostTracker,
         tracing: Tracing,
         journal: Journal,
+        periods: Periods,
         ledger: Ledger | None = None,
-        periods: Periods | None = None,
     ) -> None:
         self.settings = settings
         self.routes = routes
@@ -70,8 +70,23 @@ class Observer:
         tenants = self._tenant_labels.values
         guard.create_label_sets()
         red.create_label_sets(self._models.values, tenants)
-        self._costs.create_label_sets(self._models.values, tenants)
+        self.create_cost_label_sets()
         self._waiting.create_label_sets((*self._models.values, OTHER))
+
+    @property
+    def known(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The models and tenants that are known at start."""
+        return self._models.values, self._tenant_labels.values
+
+    def create_cost_label_sets(self) -> None:
+        """Create those of what has a price now; again when the price file changed."""
+        models, tenants = self.known
+        self._costs.create_label_sets(models, tenants)
+        if self._ledger is not None and self._ledger.rate is not None:
+            self._costs.create_gpu_label_sets(models)
+        if self._ledger is not None:
+            for model in models:
+                metrics.GPU_COST_MISSING.labels(model)
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
         """Begin a request: its span, ids and tenant."""
@@ -160,7 +175,7 @@ class Observer:
             red.observe(record)
         with guarded("cost_metrics"):
             self._costs.observe(record, cost)
-            if cost is not None and self._periods is not None:
+            if cost is not None:
                 self._periods.add_spend(record.tenant, cost)
         with guarded("logs"):
             logs.request_finished(record, cost)

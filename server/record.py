@@ -78,6 +78,11 @@ class GpuUse:
     decode_tokens: int
     model_versions: tuple[int, int]
 
+    @property
+    def microdollars(self) -> float | None:
+        """Its price, None where the device has none."""
+        return None if self.nanodollars is None else self.nanodollars / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:

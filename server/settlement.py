@@ -53,4 +53,4 @@ def encode(report: Report) -> list[Any]:
 
 def decode(raw: Sequence[Any]) -> Report:
     """The report that `encode` made; raises TypeError for anything else."""
-    return Report(*raw[:-1], settlements=[Settlement(*each) for each in raw[-1]])
+    return Report._make([*raw[:-1], [Settlement._make(each) for each in raw[-1]]])

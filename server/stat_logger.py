@@ -22,9 +22,8 @@ class LedgerStatLogger(StatLoggerBase):
     def record(
         self,
         scheduler_stats: SchedulerStats | None,
-        iteration_stats: Any,
-        mm_cache_stats: Any = None,
-        engine_idx: int = 0,
+        *_others: Any,
+        **_named: Any,
     ) -> None:
         """Take in one report."""
         stats = scheduler_stats.kv_connector_stats if scheduler_stats else None

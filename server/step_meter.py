@@ -53,7 +53,7 @@ def split(nanoseconds: int, weights: npt.NDArray[np.float64]) -> Ints:
 
     Shapes: weights (n,), the result (n,). What rounding down leaves goes to the heaviest.
     """
-    shares = (weights * (nanoseconds / weights.sum())).astype(np.int64)
+    shares: Ints = (weights * (nanoseconds / weights.sum())).astype(np.int64)
     shares[weights.argmax()] += nanoseconds - int(shares.sum())
     return shares
 
@@ -168,8 +168,8 @@ class StepMeter:
         self._table[_LAST, step.slots] = self.model.version
         if charged != elapsed or not elapsed:
             return False
-        totals = (int(part.sum()) for part in (step.prefill, step.decode, step.kv))
-        return self.model.learn(len(weights), *totals, elapsed)
+        prefill, decode, kv = (int(part.sum()) for part in (step.prefill, step.decode, step.kv))
+        return self.model.learn(len(weights), prefill, decode, kv, elapsed)
 
     def _is_stall(self, elapsed: int, predicted: float) -> bool:
         if not self.model.fitted:

@@ -17,8 +17,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Coefficients: TypeAlias = tuple[float, float, float, float]
 """Nanoseconds a step, a prefill token, a decode token, a resident KV token."""
 
-PRIOR: Coefficients = (4e6, 40e3, 300e3, 0.5e3)
-"""Measured on the embedded model, two CPU cores, 2026-11-24 (python -m tests.bench.steps).
+PRIOR: Coefficients = (2.1e6, 65e3, 120e3, 0.3e3)
+"""Of the embedded model on two CPU cores, 2026-11-24: the `step_model_adopted` log line after a
+minute of `loadtest/mixed.py --rate 5`.
 
 Only the proportions matter: a step's shares are rescaled to its measured time. It serves until the
 first fit, FIRST_FIT steps after the very first start on a device.

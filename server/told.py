@@ -18,10 +18,9 @@ def asked(headers: Mapping[str, str]) -> bool:
 
 def amounts(record: RequestRecord, cost: Decimal | None) -> dict[str, float]:
     """Microdollars by name; what is not known is left out, never 0."""
-    gpu = None if record.gpu is None else record.gpu.nanodollars
     known = {
         "cost_microdollars": None if cost is None else float(cost),
-        "gpu_cost_microdollars": None if gpu is None else gpu / 1000,
+        "gpu_cost_microdollars": record.gpu.microdollars if record.gpu else None,
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -99,7 +99,7 @@ def _gpu(gpu: GpuUse | None) -> dict[str, str | int | float | bool | None]:
         return {}
     return {
         "llm.gpu.seconds": gpu.nanoseconds / 1e9,
-        "llm.gpu.cost.microdollars": gpu.nanodollars and gpu.nanodollars / 1000,
+        "llm.gpu.cost.microdollars": gpu.microdollars,
         "llm.gpu.model_versions": "-".join(map(str, gpu.model_versions)),
     }
 

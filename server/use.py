@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from functools import partial
 
 from server import metrics
@@ -47,17 +46,8 @@ def _answered(live: LiveRequest) -> bool:
     return any(state.stats is not None and state.stats.first_token_ts for state in states)
 
 
-@asynccontextmanager
-async def event_loop_watched() -> AsyncIterator[None]:
-    """Sample the running loop's lag meanwhile."""
-    task = asyncio.create_task(_watch_event_loop(), name="event_loop_lag")
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _watch_event_loop() -> None:
+async def watch_event_loop() -> None:
+    """Sample the running loop's lag, for ever."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + TICK_SECONDS

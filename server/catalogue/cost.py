@@ -1,6 +1,6 @@
 """The metrics of cost: by the price list, by device time, and the bill that both are held against.
 
-Every amount is in microdollars, millionths of a dollar; inside, the ledger counts integer nanodollars
+Every amount is in microdollars, millionths of a dollar; inside, the ledger counts whole nanodollars
 (docs/cost.md). The price list and device time are two measures of the same work: they are never
 added to each other.
 """

@@ -1,4 +1,4 @@
-"""A simulated engine for the meter: arrivals, chunked prefill, preemption, aborts, batches ahead."""
+"""A simulated engine: arrivals, chunked prefill, preemption, aborts, batches ahead."""
 
 import random
 from collections import deque
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass
 class Engine:
-    """Runs a StepMeter through a random schedule, `ahead` batches in flight; keeps its own books."""
+    """Runs a StepMeter through a random schedule, `ahead` batches in flight."""
 
     seed: int
     ahead: int = 1

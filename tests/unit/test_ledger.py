@@ -69,7 +69,9 @@ class Server:
 
     def end(self, name: str) -> None:
         outcome = self.dice.choice(list(Outcome))
-        ended = record(model=self.dice.choice("ab"), tenant=self.dice.choice("xyz"), outcome=outcome)
+        ended = record(
+            model=self.dice.choice("ab"), tenant=self.dice.choice("xyz"), outcome=outcome
+        )
         self.ledger.book(name, ended, self.engine.now)
         self.open.discard(name)
 

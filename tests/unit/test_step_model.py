@@ -1,4 +1,4 @@
-"""The step model: it finds the true coefficients, whatever outliers and quiet hours come between."""
+"""The step model finds the true coefficients, whatever outliers and quiet hours come between."""
 
 import random
 
@@ -83,9 +83,7 @@ def test_versions_name_other_coefficients() -> None:
     assert len(seen) > 1
 
 
-rows = st.lists(
-    st.tuples(*(st.floats(0, 1000) for _ in range(4))), min_size=5, max_size=40
-)
+rows = st.lists(st.tuples(*(st.floats(0, 1000) for _ in range(4))), min_size=5, max_size=40)
 
 
 @given(rows)

@@ -1,0 +1,103 @@
+"""What a server is made of, read and checked before its engine starts, which takes minutes."""
+
+import time
+from collections.abc import Sequence
+
+import vllm
+from prometheus_client import REGISTRY
+from vllm.config import VllmConfig
+
+from server import device_time, gpu, logs, telemetry
+from server.bookkeeper import Bookkeeper, keys
+from server.books import BookFile
+from server.budget_metrics import PeriodCollector
+from server.budgets import check_tenants, read_budgets
+from server.cost import CostTracker
+from server.exposition import Exposition
+from server.journal import Journal
+from server.ledger import Ledger
+from server.observer import Observer
+from server.periods import Periods
+from server.price_file import PriceFile
+from server.process import ProcessCollector
+from server.routes import Routes
+from server.settings import Settings
+from server.tenants import read_tenants
+from server.tracing import Tracing
+
+
+class Parts:
+    """Each is made once; raises SettingsError for what an operator has to mend."""
+
+    def __init__(self, settings: Settings, models: Sequence[str]) -> None:
+        self.settings = settings
+        self.models = models
+        self.prices = PriceFile(settings.prices_file)
+        self.tenants = read_tenants(settings.keys_file)
+        self.budgets = read_budgets(settings.budgets_file)
+        check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
+        self.costs = CostTracker(self.prices, self.budgets.watched)
+        self.journal = Journal(settings.state_dir)
+        self.tracing = _tracing(settings)
+        self.exposition = Exposition(settings)
+        self._books = BookFile(settings.state_dir)
+        self.periods = Periods(self._books.periods)
+        self.ledger = Ledger(device_time.process_start(), lambda: None, self.periods)
+        self.ledger.on_late = logs.request_settled_late
+        self._metered = False
+        self._observer: Observer | None = None
+        self._keeper: Bookkeeper | None = None
+
+    def meter(self, config: VllmConfig) -> None:
+        """Have device time measured and priced, where that is possible."""
+        self._metered = device_time.meter(config)
+        if self._metered:
+            self.ledger.priced_by(device_time.device_price(self.prices, config))
+
+    def observer(self, tasks: Sequence[str]) -> Observer:
+        """The observer of a server that supports the tasks."""
+        self._observer = Observer(
+            self.settings,
+            self.tenants,
+            Routes(tasks, self.settings.tokenize_route),
+            self.models,
+            self.costs,
+            self.tracing,
+            self.journal,
+            self.periods,
+            self.ledger if self._metered else None,
+        )
+        return self._observer
+
+    def keep_books(self, observer: Observer) -> Bookkeeper:
+        """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
+        known = tuple(keys(*observer.known))
+        keeper = self._keeper = Bookkeeper(self.ledger, self._books, self.periods, known)
+        self.exposition.before_prometheus = keeper.seen
+        REGISTRY.register(ProcessCollector())
+        REGISTRY.register(PeriodCollector(self.periods, self.budgets))
+        if self._metered:
+            REGISTRY.register(keeper)
+        gpus = gpu.collector()
+        if gpus is not None:
+            REGISTRY.register(gpus)
+        return keeper
+
+    def leave(self, died: bool) -> None:
+        """Say the last words: books, spans, logs, and a last scrape for what it has to tell."""
+        since = self._observer.last_record if self._observer else 0.0
+        if self._keeper is not None:
+            self._keeper.close(died)
+            since = time.monotonic() if died else since
+        self.tracing.shutdown()
+        logs.shutdown()
+        # Counted last, lost first: what no scrape has seen would die with the process.
+        self.exposition.wait_for_scrape(since)
+
+
+def _tracing(settings: Settings) -> Tracing:
+    processor = None
+    if settings.otlp_endpoint:
+        exporter = telemetry.span_exporter(settings.otlp_endpoint)
+        processor = telemetry.CountingSpanProcessor(exporter, telemetry.Account("spans"))
+    return Tracing(telemetry.resource(settings, vllm.__version__), processor)
