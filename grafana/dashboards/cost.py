@@ -1,38 +1,43 @@
-"""Cost by the price list: how much, for whom, for what, and what one thousand tokens cost."""
+"""Cost: who spends what on what, by the price list and beside it by device time, never added."""
 
 from grafana.dashboards import sdk
-from grafana.dashboards.panels import Panel, series, stat, table
-from grafana.dashboards.queries import OURS, TENANTS, Now, Query, quantile, rate
+from grafana.dashboards.limits import Limits
+from grafana.dashboards.logged import DEAREST, WIDTHS, dearest
+from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
+from grafana.dashboards.panels import Asks, Panel, series, stat, table
+from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
 from grafana.dashboards.slo import limit
 
-DOLLARS = "currencyUSD"
-# Exemplars keep the metric's own unit, so panels that show them stay in microdollars.
-MICRODOLLARS = "currency:µ$"
-PER_1K = "llm_request_cost_microdollars_per_1k_tokens"
-SPEND = rate("llm_cost_microdollars_total")
-OUTPUT = rate("llm_tokens_total", 'kind="output"')
+SPEND = "llm_cost_microdollars_total"
+WASTED = "llm_wasted_cost_microdollars_total"
+MONTH = f"sum(llm_spend_month_microdollars{{{SERVER}}}) / 1e6"
+DAYS = "(day_of_month() - 1 + hour() / 24 + minute() / 1440)"
+"""How many days of the month have passed, in UTC as the gauges count."""
+FORECAST = f"{MONTH} * days_in_month() / ({DAYS} >= 0.25) or {MONTH} * NaN"
+TRACE_LINK = (
+    "Show its trace and logs",
+    "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
+    "&${instance:queryparam}&var-dearer=${dearer}&var-trace=${__value.raw}",
+)
 
 
 def verdict() -> list[Panel]:
-    """Return what was spent, the pace, the price of output, and what was wasted."""
-    wasted = rate("llm_cost_microdollars_total", 'outcome!="ok"')
+    """Return what is spent and will be, the price of output, and what was wasted."""
+    output = rate("llm_tokens_total", 'kind="output"')
+    wasted = [f"sum(increase({name}{{{OURS}}}[$__range]))" for name in (WASTED, SPEND)]
     return [
         stat(
-            "Spent in this range",
-            "Dollars by the price list over the time range above; compare with the budget, and "
-            "widen the range to a month for the bill.",
+            "Spent by the price list",
+            "Dollars of all models and tenants since 0:00 UTC and since the first, the month's end "
+            "if it goes on so (an estimate, none in the first six hours of a month), and the pace; "
+            "when the forecast is above the budget, find the tenant below.",
             DOLLARS,
-            Query(f"sum(increase(llm_cost_microdollars_total{{{OURS}}}[$__range])) / 1e6", "spent"),
-            width=6,
-            height=5,
-        ),
-        stat(
-            "Pace, dollars per hour",
-            "Spend at the present pace; when it is far above the usual hour, find the tenant in "
-            "the table below.",
-            DOLLARS,
-            Query(f"sum({SPEND}) * 3600 / 1e6", "pace"),
-            width=6,
+            Query(f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6", "today"),
+            Query(MONTH, "this month"),
+            Query(FORECAST, "forecast, an estimate"),
+            Query(hourly(SPEND, scope=SERVER), "an hour, at this pace"),
+            nan="too early",
+            width=14,
             height=5,
         ),
         stat(
@@ -40,93 +45,110 @@ def verdict() -> list[Panel]:
             "Everything spent over everything answered; when red, inputs are long for their "
             "answers: shorten prompts or let them share a prefix.",
             MICRODOLLARS,
-            Query(f"1000 * sum({SPEND}) / sum({OUTPUT})", "token-weighted"),
+            Query(f"1000 * sum({rate(SPEND)}) / sum({output})", "token-weighted"),
             limits=limit("cost_per_1k_output_tokens"),
-            width=6,
+            width=5,
             height=5,
         ),
         stat(
-            "Spent on failures",
-            "Share of the spend that went to requests without success; when it grows, mend what "
-            "aborts them: deadlines, disconnects, errors.",
+            "Wasted in this range",
+            "Share of the spend that bought no whole answer; when it grows, take the largest color "
+            "of Wasted below and mend what causes it.",
             "percentunit",
-            Query(f"sum({wasted}) / sum({SPEND})", "wasted"),
-            width=6,
+            Query(" / ".join(wasted), "wasted"),
+            width=5,
             height=5,
         ),
     ]
 
 
 def course() -> list[Panel]:
-    """Return the spend over time by tenant, by model and by outcome."""
-    tenants = rate("llm_tenant_cost_microdollars_total", scope=TENANTS)
+    """Return both measures side by side over time: by model, by tenant and by outcome."""
+    device = "llm_gpu_cost_microdollars_total"
     return [
         series(
-            "Spend by tenant",
-            "Dollars per hour by tenant; for the tenant that grows, read its dearest requests in "
-            "the Request explorer and agree on a limit.",
+            "By model",
+            "Dollars per hour by the price list, dashed by device time; where dashed stays above, "
+            "the list asks less than the model costs: raise its price or fill its batches.",
             DOLLARS,
-            [Query(f"sum by (tenant) ({tenants}) * 3600 / 1e6", "{{tenant}}")],
-            stacked=True,
+            spend(SPEND, device, "model"),
         ),
         series(
-            "Spend by outcome",
-            "Dollars per hour by how the request ended; what is not ok was paid for nothing, so "
-            "start with the largest such color.",
+            "By tenant",
+            "Dollars per hour by the price list, dashed by device time; for the tenant that grows, "
+            "read its dearest requests below and agree on a budget.",
             DOLLARS,
-            [Query(f"sum by (outcome) ({SPEND}) * 3600 / 1e6", "{{outcome}}")],
-            stacked=True,
+            spend(
+                "llm_tenant_cost_microdollars_total",
+                "llm_tenant_gpu_cost_microdollars_total",
+                "tenant",
+                TENANTS,
+            ),
         ),
         series(
-            "Tokens per request",
-            "Mean tokens of a request by kind; when input grows while output does not, the price "
-            "of an answer rises: look at the prompts.",
-            "short",
-            [
-                Query(
-                    f"sum by (kind) ({rate('llm_tokens_total')})"
-                    f" / scalar(sum({rate('llm_requests_total')}))",
-                    "{{kind}}",
-                )
-            ],
-            stacked=True,
+            "By outcome",
+            "Dollars per hour by how the request ended, dashed by device time; what is not ok was "
+            "paid for nothing, so start with the highest such line.",
+            DOLLARS,
+            spend(SPEND, device, "outcome"),
         ),
     ]
 
 
 def unit_cost() -> list[Panel]:
     """Return the distribution of the cost of a request and of its output."""
-    request = "llm_request_cost_microdollars"
+    listed, device = "llm_request_cost_microdollars", "llm_request_gpu_cost_microdollars"
     return [
         series(
+            "Cost of one request",
+            "Microdollars of a request, dashed by device time; when p99 leaves p50 behind, few "
+            "requests make the bill: click a dot on one and look at its tokens.",
+            MICRODOLLARS,
+            quantiles(listed, device),
+            width=12,
+            logarithmic=True,
+        ),
+        series(
             "Cost per 1000 output tokens",
-            "1,000,000 µ$ are $1, and p95 above the dashed line for 10 minutes alerts; click a dot "
+            "1,000,000 µ$ are $1, and list p95 above the limit for 10 minutes alerts; click a dot "
             "to see which request was dear and why.",
             MICRODOLLARS,
-            [
-                Query(quantile(0.5, PER_1K), "p50 {{model}}"),
-                Query(quantile(0.95, PER_1K), "p95 {{model}}", exemplars=True),
-                Query(
-                    f"1000 * sum by (model) ({SPEND}) / sum by (model) ({OUTPUT})",
-                    "token-weighted {{model}}",
-                ),
-            ],
+            quantiles(f"{listed}_per_1k_tokens", f"{device}_per_1k_tokens"),
             width=12,
             limits=limit("cost_per_1k_output_tokens"),
             logarithmic=True,
         ),
+    ]
+
+
+def waste() -> list[Panel]:
+    """Return what was paid for no whole answer, and how far each budget is used."""
+    used = [
+        Query(
+            f"sum by (tenant) (llm_tenant_budget_{period}_used_ratio{{{TENANTS}}})",
+            f"{period} {{{{tenant}}}}",
+        )
+        for period in ("day", "month")
+    ]
+    return [
         series(
-            "Cost of one request",
-            "Microdollars of a request; when p99 leaves p50 behind, few requests make the bill: "
-            "click a dot on one and look at its tokens.",
-            MICRODOLLARS,
-            [
-                Query(quantile(0.5, request), "p50 {{model}}"),
-                Query(quantile(0.95, request), "p95 {{model}}"),
-                Query(quantile(0.99, request), "p99 {{model}}", exemplars=True),
-            ],
+            "Wasted",
+            "Dollars per hour by the price list for aborted, failed, truncated and retried "
+            "requests; mend the largest: deadlines, errors, max_tokens, callers' retries.",
+            DOLLARS,
+            [Query(hourly(WASTED, by="waste"), "{{waste}}")],
             width=12,
-            logarithmic=True,
+            stacked=True,
+        ),
+        series(
+            "Budgets used",
+            "Share of each tenant's daily and monthly budget that it spent, in UTC; above soft "
+            "warn the tenant, above the dashed line raise its budget or limit its calls.",
+            "percentunit",
+            [*used, Query(f"max(llm_budget_soft_ratio{{{SERVER}}})", "soft")],
+            width=12,
+            limits=Limits(1),
+            empty="no budgets file",
         ),
     ]
 
@@ -135,41 +157,40 @@ def _spent(metric: str, extra: str = "") -> str:
     return f"round(sum by (tenant) (increase({metric}{{{TENANTS}{extra}}}[$__range])), 0.001)"
 
 
-def bill() -> list[Panel]:
-    """Return the bill by tenant, and what the bill leaves out."""
-    unpriced = rate("llm_unpriced_requests_total")
-    excluded = rate("llm_cost_per_1k_excluded_total")
+def most_expensive() -> list[Panel]:
+    """Return what each tenant used and cost, and the dearest requests with their traces."""
+    asked: list[Asks] = [
+        Now(f"{_spent('llm_tenant_cost_microdollars_total')} / 1e6"),
+        Now(f"{_spent('llm_tenant_gpu_cost_microdollars_total')} / 1e6"),
+        Now(f"round({_spent('llm_tenant_requests_total')})"),
+        Now(_spent("llm_tenant_tokens_total", ', kind=~"input.*"')),
+        Now(_spent("llm_tenant_tokens_total", ', kind="output"')),
+    ]
     return [
         table(
-            "Bill by tenant",
-            "Requests, tokens and dollars of each tenant over the time range; send it to who pays, "
-            "and ask the first row about its prompts.",
-            [
-                Now(f"{_spent('llm_tenant_cost_microdollars_total')} / 1e6"),
-                Now(f"round({_spent('llm_tenant_requests_total')})"),
-                Now(_spent("llm_tenant_tokens_total", ', kind=~"input.*"')),
-                Now(_spent("llm_tenant_tokens_total", ', kind="output"')),
-            ],
+            "Most expensive tenants",
+            "Dollars by the price list and by device time, requests and tokens of each tenant in "
+            "the time range; ask the first row about its prompts.",
+            asked,
             {
                 "tenant": ("Tenant", "string"),
-                "Value #A": ("Dollars", DOLLARS),
-                "Value #B": ("Requests", "short"),
-                "Value #C": ("Tokens in", "short"),
-                "Value #D": ("Tokens out", "short"),
+                "Value #A": ("List", DOLLARS),
+                "Value #B": ("Device", DOLLARS),
+                "Value #C": ("Requests", "short"),
+                "Value #D": ("Tokens in", "short"),
+                "Value #E": ("Tokens out", "short"),
             },
-            sort="Dollars",
+            sort="List",
         ),
-        series(
-            "Requests without a price or left out",
-            "Requests that the numbers above do not hold, per second; for a model without a price "
-            "add it to server/prices.yaml, the rest had too few output tokens to divide by.",
-            "reqps",
-            [
-                Query(f"sum by (model) ({unpriced})", "no price: {{model}}"),
-                Query(f"sum by (reason) ({excluded})", "not per 1000: {{reason}}"),
-            ],
-            width=12,
-            height=9,
+        table(
+            "Most expensive requests",
+            "The ten that cost most by the price list, beside their share of device time; click an "
+            "id to see why, and on too many series choose a larger Dearer than.",
+            [dearest("$dearer")],
+            DEAREST,
+            sort="Cost",
+            links={"Trace": TRACE_LINK},
+            widths=WIDTHS,
         ),
     ]
 
@@ -178,12 +199,15 @@ def build() -> str:
     """Return the cost board as JSON."""
     return sdk.dashboard_json(
         uid="llm-cost",
-        description="What is spent, by whom and on what, by the price list of server/prices.yaml.",
+        description="Who spends what on what: by the price list, and beside it by device time, two "
+        "measures of the same work that are never added.",
         uses=["model", "tenant", "instance"],
+        more=[sdk.choice_variable("dearer", "Dearer than (µ$)", sdk.DEARER)],
         rows=[
             ("Now", verdict()),
-            ("Spend", course()),
+            ("List beside device time", course()),
             ("Unit cost", unit_cost()),
-            ("Bill", bill()),
+            ("Waste and budgets", waste()),
+            ("The most expensive", most_expensive()),
         ],
     )

@@ -45,6 +45,8 @@ OUTCOMES = {
     "timeout": "orange",
 }
 """Every outcome of a request, and its color on each board."""
+LISTED, DEVICE = "list", "device"
+"""How legends begin: money by the price list, and by device time, whose lines are dashed."""
 
 
 class Asks(Protocol):
@@ -65,8 +67,8 @@ def _ask(panel: Panel, queries: Sequence[Asks]) -> Panel:
     return panel
 
 
-def _no_traffic() -> SpecialValueMap:
-    result = ValueMappingResult(text="no traffic", color="text")
+def _instead_of_nan(text: str) -> SpecialValueMap:
+    result = ValueMappingResult(text=text, color="text")
     nan = board.DashboardSpecialValueMapOptions().match(SpecialValueMatch.NA_N).result(result)
     return SpecialValueMap(nan.build())
 
@@ -89,8 +91,10 @@ def series(
     source = LOKI if isinstance(queries[0], Logs) else PROMETHEUS
     panel = _ask(_base(timeseries.Panel(), title, description, unit, source), queries)
     _series_style(panel).span(width).height(height)
-    if "{{outcome}}" in (getattr(query, "legend", "") for query in queries):
-        _color_outcomes(panel)
+    for legend in (getattr(query, "legend", "") for query in queries):
+        _color_outcomes(panel, legend)
+    if any(getattr(query, "legend", "").startswith(f"{DEVICE} ") for query in queries):
+        _dash_device(panel)
     _axis(panel, limits, logarithmic)
     if limits is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
@@ -103,10 +107,19 @@ def series(
     return panel if empty is None else panel.no_value(empty)
 
 
-def _color_outcomes(panel: Panel) -> None:
+def _color_outcomes(panel: Panel, legend: str) -> None:
+    if not legend.endswith("{{outcome}}"):
+        return
     for outcome, color in OUTCOMES.items():
+        name = legend.replace("{{outcome}}", outcome)
         fixed = {"mode": "fixed", "fixedColor": color}
-        panel.override_by_name(outcome, [DynamicConfigValue(id_val="color", value=fixed)])
+        panel.override_by_name(name, [DynamicConfigValue(id_val="color", value=fixed)])
+
+
+def _dash_device(panel: Panel) -> None:
+    dashed = {"fill": "dash", "dash": [8, 5]}
+    line = DynamicConfigValue(id_val="custom.lineStyle", value=dashed)
+    panel.override_by_regexp(f"/^{DEVICE} /", [line])
 
 
 def _axis(panel: Panel, limits: Limits | None, logarithmic: bool) -> None:
@@ -136,14 +149,18 @@ def stat(
     title: str,
     description: str,
     unit: str,
-    query: Query,
-    *,
+    *queries: Query,
     limits: Limits | None = None,
     width: int = 4,
     height: int = 8,
+    nan: str = "no traffic",
+    empty: str = "no traffic",
 ) -> Panel:
-    """Return one big number with its course behind it, colored by `limits`."""
-    panel = _ask(_base(stats.Panel(), title, description, unit, PROMETHEUS), [query])
+    """Return a big number with its course behind it, colored by `limits`; of several, each named.
+
+    `nan` stands for a number that there is none of now, `empty` for one that nothing exposes.
+    """
+    panel = _ask(_base(stats.Panel(), title, description, unit, PROMETHEUS), queries)
     # Not lastNotNull, which skips NaN: without traffic it would show the last hour's verdict.
     reduce = common.ReduceDataOptions().calcs(["last"])
     color = BigValueColorMode.BACKGROUND if limits else BigValueColorMode.VALUE
@@ -152,8 +169,8 @@ def stat(
         .graph_mode(BigValueGraphMode.AREA)
         .color_mode(color)
         .thresholds(thresholds(limits))
-        .mappings([_no_traffic()])
-        .no_value("no traffic")
+        .mappings([_instead_of_nan(nan)])
+        .no_value(empty)
         .span(width)
         .height(height)
     )

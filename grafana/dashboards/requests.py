@@ -1,54 +1,27 @@
 """The request explorer: the worst requests, and the trace and the log lines of one of them."""
 
 from grafana.dashboards import sdk
+from grafana.dashboards.logged import (
+    DEAREST,
+    GPU_COST,
+    HEADINGS,
+    WIDTHS,
+    dearest,
+    finished,
+    slowest,
+)
+from grafana.dashboards.measures import MICRODOLLARS
 from grafana.dashboards.panels import OUTCOMES, Panel, log_lines, series, table, trace
 from grafana.dashboards.queries import Logs, Traces
 from grafana.dashboards.slo import limit
 
-SHOWN = ("tenant", "model", "outcome", "reason", "input_tokens", "output_tokens")
+CHOSEN = '| outcome=~"$outcome"'
 TRACE_LINK = (
     "Show its trace and logs below",
     "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
     "&${instance:queryparam}&${outcome:queryparam}&var-slower=${slower}&var-dearer=${dearer}"
     "&var-trace=${__value.raw}",
 )
-HEADINGS = {
-    "trace_id": ("Trace", "string"),
-    "outcome": ("Outcome", "string"),
-    "reason": ("Reason", "string"),
-    "tenant": ("Tenant", "string"),
-    "model": ("Model", "string"),
-    "input_tokens": ("In", "none"),
-    "output_tokens": ("Out", "none"),
-}
-WIDTHS = {
-    "Duration": 80,
-    "Cost": 80,
-    "Trace": 232,
-    "Outcome": 85,
-    "Reason": 128,
-    "Tenant": 82,
-    "In": 42,
-    "Out": 42,
-}
-
-
-def finished(*fields: str) -> str:
-    """Return the LogQL of finished requests, in the scope of the variables."""
-    parse = ", ".join(f'{name}="{name}"' for name in ("event", *SHOWN, *fields))
-    return (
-        '{service_name="llm-server"} |= `request_finished` | service_instance_id=~"$instance" '
-        f'| json {parse} | event="request_finished" | model=~"$model" | tenant=~"$tenant" '
-        '| outcome=~"$outcome"'
-    )
-
-
-def worst(field: str, above: str) -> Logs:
-    """Return the ten requests of the time range with the largest `field` that is `above` one."""
-    kept = ", ".join(("trace_id", *SHOWN))
-    lines = f"{finished(field)} | {field} > {above} | unwrap {field}"
-    values = f"max_over_time({lines} | __error__=`` [$__range])"
-    return Logs(f"topk(10, max by ({kept}) ({values}))", instant=True)
 
 
 def worst_requests() -> list[Panel]:
@@ -58,7 +31,7 @@ def worst_requests() -> list[Panel]:
             "Slowest requests",
             "The ten longest of the time range, from request_finished; click an id to see below "
             "where its time went, and on too many series choose a larger Slower than.",
-            [worst("duration_seconds", "$slower")],
+            [slowest("$slower", chosen=CHOSEN)],
             {"Value #A": ("Duration", "s"), **HEADINGS},
             sort="Duration",
             links={"Trace": TRACE_LINK},
@@ -67,10 +40,10 @@ def worst_requests() -> list[Panel]:
         ),
         table(
             "Dearest requests",
-            "The ten that cost most in the time range; click an id, for long inputs ask the tenant "
-            "about its prompts, and on too many series choose a larger Dearer than.",
-            [worst("cost_microdollars", "$dearer")],
-            {"Value #A": ("Cost", "currency:µ$"), **HEADINGS},
+            "The ten that cost most by the price list, beside their share of device time; click an "
+            "id to see why, and on too many series choose a larger Dearer than.",
+            [dearest("$dearer", chosen=CHOSEN)],
+            DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
             widths=WIDTHS,
@@ -84,8 +57,8 @@ def more_requests() -> list[Panel]:
         '{ resource.service.name = "llm-server" && kind = server && duration > ${slower}s '
         '&& span.gen_ai.request.model =~ "$model" && span.llm.tenant =~ "$tenant" '
         '&& resource.service.instance.id =~ "$instance" && span.llm.outcome =~ "$outcome" } '
-        "| select(span.llm.outcome, span.llm.reason, span.llm.cost.microdollars) "
-        "with (most_recent=true)"
+        "| select(span.llm.outcome, span.llm.reason, span.llm.cost.microdollars, "
+        "span.llm.gpu.cost.microdollars) with (most_recent=true)"
     )
     return [
         table(
@@ -99,7 +72,8 @@ def more_requests() -> list[Panel]:
                 "Duration": ("Duration", "ns"),
                 "llm.outcome": ("Outcome", "string"),
                 "llm.reason": ("Reason", "string"),
-                "llm.cost.microdollars": ("Cost", "currency:µ$"),
+                "llm.cost.microdollars": ("Cost", MICRODOLLARS),
+                "llm.gpu.cost.microdollars": ("Device", MICRODOLLARS),
             },
             sort="Start",
             links={"Trace": TRACE_LINK},
@@ -112,7 +86,7 @@ def more_requests() -> list[Panel]:
             "s",
             [
                 Logs(
-                    f"quantile_over_time(0.95, {finished('duration_seconds')} "
+                    f"quantile_over_time(0.95, {finished('duration_seconds', chosen=CHOSEN)} "
                     "| unwrap duration_seconds | __error__=`` [$__auto]) by (tenant)",
                     legend="{{tenant}}",
                     step="1m",
@@ -130,7 +104,8 @@ def one_request() -> list[Panel]:
     """Return the trace and every log line of the request chosen above."""
     line = (
         "{{.level}} {{.event}} {{.outcome}} {{.reason}} {{.status_code}} {{.tenant}} {{.model}} "
-        "{{.input_tokens}} in {{.output_tokens}} out {{.cost_microdollars}} µ$"
+        "{{.input_tokens}} in {{.output_tokens}} out {{.cost_microdollars}} µ$, "
+        "{{.gpu_cost_microdollars}} µ$ of device time"
     )
     return [
         trace(
@@ -158,15 +133,15 @@ def last_requests() -> list[Panel]:
         '{{printf "%-12s %-17s" .outcome .reason}} {{printf "%6.6s" .duration_seconds}} s, first '
         'token {{printf "%6.6s" .time_to_first_token_seconds}} s, {{printf "%5s" .input_tokens}} '
         'in, {{printf "%5s" .output_tokens}} out, {{printf "%7.7s" .cost_microdollars}} µ$, '
-        "{{.tenant}} {{.model}}"
+        '{{printf "%7.7s" .gpu_cost_microdollars}} µ$ of device time, {{.tenant}} {{.model}}'
     )
-    fields = ("duration_seconds", "time_to_first_token_seconds", "cost_microdollars")
+    fields = ("duration_seconds", "time_to_first_token_seconds", "cost_microdollars", GPU_COST)
     return [
         log_lines(
             "Last requests",
             "One line per finished request, newest first; choose an outcome at the top, open a "
             "line and click Open the trace.",
-            Logs(f"{finished(*fields)} | line_format `{line}`", lines=200),
+            Logs(f"{finished(*fields, chosen=CHOSEN)} | line_format `{line}`", lines=200),
         )
     ]
 
@@ -180,7 +155,7 @@ def build() -> str:
         more=[
             sdk.several_variable("outcome", "Outcome", list(OUTCOMES)),
             sdk.choice_variable("slower", "Slower than (s)", ["0.1", "0.5", "1", "5", "30"]),
-            sdk.choice_variable("dearer", "Dearer than (µ$)", ["1", "100", "1000", "10000"]),
+            sdk.choice_variable("dearer", "Dearer than (µ$)", sdk.DEARER),
             sdk.text_variable("trace", "Trace id"),
         ],
         rows=[

@@ -22,11 +22,14 @@ BOARDS = {
     "llm-red": "RED",
     "llm-use": "USE",
     "llm-cost": "Cost",
+    "llm-bill": "Device bill",
     "llm-requests": "Request explorer",
     "llm-telemetry": "Telemetry health",
 }
 """Every board's uid and title, in the order of the links at the top of each page."""
 
+DEARER = ("1", "100", "1000", "10000")
+"""What two boards offer as `Dearer than`, so that the choice survives the way between them."""
 MODEL = ("model", "Model", "label_values(llm_requests_in_flight, model)")
 TENANT = ("tenant", "Tenant", "label_values(llm_tenant_requests_total, tenant)")
 INSTANCE = (

@@ -1,6 +1,7 @@
 """A board's JSON, read as Grafana reads it: panels, targets, variables, links."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,10 @@ class Panel:
         return dict(self.raw.get("fieldConfig", {}).get("defaults", {}))
 
     def field(self, name: str) -> Json:
-        """The settings of one field by its name: the defaults, then its overrides."""
+        """The settings of one field by its name: the defaults, then its overrides in order."""
         settings = self.defaults
         for override in self.raw.get("fieldConfig", {}).get("overrides", []):
-            if override["matcher"] == {"id": "byName", "options": name}:
+            if _matches(override["matcher"], name):
                 settings |= {entry["id"]: entry["value"] for entry in override["properties"]}
         return settings
 
@@ -64,6 +65,12 @@ class Panel:
                     yield from (link["url"] for link in entry["value"])
         for link in [*config.get("defaults", {}).get("links", []), *self.raw.get("links", [])]:
             yield link["url"]
+
+
+def _matches(matcher: Json, name: str) -> bool:
+    if matcher["id"] == "byRegexp":
+        return re.search(str(matcher["options"]).strip("/"), name) is not None
+    return matcher == {"id": "byName", "options": name}
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     legend = _legend(shown, box, str(answer.panel.defaults["unit"]))
     plot = box.inside(60, 6, 12, 24 + LEGEND_ROW * len(legend))
     axes = canvas.axes(plot)
-    _lines(axes, shown, colors, custom)
+    _lines(axes, shown, colors, answer.panel)
     _scale(axes, shown, answer.panel, stacked=_stacked(custom))
     canvas.widen_for_labels(axes, plot)
     _limits(axes, answer.panel.defaults, custom)
@@ -75,8 +75,14 @@ def _stacked(custom: Json) -> bool:
     return bool(custom.get("stacking", {}).get("mode") == "normal")
 
 
-def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], custom: Json) -> None:
+def _dashes(panel: Panel, series: Series) -> str:
+    fill = panel.field(series.name).get("custom.lineStyle", {}).get("fill", "solid")
+    return {"dash": "--", "dot": ":"}.get(fill, "-")
+
+
+def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Panel) -> None:
     below: dict[float, float] = {}
+    custom = panel.defaults.get("custom", {})
     width, opacity = 1.3 * custom.get("lineWidth", 1), custom.get("fillOpacity", 0) / 100
     for series, ink in zip(shown, colors, strict=True):
         points = _with_gaps(series.points)
@@ -87,7 +93,8 @@ def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], custom: J
             axes.fill_between(*_columns(points), floor, color=ink, alpha=opacity, linewidth=0)
         alone = len(series.points) == 1
         marker = "o" if alone and width else ""
-        axes.plot(*_columns(points), color=ink, linewidth=width, marker=marker, ms=3)
+        style = _dashes(panel, series)
+        axes.plot(*_columns(points), style, color=ink, linewidth=width, marker=marker, ms=3)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

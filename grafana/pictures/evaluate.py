@@ -1,12 +1,11 @@
 """Every panel of a board, asked of the live stores: its data, or why it has none."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from grafana.pictures import expand, shapes
+from grafana.pictures import excuses, expand, shapes
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.expand import Window
 from grafana.pictures.frames import Data, Row
@@ -71,8 +70,8 @@ def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
             )
     answer.data.rows = _transformed(panel, tables)
     answer.seconds = sum(seconds for _, seconds in stores.seconds[before:])
-    if answer.data.empty and _wants_gpu(panel) and not _has_gpu(stores, asked.window):
-        answer.excused = "no GPU on this machine"
+    if answer.data.empty and not answer.error:
+        answer.excused = excuses.excuse(stores, panel, asked.window)
     return answer
 
 
@@ -142,15 +141,6 @@ def _follow_first_link(asked: Page) -> None:
             for name in _SETS.findall(link["url"]):
                 if not asked.values.get(name):
                     asked.values[name] = str(value)
-
-
-def _wants_gpu(panel: Panel) -> bool:
-    read = json.dumps([target.get("expr", "") for target in panel.targets])
-    return "gpu_" in read and not re.search(r"\b(node_|vllm:|llm_)", read)
-
-
-def _has_gpu(stores: Stores, window: Window) -> bool:
-    return bool(stores.prometheus_instant('count({__name__=~"(gpu_|DCGM_).+"})', window))
 
 
 def _marks(stores: Stores, annotation: Json, asked: Page) -> list[tuple[float, str, str]]:

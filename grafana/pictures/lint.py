@@ -1,10 +1,11 @@
 """What Grafana would refuse or show empty, found in the JSON alone."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
+from typing import TypeAlias
 
 import yaml
 
@@ -16,15 +17,17 @@ from grafana.pictures.shown import DRAWN
 
 SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
 MOST_PANELS = 12
+Known: TypeAlias = Mapping[str, set[str]]
+"""The variables of every board, by its uid."""
 _BUILT_IN = {*expand.macros(Window(0, 1), 1), "__url_time_range", "__value", "__data"}
 _DATES = {"dateTimeAsIsoNoDateIfToday"}
 
 
 def faults(boards: Sequence[Board]) -> list[str]:
     """Return one line per fault, naming board and panel; an empty list when all is sound."""
-    uids = {board.uid for board in boards}
-    found = [f"{board.uid}: {fault}" for board in boards for fault in _board(board, uids)]
-    if len(uids) < len(boards):
+    known = {board.uid: _defined(board) for board in boards}
+    found = [f"{board.uid}: {fault}" for board in boards for fault in _board(board, known)]
+    if len(known) < len(boards):
         found.append("two boards have the same uid: give each its own")
     return found
 
@@ -36,18 +39,22 @@ def sources() -> dict[str, str]:
     return {entry["uid"]: entry["type"] for entry in entries}
 
 
-def _board(board: Board, uids: set[str]) -> Iterator[str]:
-    defined = {variable["name"] for variable in board.variables}
+def _defined(board: Board) -> set[str]:
+    return {variable["name"] for variable in board.variables}
+
+
+def _board(board: Board, known: Known) -> Iterator[str]:
+    defined = _defined(board)
     if len(board.panels) > MOST_PANELS:
         yield f"{len(board.panels)} panels, {MOST_PANELS} at most: split the board"
     yield from _layout(board)
     yield from _variables(board, defined)
     for link in board.raw.get("links", []):
-        yield from _link(link["url"], uids)
+        yield from _link(link["url"], defined, known)
         if not (link.get("keepTime") and link.get("includeVars")):
             yield f"link {link['title']} loses the time or the variables"
     for panel in board.panels:
-        for fault in _panel(panel, defined, uids):
+        for fault in _panel(panel, defined, known):
             yield f"{panel.title}: {fault}"
 
 
@@ -90,7 +97,7 @@ def _source(named: Json | None, where: str) -> Iterator[str]:
         yield f"{where}: no provisioned data source {named}"
 
 
-def _panel(panel: Panel, defined: set[str], uids: set[str]) -> Iterator[str]:
+def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
     if panel.kind not in DRAWN:
         yield f"panel type {panel.kind} is not one that we draw"
     if not panel.targets:
@@ -104,9 +111,7 @@ def _panel(panel: Panel, defined: set[str], uids: set[str]) -> Iterator[str]:
         if step["id"] not in TRANSFORMATIONS:
             yield f"transformation {step['id']} is not one that we evaluate"
     for url in panel.links():
-        yield from _link(url, uids)
-        unknown = set(re.findall(r"[?&]var-(\w+)=", url)) | expand.names(url)
-        yield from (f"link names ${name}" for name in unknown - defined - _BUILT_IN)
+        yield from _link(url, defined, known)
 
 
 def _says(panel: Panel) -> Iterator[str]:
@@ -137,7 +142,13 @@ def _target(target: Json) -> Iterator[str]:
         yield f"query {target['refId']} has an open bracket"
 
 
-def _link(url: str, uids: set[str]) -> Iterator[str]:
+def _link(url: str, defined: set[str], known: Known) -> Iterator[str]:
+    # What a link takes is a variable of its own board, what it sets one of the board it leads to.
     match = re.match(r"/d/([\w-]+)", url)
-    if match and match[1] not in uids:
+    target = known.get(match[1]) if match else defined
+    if target is None:
         yield f"link {url} leads to no board"
+        return
+    wrong = expand.names(url) - defined - _BUILT_IN
+    wrong |= set(re.findall(r"[?&]var-(\w+)=", url)) - target
+    yield from (f"link names ${name}" for name in sorted(wrong))

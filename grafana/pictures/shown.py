@@ -22,11 +22,21 @@ def step_color(steps: list[Json], value: float) -> str:
 
 
 def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
-    """Draw the last value large, its course faint behind it."""
-    series, defaults = answer.data.series[0], answer.panel.defaults
-    value, words = _reduced(series, answer.panel)
+    """Draw each last value large, its course faint behind it; of several, the name above."""
+    shown = answer.data.series
+    for index, series in enumerate(shown):
+        part = Box(box.x + box.w * index / len(shown), box.y, box.w / len(shown), box.h)
+        _number(canvas, part, series, answer.panel, page)
+        if len(shown) > 1:
+            middle = (part.x + part.w / 2, part.y + part.h * 0.08)
+            canvas.text(*middle, fit(series.name, part.w), size=8.5, ink=DIM, align="center")
+
+
+def _number(canvas: Canvas, box: Box, series: Series, panel: Panel, page: Page) -> None:
+    defaults = panel.defaults
+    value, words = _reduced(series, panel)
     ink = TEXT if math.isnan(value) else step_color(defaults["thresholds"]["steps"], value)
-    filled = answer.panel.options.get("colorMode") == "background" and not math.isnan(value)
+    filled = panel.options.get("colorMode") == "background" and not math.isnan(value)
     if filled:
         canvas.rectangle(box.inside(1, 0, 1, 1), ink, alpha=0.28)
     course = canvas.axes(box.inside(1, box.h * 0.55, 1, 1))

@@ -23,10 +23,10 @@ def named(uid: str) -> Board:
     return next(one for one in BOARDS if one.uid == uid)
 
 
-def test_the_six_boards_stand_in_the_order_of_their_links() -> None:
+def test_the_seven_boards_stand_in_the_order_of_their_links() -> None:
     uids = [link["url"].removeprefix("/d/") for link in BOARDS[0].raw["links"]]
     assert uids == [one.uid for one in BOARDS]
-    assert len(uids) == 6
+    assert len(uids) == 7
     assert all(one.raw["links"] == BOARDS[0].raw["links"] for one in BOARDS)
     assert "inControlsMenu" not in json.dumps([one.raw for one in BOARDS]), "a closed menu"
 
@@ -70,13 +70,24 @@ def test_lint_finds_two_boards_with_one_uid() -> None:
     assert any("same uid" in line for line in lint.faults([*BOARDS, BOARDS[0]]))
 
 
+def test_a_link_may_set_what_only_the_other_board_knows() -> None:
+    (panel,) = (p for p in named("llm-cost").panels if p.title == "Most expensive requests")
+    assert any("var-trace=" in url for url in panel.links())
+    raw = copy.deepcopy(named("llm-cost").raw)
+    text = json.dumps(raw).replace("var-trace=", "var-gone=").replace("${dearer}", "${slower}")
+    found = lint.faults([Board(json.loads(text)), *(b for b in BOARDS if b.uid != "llm-cost")])
+    assert [line.rpartition(" ")[2] for line in found] == ["$gone", "$slower"]
+
+
 @pytest.mark.parametrize(("one", "panel"), PANELS, ids=[f"{b.uid} {p.title}" for b, p in PANELS])
 def test_red_begins_where_the_slo_file_says(one: Board, panel: Panel) -> None:
-    own = {1.0, 0.0001, 0.05, 4.0}  # shares and counts that are no objective: see telemetry.py
+    # No objectives: a spent budget, a nanosecond of the ledger, and the counts of telemetry.py.
+    own = {"llm-cost": {1.0}, "llm-bill": {1e-9}, "llm-overview": {1.0}}
+    own["llm-telemetry"] = {1.0, 0.0001, 0.05, 4.0}
     steps = panel.defaults.get("thresholds", {}).get("steps", [])
     drawn = {float(step["value"]) for step in steps if step["value"] is not None}
     allowed = {float(entry["value"]) for entry in SLO.values()}
-    assert drawn <= allowed | (own if one.uid in {"llm-telemetry", "llm-overview"} else set())
+    assert drawn <= allowed | own.get(one.uid, set())
 
 
 @pytest.mark.parametrize("name", ["request_duration", "time_to_first_token", "kv_cache_usage"])
@@ -105,15 +116,43 @@ def test_every_board_has_the_three_variables_and_both_marks() -> None:
 def test_latency_and_cost_panels_lead_to_traces() -> None:
     shown = {p.title for _, p in PANELS if any(t.get("exemplar") for t in p.targets)}
     assert shown >= {"Duration, p50 p95 p99", "Cost of one request", "Time to first token (TTFT)"}
-    assert len(shown) == 8
+    assert len(shown) == 9
 
 
-def test_explorer_reads_fields_that_are_logged() -> None:
+@pytest.mark.parametrize(("uid", "count"), [("llm-requests", 10), ("llm-cost", 8)])
+def test_boards_read_fields_that_are_logged(uid: str, count: int) -> None:
     logged = (REPO / "server/logs.py").read_text()
-    text = json.dumps(named("llm-requests").raw)
+    text = json.dumps(named(uid).raw)
     fields = set(re.findall(r'(\w+)=\\"\1\\"', text)) - {"event"}
-    assert len(fields) == 9
+    assert len(fields) == count
     assert not {f for f in fields if f'"{f}"' not in logged and f"{f}=" not in logged}
+
+
+def test_a_tables_columns_are_what_its_query_keeps() -> None:
+    for uid, title in (
+        ("llm-cost", "Most expensive requests"),
+        ("llm-requests", "Dearest requests"),
+    ):
+        (panel,) = (p for p in named(uid).panels if p.title == title)
+        kept = set(re.findall(r"\w+", panel.targets[0]["expr"].split("max by (")[1].split(")")[0]))
+        (step,) = panel.raw["transformations"]
+        assert set(step["options"]["includeByName"]) - {"Value #A"} <= kept
+
+
+def test_the_two_measures_are_told_apart_and_never_added() -> None:
+    beside = [p for _, p in PANELS if any(_starts(t, "device ") for t in p.targets)]
+    assert len(beside) == 6
+    for panel in beside:
+        assert any(_starts(target, "list ") for target in panel.targets)
+        assert panel.field("device m")["custom.lineStyle"]["fill"] == "dash"
+        assert "custom.lineStyle" not in panel.field("list m")
+        assert panel.defaults["custom"].get("stacking", {}).get("mode") != "normal"
+    (outcome,) = (p for p in beside if p.title == "By outcome")
+    assert outcome.field("list ok")["color"] == outcome.field("device ok")["color"]
+
+
+def _starts(target: Json, beginning: str) -> bool:
+    return str(target.get("legendFormat", "")).startswith(beginning)
 
 
 def test_outcomes_of_the_boards_are_those_of_the_server() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from PIL import Image
 
-from grafana.pictures import board, evaluate, expand, page, shapes, units
+from grafana.pictures import board, evaluate, excuses, expand, page, shapes, units
 from grafana.pictures.__main__ import missing
 from grafana.pictures.board import Board, Json
 from grafana.pictures.expand import Window
@@ -73,7 +73,7 @@ def test_variables_are_filled_in_and_an_undefined_one_is_an_error() -> None:
 def test_all_means_the_variables_all_value() -> None:
     boards = board.load()
     assert expand.defaults(boards[0]) == {"model": ".*", "tenant": ".*", "instance": ".*"}
-    assert expand.defaults(boards[4])["slower"] == "0.1"
+    assert expand.defaults(boards[5])["slower"] == "0.1"
 
 
 def test_legend_takes_labels() -> None:
@@ -94,6 +94,28 @@ def test_a_number_whose_traffic_ended_says_so() -> None:
     assert shown._reduced(series, panel)[1] == "no traffic"
     (series,) = shapes.series([{"metric": {}, "values": values[:1]}], "x")
     assert shown._reduced(series, panel) == (0.02, "2%")
+
+
+def test_a_forecast_that_is_too_early_says_so_beside_what_is_spent() -> None:
+    from grafana.pictures import shown
+
+    (panel,) = (p for p in board.load()[3].panels if p.title == "Spent by the price list")
+    names = [target["legendFormat"] for target in panel.targets]
+    assert names == ["today", "this month", "forecast, an estimate", "an hour, at this pace"]
+    (series,) = shapes.series([{"metric": {}, "values": [[1, "NaN"]]}], names[2])
+    assert shown._reduced(series, panel)[1] == "too early"
+
+
+def test_a_fields_settings_are_found_by_name_and_by_pattern() -> None:
+    one = {"matcher": {"id": "byName", "options": "a"}, "properties": [{"id": "x", "value": 1}]}
+    two = {
+        "matcher": {"id": "byRegexp", "options": "/^a/"},
+        "properties": [{"id": "y", "value": 2}],
+    }
+    panel = board.Panel({"type": "stat", "fieldConfig": {"overrides": [one, two]}})
+    assert panel.field("a") == {"x": 1, "y": 2}
+    assert panel.field("ab") == {"y": 2}
+    assert panel.field("b") == {}
 
 
 def test_exemplars_keep_each_steps_highest() -> None:
@@ -221,6 +243,30 @@ def test_a_panel_of_the_gpu_is_excused_only_without_one(
     assert len(missing([evaluate.page(stores, one, NOW, {})])) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("llm_tenant_budget_silent", "no budgets file"),
+        ("llm_watched_tenant_silent", "no tenant is marked watch"),
+        ("llm_bill_silent", "no device price"),
+        ("llm_bill_silent + llm_cost_silent", ""),
+        ("llm_gpu_cost_silent", ""),
+    ],
+)
+def test_what_a_stack_may_lack_is_excused(stores: Stores, name: str, reason: str) -> None:
+    asked = evaluate.page(stores, changed("llm-bill", "Ledger error", name), NOW, {})
+    (answer,) = (a for a in asked.answers if a.panel.title == "Ledger error")
+    assert (answer.excused, answer.missing) == (reason, not reason)
+
+
+def test_a_panel_whose_metrics_are_there_has_no_excuse(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stores, "prometheus_instant", lambda *_: [{"value": [NOW, "1"]}])
+    (panel,) = (p for p in board.load()[4].panels if p.title == "Ledger error")
+    assert excuses.excuse(stores, panel, Window(0, 1)) == ""
+
+
 def test_the_first_rows_link_chooses_the_trace(stores: Stores) -> None:
     one = next(each for each in board.load() if each.uid == "llm-requests")
     asked = evaluate.page(stores, one, NOW, {})
@@ -246,7 +292,7 @@ def test_every_board_is_drawn_small_and_into_one_page(stores: Stores, tmp_path: 
         assert path.stat().st_size < 300_000
         assert Image.open(path).width == picture.WIDTH
     html = page.write(pages, tmp_path).read_text()
-    assert html.count("data:image/png;base64,") == 6
+    assert html.count("data:image/png;base64,") == 7
     assert not re.search(r'(src|href)="(?!#|data:)', html), "the page needs nothing else"
     assert all(answer.panel.title in html for one in pages for answer in one.answers[:1])
 

@@ -1,0 +1,43 @@
+"""Panels that may be empty: all that they read, the machine lacks or the operator left out."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from grafana.pictures.board import Panel
+from grafana.pictures.expand import Window
+from grafana.pictures.stores import Stores
+
+_NAMES = re.compile(r"\b(?:instance_gpu:|gpu_|DCGM_|llm_|vllm:|node_)[\w:]+")
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """Why panels that read only `metrics` may be empty: nothing has a name that is like `sign`."""
+
+    metrics: str
+    sign: str
+    reason: str
+
+
+EXCUSES = (
+    Excuse("instance_gpu:|gpu_|DCGM_", "(gpu_|DCGM_).+", "no GPU on this machine"),
+    Excuse("llm_watched_tenant_", "llm_watched_tenant_.+", "no tenant is marked watch"),
+    Excuse("llm_(tenant_)?budget_", "llm_budget_.+", "no budgets file"),
+    Excuse("llm_(bill|ledger|step_model|device_price)_", "llm_device_price_.+", "no device price"),
+)
+"""Everything that a sound stack may lack; a panel that reads anything besides is not excused."""
+
+
+def excuse(stores: Stores, panel: Panel, window: Window) -> str:
+    """Return why an empty panel may be so, or an empty string."""
+    names = _NAMES.findall(json.dumps([target.get("expr", "") for target in panel.targets]))
+    for one in EXCUSES:
+        mine = all(re.match(one.metrics, name) for name in names)
+        if names and mine and not _there(stores, one.sign, window):
+            return one.reason
+    return ""
+
+
+def _there(stores: Stores, sign: str, window: Window) -> bool:
+    return bool(stores.prometheus_instant(f'count({{__name__=~"{sign}"}})', window))
