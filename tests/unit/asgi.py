@@ -14,7 +14,9 @@ from server import http, red
 from server.cost import CostTracker
 from server.http import Middleware
 from server.journal import Journal
+from server.ledger import Ledger
 from server.observer import Observer
+from server.periods import Periods
 from server.record import RequestRecord
 from server.routes import Routes
 from server.tenants import Tenants
@@ -129,16 +131,22 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Installs an observer; returns the list that its records are appended to."""
 
     def build(
-        tenants: Tenants | None = None, journal: Journal | None = None, **changes: Any
+        tenants: Tenants | None = None,
+        journal: Journal | None = None,
+        ledger: Ledger | None = None,
+        costs: CostTracker | None = None,
+        **changes: Any,
     ) -> list[RequestRecord]:
         observer = Observer(
             settings(**changes),
             tenants or Tenants({}),
             Routes(["generate"], tokenize=False),
             ["tiny-llama"],
-            CostTracker(in_force()),
+            costs or CostTracker(in_force()),
             Tracing(Resource({}), None),
             journal or Journal(None),
+            Periods({}),
+            ledger,
         )
         monkeypatch.setattr(http, "_observer", observer)
         records: list[RequestRecord] = []

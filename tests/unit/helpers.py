@@ -13,11 +13,13 @@ from prometheus_client import REGISTRY
 
 from server.price_entries import Entry
 from server.prices import PriceList
-from server.record import Operation, Outcome, Phase, RequestRecord, Usage
+from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.settings import Settings, read_settings
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 SPAN_ID = "b7ad6b7169203331"
+GPU = GpuUse(500_000_000, 1234, 100, 20, (3, 4))
+"""Half a second of device time, 1.234 µ$."""
 STARTED_NS = 1_790_000_000_000_000_000
 
 
@@ -131,7 +133,11 @@ def state(
         last_token_ts=last,
     )  # fmt: skip
     return SimpleNamespace(
-        prompt_len=prompt, num_cached_tokens=cached, is_prefilling=prefilling, stats=stats
+        request_id="engine-id",
+        prompt_len=prompt,
+        num_cached_tokens=cached,
+        is_prefilling=prefilling,
+        stats=stats,
     )
 
 

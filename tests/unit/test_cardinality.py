@@ -17,6 +17,7 @@ from server import http
 from server.cost import CostTracker
 from server.journal import Journal
 from server.observer import Observer
+from server.periods import Periods
 from server.routes import Routes
 from server.settings import read_settings
 from server.tenants import Tenants
@@ -26,7 +27,7 @@ from tests.unit.helpers import in_force
 REPO = Path(__file__).parents[2]
 KEY = "a-known-key"
 FLOOD = 10_000
-BUDGET_SERIES, BUDGET_MILLISECONDS = 3_000, 50
+BUDGET_SERIES, BUDGET_MILLISECONDS = 4_000, 50
 NOT_OURS = 450
 """Room for vLLM 0.32.0 with our grids and for Python: 421 series on a live server."""
 
@@ -43,7 +44,7 @@ def middleware(monkeypatch: pytest.MonkeyPatch) -> http.Middleware:
     tenants = Tenants({hashlib.sha256(KEY.encode()).hexdigest(): "team"})
     observer = Observer(
         read_settings({}), tenants, Routes(["generate"], False), ["served"],
-        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None),
+        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None), Periods({}),
     )  # fmt: skip
     observer.create_label_sets()
     monkeypatch.setattr(http, "_observer", observer)
@@ -115,7 +116,7 @@ def exposed(tenants: int, models: int) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def test_fifty_tenants_and_four_models_stay_below_3000_series_and_50_ms() -> None:
+def test_fifty_tenants_and_four_models_stay_below_4000_series_and_50_ms() -> None:
     found = exposed(50, 4)
     assert found["series"] + NOT_OURS < BUDGET_SERIES
     # CPU time, the least of five: what the machine does beside it is not our cost.

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from server.catalogue import ALL, BY_SERIES, MADE, Kind, Metric, own
+from server.catalogue import ALL, BY_SERIES, MADE, Kind, Metric, cost, own
 from server.catalogue.promql import Selector, grouped, selectors
 from server.catalogue.slo import Threshold, alerts, problems, read
 from server.catalogue.uses import Use, unused, uses, wrong
@@ -42,6 +42,14 @@ def sources() -> list[Path]:
     return sorted((REPO / "server").rglob("*.py"))
 
 
+LEDGER = {
+    cost.BILL, cost.BILL_CARRIED, cost.BILL_OPEN, cost.BILL_TODAY, cost.BILL_MONTH, cost.GPU_COST,
+    cost.TENANT_GPU_COST, cost.DEVICE_PRICE, cost.LEDGER_ERROR, cost.STEP_MODEL_ERROR,
+    cost.STEP_MODEL_VERSION, cost.SPEND_TODAY, cost.SPEND_MONTH, cost.BUDGET_DAY_USED,
+    cost.BUDGET_MONTH_USED, cost.BUDGET_SOFT,
+}  # fmt: skip
+
+
 def test_each_record_has_one_instrument_of_its_kind_and_labels() -> None:
     from server import metrics
 
@@ -50,7 +58,9 @@ def test_each_record_has_one_instrument_of_its_kind_and_labels() -> None:
         for value in vars(metrics).values()
         if hasattr(value, "_labelnames") and hasattr(value, "_type")
     }
-    expected = [m for m in own.OWN if m not in (own.PROCESS_CPU, own.PROCESS_MEMORY)]
+    # Read at the scrape by collectors, from /proc and from the ledger.
+    collected = {own.PROCESS_CPU, own.PROCESS_MEMORY, *LEDGER}
+    expected = [m for m in (*own.OWN, *cost.COST_METRICS) if m not in collected]
     assert set(instruments) == {metric.family for metric in expected}
     for metric in expected:
         made = instruments[metric.family]
@@ -215,6 +225,6 @@ def test_every_alert_has_a_scenario_that_fires_and_one_that_stays_silent() -> No
 
 
 def test_series_names() -> None:
-    assert own.REQUEST_COST.series[0] == "llm_request_cost_microdollars_bucket"
+    assert cost.REQUEST_COST.series[0] == "llm_request_cost_microdollars_bucket"
     assert BY_SERIES["llm_tokens_total"] is own.TOKENS
     assert own.TOKENS.family == "llm_tokens"

@@ -144,5 +144,6 @@ async def test_killed_requests_are_counted_after_a_scrape_saw_the_counters_at_ze
     order: list[str] = []
     exposition = Mock(wait_for_scrape=lambda since: order.append("scrape"))
     observer = Mock(recover=lambda: order.append("recover"))
-    await launcher._recover(exposition, observer)
-    assert order == ["scrape", "recover"]
+    keeper = Mock(carry=lambda: order.append("carry"))
+    await launcher._recover(exposition, observer, keeper)
+    assert order == ["scrape", "recover", "carry"]

@@ -9,6 +9,7 @@ import pytest
 from server import live as live_module
 from server.live import EngineCall, LiveRequest
 from server.record import Operation, Outcome, Phase, Usage
+from server.settlement import Settlement
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, state
 
 START = 1000.0
@@ -108,23 +109,41 @@ def test_a_batch_counts_every_prompt() -> None:
     assert request(*calls).to_record().usage == Usage(30, 4, 8)
 
 
-def test_no_input_before_a_prefill_completed() -> None:
-    assert call(usual(prompt=10, prefilling=True, tokens=0)).usage() == Usage()
+def test_a_prefill_that_was_cut_off_used_what_the_engine_took_in() -> None:
+    cut = call(usual(prompt=100, prefilling=True, tokens=0))
+    assert cut.usage({}) == Usage()
+    settled = {"engine-id": Settlement("engine-id", 5, 48, 0, 16, 1, 0, 0)}
+    assert cut.usage(settled) == Usage(64, 16, 0)
+
+
+def test_what_was_computed_twice_is_still_one_prompt() -> None:
+    settled = {"engine-id": Settlement("engine-id", 5, 180, 0, 16, 1, 0, 0)}
+    assert call(usual(prompt=100, prefilling=True, tokens=0)).usage(settled) == Usage(100, 16, 0)
+
+
+def test_a_prefill_that_was_cut_off_is_told_from_the_queue() -> None:
+    cut = request(call(state(prefilling=True, tokens=0), reasons=()))
+    begun = int((START + 0.4) * 1e9)
+    cut.account.settled["engine-id"] = Settlement("engine-id", 5, 48, 0, 0, begun, 0, 0)
+    phases = assert_tiles(cut)
+    assert names(phases) == ["tokenize", "queue", "prefill"]
+    assert [phase.complete for phase in phases] == [True, True, False]
+    assert [phase.seconds for phase in phases] == pytest.approx([0.1, 0.3, 1.6])
 
 
 def test_one_filled_child_is_enough_for_the_prompt_to_count() -> None:
     waiting, filled = state(prefilling=True, tokens=0), usual(prompt=10, cached=2, tokens=3)
-    assert call(waiting, filled).usage() == Usage(10, 2, 3)
+    assert call(waiting, filled).usage({}) == Usage(10, 2, 3)
 
 
 def test_a_state_without_statistics_has_input_only() -> None:
     bare = usual(prompt=10)
     bare.stats = None
-    assert call(bare).usage() == Usage(10, 0, 0)
+    assert call(bare).usage({}) == Usage(10, 0, 0)
 
 
 def test_a_call_that_was_never_added_used_nothing() -> None:
-    assert EngineCall().usage() == Usage()
+    assert EngineCall().usage({}) == Usage()
 
 
 def test_ttft_is_from_the_requests_start_to_the_earliest_first_token() -> None:

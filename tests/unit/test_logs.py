@@ -15,7 +15,7 @@ from server import logs
 from server.live import CURRENT, LiveRequest
 from server.logs import MAX_LINE, JsonFormatter
 from server.record import Operation, Outcome, Phase
-from tests.unit.helpers import SPAN_ID, TRACE_ID, killed_record, record
+from tests.unit.helpers import GPU, SPAN_ID, TRACE_ID, killed_record, record
 
 PROMPT = "tell me a secret"
 
@@ -152,7 +152,7 @@ def test_a_line_is_cut(lines: Lines) -> None:
 
 
 def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
-    logs.request_finished(record(), Decimal("16.50"))
+    logs.request_finished(record(gpu=GPU), Decimal("16.50"))
     line = requests.one()
     assert {"timestamp", "process"} <= line.keys()
     assert {key: line[key] for key in line if key not in ("timestamp", "process")} == {
@@ -183,9 +183,20 @@ def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
         "cached_input_tokens": 40,
         "output_tokens": 20,
         "cost_microdollars": 16.5,
+        "gpu_cost_microdollars": 1.234,
+        "gpu_seconds": 0.5,
+        "gpu_model_versions": [3, 4],
         "finish_reasons": ["stop"],
         "response_id": "chatcmpl-1",
     }
+
+
+def test_a_late_settlement_has_a_line_of_its_own(requests: Lines) -> None:
+    logs.request_settled_late(record(tenant="t", outcome=Outcome.ABORTED), GPU)
+    line = requests.one()
+    assert line["event"] == "request_settled_late"
+    assert (line["trace_id"], line["tenant"], line["outcome"]) == (TRACE_ID, "t", "aborted")
+    assert (line["gpu_cost_microdollars"], line["gpu_seconds"]) == (1.234, 0.5)
 
 
 @pytest.mark.usefixtures("served")

@@ -16,7 +16,7 @@ from tests.unit.steps import Engine, Request
 COEFFICIENTS: Coefficients = (5e6, 30e3, 200e3, 700.0)
 Member = tuple[int, int, int]
 members = st.tuples(st.integers(0, 512), st.integers(0, 4), st.integers(1, 4000)).filter(
-    lambda member: member[0] + member[1] > 0
+    lambda member: 0 < member[0] + member[1] <= member[2]
 )
 
 

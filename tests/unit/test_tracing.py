@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from server.record import Outcome, Phase, RequestRecord
 from server.tracing import Tracing
-from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, killed_record, record
+from tests.unit.helpers import GPU, SPAN_ID, STARTED_NS, TRACE_ID, killed_record, record
 
 PARENT = "00f067aa0ba902b7"
 
@@ -81,7 +81,7 @@ def test_children_tile_from_the_records_start_to_its_end(recorder: Recorder) -> 
 
 
 def test_attributes(recorder: Recorder) -> None:
-    server, _ = recorder.tree(record(), cost=Decimal("16.50"))
+    server, _ = recorder.tree(record(gpu=GPU), cost=Decimal("16.50"))
     assert dict(server.attributes or {}) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "vllm",
@@ -100,6 +100,9 @@ def test_attributes(recorder: Recorder) -> None:
         "llm.stream": True,
         "llm.duration.known": True,
         "llm.cost.microdollars": 16.5,
+        "llm.gpu.cost.microdollars": 1.234,
+        "llm.gpu.seconds": 0.5,
+        "llm.gpu.model_versions": "3-4",
     }
     assert server.resource.attributes["service.name"] == "llm-server"
 

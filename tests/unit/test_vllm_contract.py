@@ -108,7 +108,9 @@ def test_the_output_processor_keeps_states_by_the_ids_we_read() -> None:
 
 def test_request_state_has_every_field_that_we_read() -> None:
     needed = set(get_type_hints(live.EngineState)) | {"queue"}
-    assert needed == {"prompt_len", "num_cached_tokens", "is_prefilling", "stats", "queue"}
+    assert needed == {
+        "request_id", "prompt_len", "num_cached_tokens", "is_prefilling", "stats", "queue",
+    }  # fmt: skip
     missing = needed - assigned(RequestState)
     assert not missing, f"RequestState lost {missing}"
     assert "RequestStateStats(arrival_time=arrival_time) if log_stats" in source(RequestState)

@@ -1,0 +1,60 @@
+"""The stat logger: our books are taken out of vLLM's statistics, and nothing stops its loop."""
+
+from typing import Any
+
+import pytest
+from vllm.config import VllmConfig
+from vllm.v1.metrics.loggers import StatLoggerManager
+from vllm.v1.metrics.stats import SchedulerStats
+
+from server.books import Part
+from server.ledger import Ledger
+from server.settlement import KEY, encode
+from server.stat_logger import LedgerStatLogger, factory
+from tests.unit.helpers import hook_failures
+from tests.unit.test_ledger import SECOND, ready, report
+
+STALL = {"origin": SECOND, "stall": SECOND}
+
+
+def stats(content: dict[str, Any] | None) -> SchedulerStats:
+    return SchedulerStats(kv_connector_stats=content)
+
+
+def test_the_books_reach_the_ledger_and_leave_the_statistics() -> None:
+    ledger = ready()
+    seen = stats({KEY: encode(report(2 * SECOND, **STALL))})
+    LedgerStatLogger(ledger).record(seen, None, mm_cache_stats=None, engine_idx=0)
+    assert ledger.books["part", Part.STALL] == 1_000_000
+    assert seen.kv_connector_stats is None
+
+
+def test_what_a_real_connector_says_stays() -> None:
+    seen = stats({KEY: encode(report(2 * SECOND, **STALL)), "nixl": {"transfers": 1}})
+    LedgerStatLogger(ready()).record(seen, None)
+    assert seen.kv_connector_stats == {"nixl": {"transfers": 1}}
+
+
+@pytest.mark.parametrize("seen", [None, stats(None), stats({"other": 1})])
+def test_statistics_without_books_pass(seen: SchedulerStats | None) -> None:
+    with hook_failures("ledger", 0):
+        LedgerStatLogger(ready()).record(seen, None)
+
+
+@pytest.mark.parametrize("raw", [[], [1], "text", None, [1] * 8 + [[[1]]]])
+def test_books_of_another_shape_are_counted_and_raise_nothing(raw: Any) -> None:
+    seen = stats({KEY: raw})
+    with hook_failures("ledger", 1):
+        LedgerStatLogger(ready()).record(seen, None)
+    assert seen.kv_connector_stats is None
+
+
+def test_it_stands_before_vllms_own_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm.v1.metrics import loggers
+
+    monkeypatch.setattr(loggers, "PrometheusStatLogger", lambda *_: "vLLM's own")
+    ledger = Ledger(0, lambda: None)
+    manager = StatLoggerManager(VllmConfig(), custom_stat_loggers=[factory(ledger)])
+    first, *others = manager.stat_loggers
+    assert isinstance(first.per_engine_stat_loggers[0], LedgerStatLogger)
+    assert others[-1] == "vLLM's own"
