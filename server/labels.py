@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 OTHER = "other"
 MAX_VALUES = 50
-"""Distinct values of one label before the rest share `other`: /metrics stays below 3,000 series."""
+"""Distinct values of one label before the rest share `other`: /metrics stays below 4,000 series."""
 
 
 class Bounded:

@@ -90,9 +90,10 @@ def _metric(case: Case) -> None:
 
 
 def _cost(case: Case) -> None:
-    title("Cost  by the price list")
+    title("Cost")
     if case.line:
-        say(f"  {show.cost(case.line)}")
+        say(f"  price list   {show.cost(case.line)}")
+        say(f"  device time  {show.device_cost(case.line)}")
     else:
         case.missing.append("its cost (it stands in the request_finished line)")
 

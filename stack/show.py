@@ -111,5 +111,20 @@ def cost(line: Mapping[str, Any]) -> str:
     used = f"{tokens - cached} tokens in + {cached} cached + {out} out"
     if total is None:
         return f"{used} = no price: add the model to server/prices.yaml"
-    per_1k = f"  (${total / out / 1000:.4f} per 1000 output tokens)" if out else ""
-    return f"{used} = {total:.3f} µ$ = ${total / 1e6:.8f}{per_1k}"
+    per_1k = f"  (${total / out / 1000:.4f} per 1000 out)" if out else ""
+    return f"{used} = {_money(total)}{per_1k}"
+
+
+def device_cost(line: Mapping[str, Any]) -> str:
+    """Seconds of the device and microdollars, or what to do where they are not known."""
+    seconds, total = line.get("gpu_seconds"), line.get("gpu_cost_microdollars")
+    if seconds is None:
+        return "not known: `make logs PART=server` says why device time is not accounted for"
+    used = f"{seconds:.3f} s, its share of the engine's steps"
+    if total is None:
+        return f"{used} = no price: add the device to server/prices.yaml"
+    return f"{used} = {_money(total)}"
+
+
+def _money(microdollars: float) -> str:
+    return f"{microdollars:.3f} µ$ = ${microdollars / 1e6:.8f}"

@@ -1,6 +1,8 @@
 """Compares the counters with what one request used: each must grow by exactly that."""
 
 import json
+import random
+import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -14,6 +16,8 @@ from tests.e2e.client import poll
 from tests.e2e.stores import Story, samples, total
 
 COST = "llm_cost_microdollars_total"
+GPU_COST = "llm_gpu_cost_microdollars_total"
+WORDS = ("import", "def", "class", "return", "yield", "async", "await", "lambda", "assert", "raise")
 
 
 def priced(model: str, uncached: int, cached: int, output: int) -> float:
@@ -57,6 +61,9 @@ class Ledger:
         assert self.grown(COST) == pytest.approx(cost, abs=1e-6)
         if sum(used.values()):
             assert finished["cost_microdollars"] == pytest.approx(cost, abs=1e-9)
+            assert finished["gpu_cost_microdollars"] > 0
+        device = finished["gpu_cost_microdollars"] or 0.0
+        assert self.grown(GPU_COST) == pytest.approx(device, abs=1e-6)
         self._check_prometheus()
 
     def _check_prometheus(self) -> None:
@@ -68,6 +75,11 @@ class Ledger:
 def _tokens(model: str) -> dict[str, float]:
     kinds = ("input_uncached", "input_cached", "output")
     return {kind: samples(model=model, kind=kind).get("llm_tokens_total", 0.0) for kind in kinds}
+
+
+def words(tokens: int) -> str:
+    """A prompt of about so many tokens of the embedded model, whose prefix nobody ever sent."""
+    return " ".join([secrets.token_hex(4), *random.choices(WORDS, k=max(1, tokens - 7))])
 
 
 def assert_tiles(story: Story) -> None:
@@ -89,6 +101,8 @@ def assert_same_in_span_and_line(story: Story) -> None:
     assert int(span["gen_ai.usage.input_tokens"]) == line["input_tokens"]
     assert int(span["gen_ai.usage.output_tokens"]) == line["output_tokens"]
     assert span.get("llm.cost.microdollars") == pytest.approx(line["cost_microdollars"])
+    assert span.get("llm.gpu.cost.microdollars") == pytest.approx(line["gpu_cost_microdollars"])
+    assert span.get("llm.gpu.seconds") == pytest.approx(line["gpu_seconds"])
     assert span["llm.tenant"] == line["tenant"]
     assert line["span_id"] == story.server.span_id
     seconds = (story.server.end - story.server.start) / 1e9

@@ -8,6 +8,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from tests.conftest import run_stack
 from tests.e2e.client import API, CHAT, Client, poll
 from tests.e2e.stores import story, total
 from tests.faults.parts import Parts, assert_all_signals
@@ -43,17 +44,25 @@ def _failed(reason: str) -> float:
     return total(f"sum(increase({chosen}[30m]))")
 
 
+def _lost() -> float:
+    return total('sum(increase(llm_bill_microdollars_total{part="lost"}[30m]))')
+
+
 @pytest.mark.parametrize(("victim", "reason"), [("engine", "engine_dead"), ("server", "killed")])
 def test_what_was_in_flight_is_counted_with_its_outcome(
     parts: Parts, victim: str, reason: str
 ) -> None:
     server = parts.pid("server")
     target = parts.engine_core() if victim == "engine" else server
-    before = _failed(reason)
+    before, lost = _failed(reason), _lost()
     trace_id = _in_flight_while(lambda: os.kill(target, signal.SIGKILL))
     parts.wait_until_back("server", server)
     finished = story(trace_id).finished
     assert (finished["outcome"], finished["reason"]) == ("server_error", reason)
     # Half: increase() extrapolates, and older kills leave its window.
     poll(f"the request counted as {reason}", lambda: _failed(reason) > before + 0.5)
+    # What it had used is nobody's, and stays in the bill.
+    poll("its device time in the bill as lost", lambda: _lost() > lost)
     assert_all_signals()
+    audit = run_stack("cost-audit")
+    assert audit.returncode == 0, audit.stdout

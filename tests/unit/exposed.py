@@ -13,8 +13,13 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from server import guard, red
-from server.budgets import MAX_WATCHED
+from server.bookkeeper import Bookkeeper, keys
+from server.books import BookFile
+from server.budget_metrics import PeriodCollector
+from server.budgets import MAX_WATCHED, Budget, Budgets
 from server.cost import CostTracker
+from server.ledger import Ledger
+from server.periods import Periods
 from server.process import ProcessCollector
 from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.use import Waiting
@@ -70,11 +75,23 @@ def serve(models: list[str], tenants: list[str]) -> None:
         costs.observe(ended, Decimal(42))
 
 
+def register(models: list[str], tenants: list[str]) -> None:
+    """What is read at the scrape, every tenant with budgets for the day and the month."""
+    REGISTRY.register(ProcessCollector())
+    ledger = Ledger(0, lambda: 3_600_000)
+    known = tuple(keys(models, tenants))
+    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods({}), known))
+    budget = Budget(day=Decimal(1), month=Decimal(20))
+    budgets = Budgets(tenants=dict.fromkeys(tenants, budget))
+    REGISTRY.register(PeriodCollector(Periods({}), budgets))
+
+
 def main() -> None:
     """Print how many series and milliseconds /metrics has with so many tenants and models."""
     tenants, models = (int(text) for text in sys.argv[1:])
-    REGISTRY.register(ProcessCollector())
-    serve([f"model-{n}" for n in range(models)], [f"tenant-{n}" for n in range(tenants)])
+    names = [f"model-{n}" for n in range(models)], [f"tenant-{n}" for n in range(tenants)]
+    register(*names)
+    serve(*names)
     times = []
     for _ in range(5):
         start = time.process_time()

@@ -46,8 +46,15 @@ def test_cost_shows_its_tokens_and_never_a_price_it_does_not_have() -> None:
     line = {"input_tokens": 20, "cached_input_tokens": 16, "output_tokens": 100}
     priced = show.cost({**line, "cost_microdollars": 50.0})
     assert priced.startswith("4 tokens in + 16 cached + 100 out = 50.000 µ$ = $0.00005000")
-    assert "($0.0005 per 1000 output tokens)" in priced
+    assert "($0.0005 per 1000 out)" in priced
     assert "no price: add the model to server/prices.yaml" in show.cost(line)
+
+
+def test_device_time_says_what_is_not_known() -> None:
+    timed = {"gpu_seconds": 0.5}
+    assert "= 2.500 µ$" in show.device_cost({**timed, "gpu_cost_microdollars": 2.5})
+    assert "no price: add the device" in show.device_cost(timed)
+    assert show.device_cost({}).startswith("not known")
 
 
 def test_the_own_exemplar_and_one_that_took_its_place() -> None:

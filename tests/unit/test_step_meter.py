@@ -39,9 +39,11 @@ def shapley(batch: list[Member]) -> list[float]:
     return [share / factorial(len(batch)) for share in shares]
 
 
-def shared(batch: list[Member], elapsed: int) -> list[int]:
+def shared(
+    batch: list[Member], elapsed: int, coefficients: Coefficients = COEFFICIENTS
+) -> list[int]:
     """What the meter charges for one step of the batch that took `elapsed` ns."""
-    meter = StepMeter(StepModel(COEFFICIENTS, fitted=True), 0)
+    meter = StepMeter(StepModel(coefficients, fitted=True), 0)
     requests, tokens = {}, {}
     for number, (prefill, decode, kv) in enumerate(batch):
         request = Request(f"r{number}", num_prompt_tokens=0, answer=9)
@@ -67,6 +69,13 @@ def test_shares_are_the_shapley_values_rescaled_to_the_measured_time(
     found = shared(batch, elapsed)
     assert sum(found) == elapsed
     assert found == pytest.approx(expected, abs=len(batch) + 1e-6 * elapsed)
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    """docs/cost.md works this step out by hand."""
+    coefficients = (2e6, 60e3, 130e3, 300.0)
+    found = shared([(100, 0, 100), (0, 1, 400)], 9_000_000, coefficients)
+    assert found == [7_641_304, 1_358_696]
 
 
 @given(st.integers(0, 10**12), st.lists(st.floats(1e-3, 1e12), min_size=1, max_size=300))

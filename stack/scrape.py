@@ -1,0 +1,39 @@
+"""Reads a /metrics page: names, labels and values, nothing else."""
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+METRICS = "http://127.0.0.1:9464/metrics"
+_LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series and its value."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def parse(text: str) -> Iterator[Sample]:
+    """Every sample of the Prometheus text format."""
+    for line in text.splitlines():
+        match = None if line.startswith("#") else _LINE.fullmatch(line)
+        if match:
+            yield Sample(match[1], dict(_LABEL.findall(match[2] or "")), float(match[3]))
+
+
+def scrape(url: str = METRICS) -> list[Sample] | None:
+    """The samples of the page, None when it does not answer."""
+    request = urllib.request.Request(url, headers={"Accept": "text/plain"})
+    try:
+        with _OPENER.open(request, timeout=5) as answer:
+            return list(parse(answer.read().decode()))
+    except (OSError, ValueError, urllib.error.HTTPError):
+        return None

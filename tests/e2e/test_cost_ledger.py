@@ -1,0 +1,119 @@
+"""Device time on the live engine: who pays what is what was measured, and it all adds up."""
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.conftest import run_stack
+from tests.e2e.client import CHAT, COMPLETIONS, Client, Exchange, poll
+from tests.e2e.ledger import words
+from tests.e2e.stores import samples, story
+
+pytestmark = pytest.mark.e2e
+ASK = {"x-llm-cost": "include"}
+GPU_COST = "llm_request_gpu_cost_microdollars"
+
+
+def wait_until_alone() -> None:
+    poll("an idle engine", lambda: samples()["llm_bill_open_microdollars"] == 0, 20)
+
+
+def complete(client: Client, prompt: int, answer: int) -> Exchange:
+    """A completion of so many tokens in and out, none of them cached."""
+    body: dict[str, Any] = {"prompt": words(prompt), "max_tokens": answer, "ignore_eos": True}
+    sent = client.post(COMPLETIONS, body, headers=ASK)
+    assert sent.status == 200
+    return sent
+
+
+def finished(sent: Exchange) -> dict[str, Any]:
+    return story(sent.trace_id).finished
+
+
+def test_alone_a_request_pays_for_all_of_its_engine_time(client: Client) -> None:
+    wait_until_alone()
+    line = finished(complete(client, 200, 200))
+    engine = line["prefill_seconds"] + line["decode_seconds"]
+    # The last step's output is taken in a moment before its token's time is noted.
+    assert line["gpu_seconds"] == pytest.approx(engine, rel=0.05, abs=0.02)
+
+
+def test_a_long_answer_costs_more_than_a_long_prompt_of_as_many_tokens(client: Client) -> None:
+    wait_until_alone()
+    reader, writer = (finished(complete(client, *tokens)) for tokens in ((940, 20), (20, 940)))
+    sizes = [line["input_tokens"] + line["output_tokens"] for line in (reader, writer)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
+    by_time = [line["prefill_seconds"] + line["decode_seconds"] for line in (reader, writer)]
+    by_cost = [line["gpu_cost_microdollars"] for line in (reader, writer)]
+    assert by_cost[1] / by_cost[0] == pytest.approx(by_time[1] / by_time[0], rel=0.25)
+    assert by_cost[1] > 2 * by_cost[0]
+
+
+def test_two_together_share_the_steps_that_each_would_have_alone(client: Client) -> None:
+    wait_until_alone()
+    alone = finished(complete(client, 20, 400))["gpu_seconds"]
+    with ThreadPoolExecutor(2) as pool:
+        sent = list(pool.map(lambda _: complete(Client(), 20, 400), range(2)))
+    lines = [finished(each) for each in sent]
+    together = [line["gpu_seconds"] for line in lines]
+    assert together[0] == pytest.approx(together[1], rel=0.3)
+    # A step of two is hardly longer than a step of one: that is what batching is for.
+    assert max(together) < 0.85 * alone
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_asks_is_told_what_the_log_line_says(client: Client, stream: bool) -> None:
+    body = {"messages": [{"role": "user", "content": "Cost?"}], "stream": stream}
+    sent = client.post(CHAT, body, headers=ASK)
+    line = finished(sent)
+    if stream:
+        told = {name: sent.usage[name] for name in ("cost_microdollars", "gpu_cost_microdollars")}
+    else:
+        told = {
+            "cost_microdollars": float(sent.headers["x-llm-cost-microdollars"]),
+            "gpu_cost_microdollars": float(sent.headers["x-llm-gpu-cost-microdollars"]),
+        }
+    assert told == {name: line[name] for name in told}
+    assert told["gpu_cost_microdollars"] > 0
+
+
+def test_who_does_not_ask_is_told_nothing(client: Client) -> None:
+    for stream in (False, True):
+        sent = client.chat("Cost?", stream=stream)
+        assert not [name for name in sent.headers if name.startswith("x-llm-")]
+        assert "cost_microdollars" not in sent.text
+
+
+def test_an_abort_pays_and_is_booked_as_an_abort(client: Client) -> None:
+    before = samples(outcome="aborted").get("llm_gpu_cost_microdollars_total", 0.0)
+    body = {"prompt": words(20), "max_tokens": 1500, "ignore_eos": True}
+    line = finished(client.abort_stream(COMPLETIONS, body, events=5))
+    assert line["outcome"] == "aborted"
+    assert line["gpu_cost_microdollars"] > 0
+    grown = samples(outcome="aborted")["llm_gpu_cost_microdollars_total"] - before
+    assert grown == pytest.approx(line["gpu_cost_microdollars"], abs=1e-6)
+
+
+def test_every_answer_of_a_request_is_in_its_cost(client: Client) -> None:
+    wait_until_alone()
+    count = samples()[f"{GPU_COST}_count"]
+    body = {"prompt": [words(30), words(30)], "n": 3, "max_tokens": 60, "ignore_eos": True}
+    sent = client.post(COMPLETIONS, body, headers=ASK)
+    assert len(json.loads(sent.text)["choices"]) == 6
+    line = finished(sent)
+    engine = line["prefill_seconds"] + line["decode_seconds"]
+    # Alone, six engine requests are in every step: their shares are the steps.
+    assert line["gpu_seconds"] == pytest.approx(engine, rel=0.1, abs=0.03)
+    assert samples()[f"{GPU_COST}_count"] == count + 1
+
+
+def test_the_audit_agrees(client: Client) -> None:
+    sent = client.chat(f"Audit {secrets.token_hex(4)}")
+    story(sent.trace_id)
+    done = run_stack("cost-audit")
+    assert done.returncode == 0, done.stdout
+    for part in ("requests", "idle", "start_up", "stall", "lost", "bill = clock x price"):
+        assert part in done.stdout
