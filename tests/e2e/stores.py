@@ -135,12 +135,12 @@ def samples(**labels: str) -> dict[str, float]:
     return sums
 
 
-def query(promql: str) -> list[dict[str, Any]]:
+def query(promql: str, prometheus: str = PROMETHEUS) -> list[dict[str, Any]]:
     """Return the series of an instant query."""
-    answer = HTTP.get(f"{PROMETHEUS}/api/v1/query", params={"query": promql}).raise_for_status()
+    answer = HTTP.get(f"{prometheus}/api/v1/query", params={"query": promql}).raise_for_status()
     return list(answer.json()["data"]["result"])
 
 
-def total(promql: str) -> float:
+def total(promql: str, prometheus: str = PROMETHEUS) -> float:
     """Return the sum of an instant query's values, 0.0 when there is no series."""
-    return sum(float(series["value"][1]) for series in query(promql))
+    return sum(float(series["value"][1]) for series in query(promql, prometheus))
