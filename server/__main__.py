@@ -3,6 +3,7 @@
 import os
 
 from server.lifeline import die_with_parent
+from server.patience import sleep_between_looks
 
 if __name__ == "__main__":
     from server import preflight
@@ -17,3 +18,4 @@ if __name__ == "__main__":
 else:
     # vLLM's engine core and workers are new processes that import this module again.
     die_with_parent()
+    sleep_between_looks()

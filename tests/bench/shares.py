@@ -16,7 +16,7 @@ import httpx
 
 from stack.scrape import scrape
 from tests.e2e.client import API, COMPLETIONS
-from tests.e2e.ledger import words
+from tests.e2e.ledger import unheard
 
 Shape: TypeAlias = tuple[int, int]
 """Tokens in, tokens out."""
@@ -32,7 +32,7 @@ Subset: TypeAlias = tuple[int, ...]
 
 async def _send(http: httpx.AsyncClient, model: str, shape: Shape) -> float:
     prompt, answer = shape
-    body = {"model": model, "prompt": words(prompt), "max_tokens": answer, "ignore_eos": True}
+    body = {"model": model, "prompt": unheard(prompt), "max_tokens": answer, "ignore_eos": True}
     done = await http.post(COMPLETIONS, json=body, headers={"x-llm-cost": "include"})
     return float(done.raise_for_status().headers["x-llm-gpu-cost-microdollars"])
 

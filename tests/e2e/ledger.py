@@ -2,7 +2,6 @@
 
 import json
 import random
-import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -17,7 +16,6 @@ from tests.e2e.stores import Story, samples, total
 
 COST = "llm_cost_microdollars_total"
 GPU_COST = "llm_gpu_cost_microdollars_total"
-WORDS = ("import", "def", "class", "return", "yield", "async", "await", "lambda", "assert", "raise")
 
 
 def priced(model: str, uncached: int, cached: int, output: int) -> float:
@@ -77,9 +75,9 @@ def _tokens(model: str) -> dict[str, float]:
     return {kind: samples(model=model, kind=kind).get("llm_tokens_total", 0.0) for kind in kinds}
 
 
-def words(tokens: int) -> str:
-    """A prompt of about so many tokens of the embedded model, whose prefix nobody ever sent."""
-    return " ".join([secrets.token_hex(4), *random.choices(WORDS, k=max(1, tokens - 7))])
+def unheard(tokens: int) -> list[int]:
+    """A prompt of so many token ids of the embedded model that nobody ever sent: none is cached."""
+    return [random.randrange(100, 4000) for _ in range(tokens)]
 
 
 def assert_tiles(story: Story) -> None:

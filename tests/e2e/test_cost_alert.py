@@ -4,7 +4,6 @@ The rule is the one of prometheus/alerts/cost.yaml with shorter times and lower 
 a Prometheus of this test's own: the stack's would need ten minutes, and ten more.
 """
 
-import random
 import shutil
 import socket
 import subprocess
@@ -20,7 +19,7 @@ import yaml
 from stack.http import probe
 from tests.conftest import REPO
 from tests.e2e.client import COMPLETIONS, Client, poll
-from tests.e2e.ledger import priced
+from tests.e2e.ledger import priced, unheard
 from tests.e2e.stores import METRICS, query, total
 
 pytestmark = pytest.mark.e2e
@@ -138,9 +137,8 @@ class Window:
 
 
 def send(client: Client, tokens: int) -> None:
-    """One request of so many input tokens, none of them cached; the model's ids are below 4096."""
-    prompt = [random.randrange(100, 4000) for _ in range(tokens)]  # noqa: S311
-    body = {"prompt": prompt, "max_tokens": OUTPUT, "ignore_eos": True}
+    """One request of so many input tokens, none of them cached."""
+    body = {"prompt": unheard(tokens), "max_tokens": OUTPUT, "ignore_eos": True}
     sent = client.post(COMPLETIONS, body)
     assert sent.status == 200, sent.text
     assert sent.usage["prompt_tokens"] == tokens

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import run_stack
 from tests.e2e.client import CHAT, COMPLETIONS, Client, Exchange, poll
-from tests.e2e.ledger import words
+from tests.e2e.ledger import unheard
 from tests.e2e.stores import samples, story
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ def wait_until_alone() -> None:
 
 def complete(client: Client, prompt: int, answer: int) -> Exchange:
     """A completion of so many tokens in and out, none of them cached."""
-    body: dict[str, Any] = {"prompt": words(prompt), "max_tokens": answer, "ignore_eos": True}
+    body: dict[str, Any] = {"prompt": unheard(prompt), "max_tokens": answer, "ignore_eos": True}
     sent = client.post(COMPLETIONS, body, headers=ASK)
     assert sent.status == 200
     return sent
@@ -43,9 +43,9 @@ def test_alone_a_request_pays_for_all_of_its_engine_time(client: Client) -> None
 
 def test_a_long_answer_costs_more_than_a_long_prompt_of_as_many_tokens(client: Client) -> None:
     wait_until_alone()
-    reader, writer = (finished(complete(client, *tokens)) for tokens in ((940, 20), (20, 940)))
+    reader, writer = (finished(complete(client, *tokens)) for tokens in ((900, 20), (20, 900)))
     sizes = [line["input_tokens"] + line["output_tokens"] for line in (reader, writer)]
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
+    assert sizes == [920, 920]
     by_time = [line["prefill_seconds"] + line["decode_seconds"] for line in (reader, writer)]
     by_cost = [line["gpu_cost_microdollars"] for line in (reader, writer)]
     assert by_cost[1] / by_cost[0] == pytest.approx(by_time[1] / by_time[0], rel=0.25)
@@ -61,7 +61,7 @@ def test_two_together_share_the_steps_that_each_would_have_alone(client: Client)
     together = [line["gpu_seconds"] for line in lines]
     assert together[0] == pytest.approx(together[1], rel=0.3)
     # A step of two is hardly longer than a step of one: that is what batching is for.
-    assert max(together) < 0.85 * alone
+    assert sum(together) < 1.7 * alone
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -89,7 +89,7 @@ def test_who_does_not_ask_is_told_nothing(client: Client) -> None:
 
 def test_an_abort_pays_and_is_booked_as_an_abort(client: Client) -> None:
     before = samples(outcome="aborted").get("llm_gpu_cost_microdollars_total", 0.0)
-    body = {"prompt": words(20), "max_tokens": 1500, "ignore_eos": True}
+    body = {"prompt": unheard(20), "max_tokens": 1500, "ignore_eos": True}
     line = finished(client.abort_stream(COMPLETIONS, body, events=5))
     assert line["outcome"] == "aborted"
     assert line["gpu_cost_microdollars"] > 0
@@ -100,7 +100,7 @@ def test_an_abort_pays_and_is_booked_as_an_abort(client: Client) -> None:
 def test_every_answer_of_a_request_is_in_its_cost(client: Client) -> None:
     wait_until_alone()
     count = samples()[f"{GPU_COST}_count"]
-    body = {"prompt": [words(30), words(30)], "n": 3, "max_tokens": 60, "ignore_eos": True}
+    body = {"prompt": [unheard(30), unheard(30)], "n": 3, "max_tokens": 60, "ignore_eos": True}
     sent = client.post(COMPLETIONS, body, headers=ASK)
     assert len(json.loads(sent.text)["choices"]) == 6
     line = finished(sent)

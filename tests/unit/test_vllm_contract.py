@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import re
 import textwrap
 from argparse import Namespace
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from vllm import exceptions
 from vllm.config.logging import LoggingConfig
 from vllm.config.observability import ObservabilityConfig
+from vllm.distributed import utils
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers import cli_args
 from vllm.entrypoints.launchers.api_server import entry
@@ -41,6 +43,7 @@ from vllm.v1.metrics.stats import RequestStateStats
 from server import launcher, live
 from server.http import Middleware
 from server.metrics import VLLM_BUCKETS
+from server.patience import sleep_between_looks
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
 
@@ -251,6 +254,20 @@ def test_our_grids_are_taken_under_vllms_names() -> None:
     assert not unknown, f"--custom-histogram-buckets lost the families {unknown}"
     config = ObservabilityConfig(custom_histogram_buckets=VLLM_BUCKETS)
     assert config.custom_histogram_buckets == VLLM_BUCKETS
+
+
+@pytest.mark.parametrize(("cores", "yields"), [(1, False), (4, False), (5, True), (64, True)])
+def test_vllm_sleeps_instead_of_yielding_where_cores_are_few(
+    monkeypatch: pytest.MonkeyPatch, cores: int, yields: bool
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: called.append("yield"))
+    monkeypatch.setattr(utils.time, "sleep", lambda _: called.append("sleep"))
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(utils, "USE_SCHED_YIELD", True)
+    sleep_between_looks()
+    utils.sched_yield()
+    assert called == ["yield" if yields else "sleep"]
 
 
 def test_vllm_traces_only_when_told_an_endpoint() -> None:
