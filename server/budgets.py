@@ -1,6 +1,5 @@
 """The budgets file: what a tenant may spend a day and a month, and whom to watch closely."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,14 +95,7 @@ def check_tenants(path: Path | None, budgets: Budgets, names: Sequence[str]) -> 
 
 def main() -> int:
     """Return 0 when the budgets file is sound, else 1 with what is wrong on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m server.budgets", description=__doc__)
-    parser.add_argument("file", type=Path)
-    try:
-        read_budgets(parser.parse_args().file)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return fields.judge(read_budgets, "python -m server.budgets", __doc__, None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Checks that the price file and the budgets file share: a typing error stops, by its name."""
 
-from collections.abc import Iterable, Mapping
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 from server.settings import SettingsError
 
@@ -34,3 +37,17 @@ def amount(where: str, key: str, value: object, fix: str, above_zero: bool = Fal
     if not found.is_finite() or not 0 <= found <= MAX_AMOUNT or (above_zero and not found):
         raise SettingsError(where, key, fix)
     return found
+
+
+def judge(
+    read: Callable[[Path], object], program: str, about: str | None, default: Path | None
+) -> int:
+    """Read the file that the command line names; 0 when it is sound, else 1 and why on stderr."""
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument("file", nargs="?" if default else None, type=Path, default=default)
+    try:
+        read(parser.parse_args().file)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

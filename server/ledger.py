@@ -10,49 +10,16 @@ it passes, up to the moment at which a request is handed over (docs/cost.md).
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
+from server.account import Account
 from server.books import Books, Part
 from server.periods import Periods
-from server.purse import Purse
+from server.purse import Purse, Till
 from server.record import GpuUse, RequestRecord
 from server.settlement import Report, Settlement
 
 LATE_NS = 30_000_000_000
 """How long a settlement is awaited for a request that is recorded already."""
-
-
-@dataclass(slots=True)
-class Account:
-    """One HTTP request's engine requests, and what was settled of them."""
-
-    awaited: set[str] = field(default_factory=set)
-    settled: dict[str, Settlement] = field(default_factory=dict)
-    nanodollars: int = 0
-    record: RequestRecord | None = None
-    recorded: int = 0
-    changed: Callable[[], None] = lambda: None
-
-    @property
-    def complete(self) -> bool:
-        """True when nothing is awaited any more."""
-        return not self.awaited
-
-    def use(self, priced: bool) -> GpuUse | None:
-        """The sum over its engine requests; None where it had none or one is not settled."""
-        if not self.settled or not self.complete:
-            return None
-        every = tuple(self.settled.values())
-        return GpuUse(
-            nanoseconds=sum(each.nanoseconds for each in every),
-            nanodollars=self.nanodollars if priced else None,
-            prefill_tokens=sum(each.prefill_tokens for each in every),
-            decode_tokens=sum(each.decode_tokens for each in every),
-            model_versions=(
-                min(each.first_version for each in every),
-                max(each.last_version for each in every),
-            ),
-        )
 
 
 class Ledger:
@@ -68,10 +35,7 @@ class Ledger:
     ) -> None:
         self._lock = threading.RLock()
         self._start = self._paid_until = start
-        self._price = price
-        self._rate: int | None = price()
-        self._purse = Purse()
-        self._periods = periods
+        self._till = Till(price, periods)
         self._ready = False
         self._last: Report | None = None
         self._credit = 0
@@ -89,8 +53,8 @@ class Ledger:
     def priced_by(self, price: Callable[[], int | None]) -> None:
         """Book money from here on, for the time since the process started too."""
         with self._lock:
-            self._price = price
-            self._refresh()
+            self._till.price = price
+            self._till.refresh()
 
     # What requests do
 
@@ -122,7 +86,7 @@ class Ledger:
     def use(self, account: Account) -> GpuUse | None:
         """What the request used; None where it did not use the engine or not all is settled."""
         with self._lock:
-            return account.use(priced=self._rate is not None)
+            return account.use(priced=self._till.rate is not None)
 
     def book(self, request_id: str, record: RequestRecord, now: int) -> None:
         """The request is recorded: its cost leaves `open` for its model and tenant."""
@@ -149,7 +113,7 @@ class Ledger:
     def receive(self, report: Report, request_id_of: Callable[[str], str | None]) -> None:
         """Take in the engine's books; `request_id_of` reads an HTTP request's id in an engine's."""
         with self._lock:
-            self._refresh()
+            self._till.refresh()
             if report.fault:
                 self._give_up(report.fault, report.cursor)
                 return
@@ -176,7 +140,7 @@ class Ledger:
 
     def _settle(self, settlement: Settlement, request_id: str | None) -> None:
         self._settled += settlement.nanoseconds
-        amount = self._priced(settlement.nanoseconds)
+        amount = self._till.pay(settlement.nanoseconds)
         owner = self._owners.pop(settlement.request_id, request_id)
         account = self._accounts.get(owner) if owner else None
         if account is None:
@@ -188,7 +152,7 @@ class Ledger:
         account.changed()
         if account.complete and account.record is not None:
             self._book(str(owner), account)
-            use = account.use(priced=self._rate is not None)
+            use = account.use(priced=self._till.rate is not None)
             if use is not None:
                 self.on_late(account.record, use)
 
@@ -214,7 +178,7 @@ class Ledger:
     def tick(self, now: int) -> None:
         """Book what has passed for certain: start-up, idle, or lost once accounting failed."""
         with self._lock:
-            self._refresh()
+            self._till.refresh()
             self._drop_late(now)
             passed = max(0, now - self._paid_until)
             if self.fault:
@@ -268,18 +232,9 @@ class Ledger:
 
     # Money
 
-    def _refresh(self) -> None:
-        self._rate = self._price()
-
-    def _priced(self, nanoseconds: int) -> int:
-        amount = self._purse.pay(nanoseconds, self._rate or 0)
-        if self._periods is not None:
-            self._periods.add_bill(amount)
-        return amount
-
     def _pay(self, part: Part, nanoseconds: int) -> None:
         self._time[part] += nanoseconds
-        self.books["part", part] += self._priced(nanoseconds)
+        self.books["part", part] += self._till.pay(nanoseconds)
 
     def add(self, books: Books) -> None:
         """Count what an earlier process left; it was billed then, so no period takes it."""
@@ -295,7 +250,7 @@ class Ledger:
     @property
     def rate(self) -> int | None:
         """Microdollars an hour for all devices, None where no price is known."""
-        return self._rate
+        return self._till.rate
 
     def open_nanodollars(self, now: int) -> int:
         """What requests that are not recorded yet have cost: settled, open, and since the report.
@@ -306,5 +261,4 @@ class Ledger:
             settled = sum(account.nanodollars for account in self._accounts.values())
             unsettled = self._last.open if self._last else 0
             since = max(0, now - self._paid_until) if self._ready and not self.fault else 0
-            rate = self._rate or 0
-            return settled + Purse().pay(unsettled + since, rate)
+            return settled + Purse().pay(unsettled + since, self._till.rate or 0)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from server.ledger import Account
+from server.account import Account
 from server.outcome import Signs, decide
 from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.settlement import Settlement

@@ -1,6 +1,5 @@
 """The price list: what a model's tokens and a device's hour cost on a day, in US dollars."""
 
-import argparse
 import datetime
 import sys
 from collections.abc import Iterable
@@ -119,14 +118,7 @@ def _check_rates(path: Path, prices: PriceList) -> None:
 
 def main() -> int:
     """Return 0 when the price file is sound, else 1 with what is wrong on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m server.prices", description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path, default=Path("server/prices.yaml"))
-    try:
-        read_prices(parser.parse_args().file)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return fields.judge(read_prices, "python -m server.prices", __doc__, Path("server/prices.yaml"))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def test_the_worked_example_of_the_docs() -> None:
     """docs/cost.md works this step out by hand."""
     coefficients = (2e6, 60e3, 130e3, 300.0)
     found = shared([(100, 0, 100), (0, 1, 400)], 9_000_000, coefficients)
-    assert found == [7_641_304, 1_358_696]
+    # Rounded down, and the nanosecond that is left goes to the heavier.
+    assert found == [7_641_305, 1_358_695]
 
 
 @given(st.integers(0, 10**12), st.lists(st.floats(1e-3, 1e12), min_size=1, max_size=300))
