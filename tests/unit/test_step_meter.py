@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.step_meter import STALL_FACTOR, StepMeter, split
-from server.step_model import Coefficients, StepModel
+from server import step_meter
+from server.step_meter import STALL_FACTOR, Ints, StepMeter, split
+from server.step_model import Coefficients, Floats, StepModel
 from tests.unit.steps import Engine, Request
 
 COEFFICIENTS: Coefficients = (5e6, 30e3, 200e3, 700.0)
@@ -20,22 +21,23 @@ members = st.tuples(st.integers(0, 512), st.integers(0, 4), st.integers(1, 4000)
 )
 
 
-def cost(coalition: list[Member]) -> float:
+def cost(coalition: list[Member], coefficients: Coefficients = COEFFICIENTS) -> float:
     """What a step of these requests alone takes by the linear model; nothing takes nothing."""
     if not coalition:
         return 0.0
     prefill, decode, kv = (sum(part) for part in zip(*coalition, strict=True))
-    step, per_prefill, per_decode, per_kv = COEFFICIENTS
+    step, per_prefill, per_decode, per_kv = coefficients
     return step + per_prefill * prefill + per_decode * decode + per_kv * kv
 
 
-def shapley(batch: list[Member]) -> list[float]:
+def shapley(batch: list[Member], coefficients: Coefficients = COEFFICIENTS) -> list[float]:
     """Brute force: each one's marginal cost, averaged over every order of arrival."""
     shares = [0.0] * len(batch)
     for order in permutations(range(len(batch))):
         for place, index in enumerate(order):
             before = [batch[other] for other in order[:place]]
-            shares[index] += cost([*before, batch[index]]) - cost(before)
+            after = [*before, batch[index]]
+            shares[index] += cost(after, coefficients) - cost(before, coefficients)
     return [share / factorial(len(batch)) for share in shares]
 
 
@@ -69,6 +71,33 @@ def test_shares_are_the_shapley_values_rescaled_to_the_measured_time(
     found = shared(batch, elapsed)
     assert sum(found) == elapsed
     assert found == pytest.approx(expected, abs=len(batch) + 1e-6 * elapsed)
+
+
+@pytest.mark.parametrize("ahead", [1, 2])
+def test_shares_are_shapley_values_in_simulated_schedules(
+    ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrivals, chunks, preemption, aborts, coefficients that are being learned meanwhile."""
+    engine = Engine(5, ahead)
+    told: list[tuple[Coefficients, int, list[int]]] = []
+
+    def record(ns: int, weights: Floats) -> Ints:
+        shares = split(ns, weights)
+        told.append((engine.meter.model.coefficients, ns, shares.tolist()))
+        return shares
+
+    monkeypatch.setattr(step_meter, "split", record)
+    engine.run(400)
+    assert len({coefficients for coefficients, _, _ in told}) > 1
+    for (step, _), (coefficients, ns, shares) in zip(engine.measured, told, strict=True):
+        batch = [
+            (step.prefill[name], added - step.prefill[name], step.kv[name])
+            for name, added in step.tokens.items()
+        ]
+        if len(batch) <= 5:
+            expected = shapley(batch, coefficients)
+            scale = ns / sum(expected)
+            assert shares == pytest.approx([e * scale for e in expected], abs=len(batch), rel=1e-6)
 
 
 def test_the_worked_example_of_the_docs() -> None:
