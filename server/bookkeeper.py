@@ -50,19 +50,18 @@ class Bookkeeper(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Every family of the ledger; none that is money while the devices have no price."""
-        now = time.monotonic_ns()
-        self._ledger.tick(now)
+        books, open_ = self._ledger.snapshot(time.monotonic_ns())
         yield _gauge(cost.LEDGER_ERROR, self._ledger.error / 1e9)
         yield from self._step_model()
         rate = self._ledger.rate
         if rate is None:
             return
-        books = self._shown = Counter(self._ledger.books)
+        self._shown = books
         yield self._counters(cost.BILL, "part", books)
         yield self._counters(cost.GPU_COST, "model", books)
         yield self._counters(cost.TENANT_GPU_COST, "tenant", books)
         yield self._counters(cost.BILL_CARRIED, "part", self._ledger.carried)
-        yield _gauge(cost.BILL_OPEN, self._ledger.open_nanodollars(now) / 1000)
+        yield _gauge(cost.BILL_OPEN, open_ / 1000)
         yield _gauge(cost.DEVICE_PRICE, rate / 3600)
         yield _gauge(cost.BILL_TODAY, self._periods.billed("day") / 1000)
         yield _gauge(cost.BILL_MONTH, self._periods.billed("month") / 1000)
@@ -108,10 +107,7 @@ class Bookkeeper(Collector):
     def save(self) -> None:
         """Keep the books as they stand."""
         with guarded("ledger"):
-            now = time.monotonic_ns()
-            self._ledger.tick(now)
-            books = Counter(self._ledger.books)
-            open_ = self._ledger.open_nanodollars(now)
+            books, open_ = self._ledger.snapshot(time.monotonic_ns())
             self._file.write(books, self._seen, self._left, open_, self._periods.state())
 
 

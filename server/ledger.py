@@ -252,6 +252,12 @@ class Ledger:
         """Microdollars an hour for all devices, None where no price is known."""
         return self._till.rate
 
+    def snapshot(self, now: int) -> tuple[Books, int]:
+        """The books and what is open, of one moment: together they are the whole bill."""
+        with self._lock:
+            self.tick(now)
+            return Counter(self.books), self.open_nanodollars(now)
+
     def open_nanodollars(self, now: int) -> int:
         """What requests that are not recorded yet have cost: settled, open, and since the report.
 
