@@ -28,9 +28,9 @@ METRIC = "llm_request_cost_microdollars_per_1k_tokens"
 BELOW, EDGE, ABOVE = "5000.0", "10000.0", "20000.0"
 CHEAP, DEAR, OUTPUT = 1100, 1800, 16
 """Input tokens whose request costs one bucket below EDGE, and one above it."""
-FOR_SECONDS, LATE_SECONDS = 15, 60
-PAUSE_SECONDS = 0.5
-ENOUGH, SILENT_SECONDS = 20, 30.0
+WINDOW, FOR_SECONDS, LATE_SECONDS = "30s", 15, 60
+PAUSE_SECONDS = 0.3
+ENOUGH, SILENT_SECONDS = 20, 25.0
 """Requests that the rule asks for, and how long it must stay silent once they are there."""
 
 
@@ -42,10 +42,10 @@ def rule() -> dict[str, Any]:
 
 
 def variant(edge: str) -> dict[str, Any]:
-    """The alert with a window of 1 minute, 15 seconds of patience and another edge; no more."""
+    """The alert with a window of WINDOW, 15 seconds of patience and another edge; no more."""
     shipped = rule()
     expression = shipped["expr"]
-    for old, new in (("[10m]", "[1m]"), ('le="100000.0"', f'le="{edge}"')):
+    for old, new in (("[10m]", f"[{WINDOW}]"), ('le="100000.0"', f'le="{edge}"')):
         assert old in expression, f"{NAME} has no {old} to replace: mend this test"
         expression = expression.replace(old, new)
     short = {key: value for key, value in shipped.items() if key != "keep_firing_for"}
@@ -103,13 +103,13 @@ def prometheus(client: Client, tmp_path: Path, pytestconfig: pytest.Config) -> I
 
 
 class Window:
-    """The last minute as the test's own Prometheus sees it."""
+    """The last WINDOW as the test's own Prometheus sees it."""
 
     def __init__(self, url: str, model: str) -> None:
         self._url, self._model = url, model
 
     def _increase(self, name: str, matchers: str = "") -> str:
-        return f'sum(increase({METRIC}_{name}{{model="{self._model}"{matchers}}}[1m]))'
+        return f'sum(increase({METRIC}_{name}{{model="{self._model}"{matchers}}}[{WINDOW}]))'
 
     def _value(self, promql: str) -> float | None:
         found = query(promql, self._url)
@@ -135,7 +135,7 @@ class Window:
 
     def wait_until_empty(self) -> None:
         """Wait until no request, of this test or another, is in it."""
-        poll("a minute without requests", lambda: self.requests() == 0, 150)
+        poll("a window without requests", lambda: self.requests() == 0, 150)
 
 
 def send(client: Client, tokens: int) -> None:
@@ -152,7 +152,7 @@ def stay_silent(client: Client, window: Window) -> None:
     """Send what costs one bucket less until the alert had every reason and time to fire."""
     begin, enough = time.monotonic(), 0.0
     while not enough or time.monotonic() < enough + SILENT_SECONDS:
-        assert enough or time.monotonic() < begin + 120, "too slow: no 20 requests in a minute"
+        assert enough or time.monotonic() < begin + 120, "too slow: no 20 requests in a window"
         send(client, CHEAP)
         if not enough and (window.requests() or 0) >= ENOUGH:
             enough = time.monotonic()
@@ -168,7 +168,7 @@ def seconds_from_true_to_firing(client: Client, window: Window) -> float:
     begin, true = time.monotonic(), 0.0
     while not window.alerts(EDGE, "firing"):
         now = time.monotonic()
-        assert true or now < begin + 120, "too slow: no 20 requests in a minute"
+        assert true or now < begin + 120, "too slow: no 20 requests in a window"
         assert not true or now < true + FOR_SECONDS + LATE_SECONDS, "it does not fire"
         send(client, DEAR)
         if not true and window.true(EDGE):
