@@ -13,7 +13,7 @@ from server.books import BookFile, Books, Key, Part
 from server.catalogue import Metric, cost
 from server.guard import guarded
 from server.ledger import Ledger
-from server.metrics import Family, family
+from server.metrics import Family, family, single
 from server.periods import Periods
 from server.record import Outcome
 
@@ -51,7 +51,7 @@ class Bookkeeper(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family of the ledger; none that is money while the devices have no price."""
         books, open_ = self._ledger.snapshot(time.monotonic_ns())
-        yield _gauge(cost.LEDGER_ERROR, self._ledger.error / 1e9)
+        yield single(cost.LEDGER_ERROR, self._ledger.error / 1e9)
         yield from self._step_model()
         rate = self._ledger.rate
         if rate is None:
@@ -61,16 +61,16 @@ class Bookkeeper(Collector):
         yield self._counters(cost.GPU_COST, "model", books)
         yield self._counters(cost.TENANT_GPU_COST, "tenant", books)
         yield self._counters(cost.BILL_CARRIED, "part", self._ledger.carried)
-        yield _gauge(cost.BILL_OPEN, open_ / 1000)
-        yield _gauge(cost.DEVICE_PRICE, rate / 3600)
-        yield _gauge(cost.BILL_TODAY, self._periods.billed("day") / 1000)
-        yield _gauge(cost.BILL_MONTH, self._periods.billed("month") / 1000)
+        yield single(cost.BILL_OPEN, open_ / 1000)
+        yield single(cost.DEVICE_PRICE, rate / 3600)
+        yield single(cost.BILL_TODAY, self._periods.billed("day") / 1000)
+        yield single(cost.BILL_MONTH, self._periods.billed("month") / 1000)
 
     def _step_model(self) -> Iterator[Family]:
         version, error = self._ledger.step_model
-        yield _gauge(cost.STEP_MODEL_VERSION, float(version))
+        yield single(cost.STEP_MODEL_VERSION, float(version))
         if error is not None:
-            yield _gauge(cost.STEP_MODEL_ERROR, error)
+            yield single(cost.STEP_MODEL_ERROR, error)
 
     def _counters(self, metric: Metric, table: str, books: Books) -> Family:
         found = family(metric)
@@ -109,9 +109,3 @@ class Bookkeeper(Collector):
         with guarded("ledger"):
             books, open_ = self._ledger.snapshot(time.monotonic_ns())
             self._file.write(books, self._seen, self._left, open_, self._periods.state())
-
-
-def _gauge(metric: Metric, value: float) -> Family:
-    found = family(metric)
-    found.add_metric([], value)
-    return found

@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from server.budgets import Budgets
 from server.catalogue import Metric, cost
-from server.metrics import Family, family
+from server.metrics import Family, family, single
 from server.periods import Periods
 
 _NANODOLLARS = Decimal(10**9)
@@ -26,13 +26,10 @@ class PeriodCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Microdollars, and shares of the budgets that there are."""
-        for found, period in zip(self.describe(), ("day", "month"), strict=True):
-            found.add_metric([], self._periods.spent(period) / 1000)
-            yield found
+        yield single(cost.SPEND_TODAY, self._periods.spent("day") / 1000)
+        yield single(cost.SPEND_MONTH, self._periods.spent("month") / 1000)
         if self._budgets.tenants:
-            soft = family(cost.BUDGET_SOFT)
-            soft.add_metric([], float(self._budgets.soft))
-            yield soft
+            yield single(cost.BUDGET_SOFT, float(self._budgets.soft))
             yield self._used(cost.BUDGET_DAY_USED, "day")
             yield self._used(cost.BUDGET_MONTH_USED, "month")
 

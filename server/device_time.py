@@ -1,8 +1,6 @@
 """Joins the meter in the engine core and the ledger in the API process, where that is possible."""
 
 import logging
-import os
-import time
 from collections.abc import Callable
 
 from vllm.config import VllmConfig
@@ -12,17 +10,6 @@ from server.price_file import PriceFile
 from server.prices import today
 
 _log = logging.getLogger(__name__)
-_TICKS = os.sysconf("SC_CLK_TCK")
-_STARTED = 19
-"""Place of the start time in /proc/self/stat after the command."""
-
-
-def process_start() -> int:
-    """When this process started, ns of CLOCK_MONOTONIC (proc(5): ticks since boot)."""
-    with open("/proc/self/stat") as stat:  # noqa: PTH123 (a file of the kernel)
-        ticks = int(stat.read().rpartition(")")[2].split()[_STARTED])
-    suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
-    return ticks * 10**9 // _TICKS - suspended
 
 
 def meter(config: VllmConfig) -> bool:

@@ -233,8 +233,9 @@ class Ledger:
     # Money
 
     def _pay(self, part: Part, nanoseconds: int) -> None:
+        # Most steps have neither idle time before them nor a stall.
         self._time[part] += nanoseconds
-        self.books["part", part] += self._till.pay(nanoseconds)
+        self.books["part", part] += self._till.pay(nanoseconds) if nanoseconds else 0
 
     def add(self, books: Books) -> None:
         """Count what an earlier process left; it was billed then, so no period takes it."""

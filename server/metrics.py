@@ -49,6 +49,13 @@ def family(metric: Metric) -> Family:
     return kind(metric.family, metric.help, labels=metric.labels)
 
 
+def single(metric: Metric, value: float) -> Family:
+    """The family of a metric without labels, with its one value."""
+    found = family(metric)
+    found.add_metric([], value)
+    return found
+
+
 REQUEST_DURATION = _histogram(own.REQUEST_DURATION)
 TIME_TO_FIRST_TOKEN = _histogram(own.TIME_TO_FIRST_TOKEN)
 TIME_PER_OUTPUT_TOKEN = _histogram(own.TIME_PER_OUTPUT_TOKEN)

@@ -7,7 +7,7 @@ import vllm
 from prometheus_client import REGISTRY
 from vllm.config import VllmConfig
 
-from server import device_time, gpu, logs, telemetry
+from server import device_time, gpu, logs, process, telemetry
 from server.bookkeeper import Bookkeeper, keys
 from server.books import BookFile
 from server.budget_metrics import PeriodCollector
@@ -19,7 +19,6 @@ from server.ledger import Ledger
 from server.observer import Observer
 from server.periods import Periods
 from server.price_file import PriceFile
-from server.process import ProcessCollector
 from server.routes import Routes
 from server.settings import Settings
 from server.tenants import read_tenants
@@ -42,7 +41,7 @@ class Parts:
         self.exposition = Exposition(settings)
         self._books = BookFile(settings.state_dir)
         self.periods = Periods(self._books.periods)
-        self.ledger = Ledger(device_time.process_start(), lambda: None, self.periods)
+        self.ledger = Ledger(process.started(), lambda: None, self.periods)
         self.ledger.on_late = logs.request_settled_late
         self._metered = False
         self._observer: Observer | None = None
@@ -74,7 +73,7 @@ class Parts:
         known = tuple(keys(*observer.known))
         keeper = self._keeper = Bookkeeper(self.ledger, self._books, self.periods, known)
         self.exposition.before_prometheus = keeper.seen
-        REGISTRY.register(ProcessCollector())
+        REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
         if self._metered:
             REGISTRY.register(keeper)

@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+from server import prices
+
 SPEND, BILL = "spend", "bill"
-
-
-def _utc_today() -> datetime.date:
-    return datetime.datetime.now(datetime.UTC).date()
 
 
 class Periods:
@@ -25,7 +23,7 @@ class Periods:
     """
 
     def __init__(
-        self, kept: Mapping[str, Any], today: Callable[[], datetime.date] = _utc_today
+        self, kept: Mapping[str, Any], today: Callable[[], datetime.date] = prices.today
     ) -> None:
         self._lock = threading.Lock()
         self._today = today

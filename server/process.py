@@ -1,6 +1,7 @@
 """CPU and memory of the API process and of the engine's processes below it, from /proc."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -63,7 +64,17 @@ class ProcessCollector(Collector):
 
     def _stat(self, pid: int) -> list[str]:
         try:
-            text = (self._proc / str(pid) / "stat").read_text()
+            return _fields(self._proc / str(pid))
         except OSError:
             return []
-        return text.rpartition(")")[2].split()
+
+
+def _fields(folder: Path) -> list[str]:
+    return (folder / "stat").read_text().rpartition(")")[2].split()
+
+
+def started() -> int:
+    """When this process started, ns of CLOCK_MONOTONIC (proc(5): ticks since boot)."""
+    ticks = int(_fields(Path("/proc/self"))[_STARTED])
+    suspended = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    return ticks * 10**9 // _TICKS - suspended

@@ -1,4 +1,4 @@
-"""Small HTTP helpers on loopback: JSON in, JSON out, no proxies."""
+"""Small HTTP helpers on loopback: text or JSON out, no proxies."""
 
 import json
 import urllib.error
@@ -17,11 +17,20 @@ def probe(url: str, timeout: float = 2.0) -> bool:
         return False
 
 
-def get_json(url: str, timeout: float = 5.0) -> Any:
-    """The JSON body of a GET, or None when the URL does not answer with 2xx JSON."""
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})
+def get_text(url: str, timeout: float = 5.0, accept: str = "text/plain") -> str | None:
+    """The body of a GET, or None when the URL does not answer with 2xx text."""
+    request = urllib.request.Request(url, headers={"Accept": accept})
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
-            return json.load(answer)
+            return str(answer.read().decode())
     except (OSError, ValueError, urllib.error.HTTPError):
+        return None
+
+
+def get_json(url: str, timeout: float = 5.0) -> Any:
+    """The JSON body of a GET, or None when the URL does not answer with 2xx JSON."""
+    text = get_text(url, timeout, "application/json")
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
         return None

@@ -1,15 +1,14 @@
 """Reads a /metrics page: names, labels and values, nothing else."""
 
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from stack.http import get_text
 
 METRICS = "http://127.0.0.1:9464/metrics"
 _LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,5 @@ def parse(text: str) -> Iterator[Sample]:
 
 def scrape(url: str = METRICS) -> list[Sample] | None:
     """The samples of the page, None when it does not answer."""
-    request = urllib.request.Request(url, headers={"Accept": "text/plain"})
-    try:
-        with _OPENER.open(request, timeout=5) as answer:
-            return list(parse(answer.read().decode()))
-    except (OSError, ValueError, urllib.error.HTTPError):
-        return None
+    text = get_text(url)
+    return None if text is None else list(parse(text))
