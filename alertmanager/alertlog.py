@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from prometheus_client import Counter
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 
+from server.log_values import MAX_LINE, MAX_TEXT, bounded, clean
+
 MAX_BODY_BYTES = 1 << 20
 EXPORT_SECONDS = 5.0
 REMEMBERED = 10_000
@@ -26,6 +29,17 @@ ALERTS = Counter("alertlog_alerts_total", "Alerts received, by what became of th
 RESULTS = ("delivered", "failed", "repeated")
 _RESOURCE = Resource({"service.name": "alertmanager"})
 _SEVERITIES = {"critical": SeverityNumber.ERROR, "warning": SeverityNumber.WARN}
+
+_LABELS = ("alertname", "severity")
+_NOTES = ("summary", "description", "runbook")
+_TAKEN = {
+    "event", "status", "starts_at", "ends_at", *_NOTES,
+    # What a store calls the record's own fields, its resource's and its scope's.
+    "_msg", "_stream", "_stream_id", "_time", "body", "detected_level", "event_name", "flags",
+    "level", "observed_timestamp", "scope_name", "scope_version", "service_name",
+    "severity_number", "severity_text", "span_id", "trace_id",
+}  # fmt: skip
+"""Names of attributes that a label must not pass for: it gets a prefix instead."""
 
 Alert = Mapping[str, Any]
 Change = tuple[str, str, str]
@@ -70,19 +84,44 @@ def _change(alert: Alert) -> Change:
 
 def to_record(alert: Alert) -> ReadableLogRecord:
     """One log record: a readable sentence, and as attributes the labels and annotations."""
-    labels, notes = alert["labels"], alert.get("annotations", {})
-    severity = labels.get("severity", "info")
-    times = {"starts_at": alert["startsAt"]}
-    if alert["status"] == "resolved":
-        times["ends_at"] = str(alert.get("endsAt", ""))
+    said = {name: clean(text) for name, text in _said(alert).items()}
+    body = f"{said['status']}: {said['alertname']}: {said.get('summary', '')}".rstrip(": ")
     record = LogRecord(
         timestamp=time.time_ns(),
-        severity_text=severity,
-        severity_number=_SEVERITIES.get(severity, SeverityNumber.INFO),
-        body=f"{alert['status']}: {labels['alertname']}: {notes.get('summary', '')}".rstrip(": "),
-        attributes={**notes, **labels, "severity": severity, "status": alert["status"], **times},
+        severity_text=said["severity"][:MAX_TEXT],
+        severity_number=_SEVERITIES.get(said["severity"], SeverityNumber.INFO),
+        body=body[:MAX_LINE],
+        attributes=bounded({**said, **_others(alert)}),
     )
     return ReadableLogRecord(log_record=record, resource=_RESOURCE)
+
+
+def _said(alert: Alert) -> dict[str, str]:
+    labels, notes, status = alert["labels"], alert.get("annotations", {}), alert["status"]
+    ends = {"ends_at": str(alert.get("endsAt", ""))} if status == "resolved" else {}
+    return {
+        "event": f"alert_{status}",
+        "alertname": labels["alertname"],
+        "severity": labels.get("severity", "info"),
+        "status": status,
+        "starts_at": alert["startsAt"],
+        **ends,
+        **{name: notes[name] for name in _NOTES if name in notes},
+    }
+
+
+def _others(alert: Alert) -> dict[str, str]:
+    labels, notes = alert["labels"], alert.get("annotations", {})
+    own = {_free(name): labels[name] for name in labels if name not in _LABELS}
+    more = {f"annotation_{name}": notes[name] for name in notes if name not in _NOTES}
+    return {name: clean(text) for name, text in {**own, **more}.items()}
+
+
+def _free(label: str) -> str:
+    # Stores take a dot for an underscore, and the prefixes must not be taken for one another.
+    plain = re.sub(r"[^a-zA-Z0-9_]", "_", label)
+    taken = plain in _TAKEN or plain.startswith(("label_", "annotation_"))
+    return f"label_{label}" if taken else label
 
 
 class AlertLog:

@@ -1,157 +1,99 @@
-"""Logs: one JSON line an event, with trace_id on every line that belongs to a request."""
+"""Logs: an event is one JSON line on the console and one OTLP record with typed attributes."""
 
+import datetime
+import json
 import logging
 import multiprocessing.util
 import os
-import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import structlog
-from opentelemetry import trace
-from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.stdlib import ProcessorFormatter
 
 from server import telemetry
-from server.live import CURRENT
+from server.log_events import IDS_IN_TEXT, Event, read_event
+from server.log_records import to_record
+from server.log_values import MAX_LINE, MAX_TEXT, Value, bounded, fit
 from server.record import PHASES, GpuUse, RequestRecord
 from server.settings import read_settings
 
-MAX_LINE = 32768
-"""Characters of a line that are kept: Loki refuses lines above 256 kB, people read far fewer."""
-
-_IDS_IN_TEXT = re.compile(r"\b([0-9a-f]{32})-([0-9a-f]{16})\b")
-_SEVERITY = {
-    "DEBUG": SeverityNumber.DEBUG,
-    "INFO": SeverityNumber.INFO,
-    "WARNING": SeverityNumber.WARN,
-    "ERROR": SeverityNumber.ERROR,
-    "CRITICAL": SeverityNumber.FATAL,
-}
-_OURS = "server."
+_DOUBLES = ("_seconds", "_microdollars")
+_FIRST = ("timestamp", "level")
+_LONG = ("event", "exception")
 _OWN_TRANSPORT = ("opentelemetry", "urllib3", "requests")
 
 structlog.configure(
-    processors=[
-        structlog.stdlib.add_log_level,
-        ProcessorFormatter.wrap_for_formatter,
-    ],
+    processors=[ProcessorFormatter.wrap_for_formatter],
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
 _requests = structlog.get_logger("server.requests")
 
 
-def trace_ids(record: logging.LogRecord, text: str) -> tuple[str, str] | None:
-    """trace_id and span_id: the event's own, the running request's, or those in a request id.
-
-    `text` is the rendered event: structlog has taken the record's arguments away by then.
-    """
-    if isinstance(record.msg, dict) and "trace_id" in record.msg:
-        return record.msg["trace_id"], record.msg["span_id"]
-    live = CURRENT.get()
-    if live is not None:
-        return live.trace_id, live.span_id
-    found = _IDS_IN_TEXT.search(text)
-    return (found[1], found[2]) if found else None
-
-
 def request_id_in(text: str) -> str | None:
     """Our id of the HTTP request (LiveRequest.request_id) that an id of vLLM's was built from."""
-    found = _IDS_IN_TEXT.search(text)
+    found = IDS_IN_TEXT.search(text)
     return found[0] if found else None
 
 
-_FIRST = ("timestamp", "level", "event", "trace_id")
-
-
-def _order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # People read the left end of a line.
-    first = {name: event[name] for name in _FIRST if name in event}
-    return {**first, **event}
-
-
-def _add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    record: logging.LogRecord = event["_record"]
-    event["logger"] = record.name
-    event["process"] = getattr(record, "vllm_process_name", record.processName)
-    ids = trace_ids(record, str(event["event"]))
-    if ids is not None:
-        event["trace_id"], event["span_id"] = ids
-    return event
-
-
-def _hide_callers_text(
-    _: Any, __: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    # While a request is served, arguments and exceptions of other people's log calls may quote its
-    # prompt: the template and the exception's type stay, the rest goes.
-    record: logging.LogRecord = event["_record"]
-    if CURRENT.get() is None or record.name.startswith(_OURS):
-        return event
-    event["event"] = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
-    error = event.pop("exc_info", None)
-    if error and error[1] is not None:
-        event["exception_type"] = type(error[1]).__name__
-    return event
-
-
-class JsonFormatter(ProcessorFormatter):
+class JsonFormatter(logging.Formatter):
     """Renders structlog's and everybody else's records as the same one-line JSON."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            foreign_pre_chain=[structlog.stdlib.add_log_level],
-            processors=[
-                _add_context,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                _hide_callers_text,
-                structlog.processors.format_exc_info,
-                ProcessorFormatter.remove_processors_meta,
-                _order,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-
     def format(self, record: logging.LogRecord) -> str:
-        """One JSON line, cut at MAX_LINE."""
-        return super().format(record)[:MAX_LINE]
+        """One JSON line of at most MAX_LINE characters; what is cut is its text, not the JSON."""
+        fields = _console(read_event(record))
+        line = json.dumps(fields)
+        return line if len(line) <= MAX_LINE else json.dumps(_shortened(fields))
+
+
+def _console(event: Event) -> dict[str, Value | None]:
+    moment = datetime.datetime.fromtimestamp(event.created, datetime.UTC)
+    ids = dict(zip(("trace_id", "span_id"), event.ids or (), strict=False))
+    error = {"exception_type": event.exception_type, "exception": event.stack}
+    return {
+        "timestamp": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "level": event.level.lower(),
+        # People read the left end of a line.
+        "event": event.text,
+        **ids,
+        **event.fields,
+        "logger": event.logger,
+        "process": event.process,
+        **{name: text for name, text in error.items() if text is not None},
+    }
+
+
+def _shortened(fields: Mapping[str, Value | None]) -> dict[str, Value]:
+    long = {name: str(fields[name]) for name in _LONG if fields.get(name) is not None}
+    rest = bounded({n: v for n, v in fields.items() if n not in long}, MAX_LINE // 2)
+    room = MAX_LINE - len(json.dumps({**rest, **dict.fromkeys(long, "")}))
+    for left, name in enumerate(long):
+        # An event leaves half of the room to the exception after it; the quotes are counted.
+        long[name] = fit(long[name], room // (len(long) - left) + 2)
+        room -= len(json.dumps(long[name])) - 2
+    first = {name: rest.pop(name) for name in _FIRST if name in rest}
+    return {**first, **long, **rest}
 
 
 class OtlpHandler(logging.Handler):
-    """Sends each line to the Collector, trace_id and span_id as OTLP fields."""
+    """Sends each record to the Collector."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one line."""
+        """Queue one record."""
         if record.name.startswith(_OWN_TRANSPORT):
             return
         provider = provider_of_process(os.getpid())
         if provider is None:
             return
         try:
-            provider.get_logger(record.name).emit(_otlp(record, self.format(record)))
+            event = read_event(record)
+            provider.get_logger(event.logger[:MAX_TEXT]).emit(to_record(event))
         except Exception:
             self.handleError(record)
-
-
-def _otlp(record: logging.LogRecord, line: str) -> LogRecord:
-    ids = trace_ids(record, line)
-    context = trace.Context()
-    if ids is not None:
-        flags = TraceFlags(TraceFlags.SAMPLED)
-        of = SpanContext(int(ids[0], 16), int(ids[1], 16), is_remote=False, trace_flags=flags)
-        context = trace.set_span_in_context(NonRecordingSpan(of), context)
-    return LogRecord(
-        timestamp=int(record.created * 1e9),
-        context=context,
-        severity_text=record.levelname,
-        severity_number=_SEVERITY.get(record.levelname, SeverityNumber.UNSPECIFIED),
-        body=line,
-    )
 
 
 @cache
@@ -194,12 +136,18 @@ def request_settled_late(record: RequestRecord, gpu: GpuUse) -> None:
     """Log the device time of a request whose request_finished line had to go without."""
     ids = {"trace_id": record.trace_id, "span_id": record.span_id}
     where = {"tenant": record.tenant, "model": record.model, "outcome": record.outcome.value}
-    _requests.info("request_settled_late", **ids, **where, **gpu_fields(gpu))
+    _requests.info("request_settled_late", **_doubles({**ids, **where, **gpu_fields(gpu)}))
+
+
+def _doubles(fields: dict[str, Any]) -> dict[str, Any]:
+    # OTLP goes by the type in Python, and a field must not change its type when it is whole.
+    whole = [name for name in fields if name.endswith(_DOUBLES) and fields[name] is not None]
+    return {**fields, **{name: float(fields[name]) for name in whole}}
 
 
 def request_finished(record: RequestRecord, cost: Decimal | None) -> None:
     """Log the one line that sums up a request; no prompt, no answer."""
-    _requests.info("request_finished", **fields(record, cost))
+    _requests.info("request_finished", **_doubles(fields(record, cost)))
 
 
 def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
@@ -226,7 +174,7 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
         "input_tokens": usage.input_tokens,
         "cached_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
-        "cost_microdollars": None if cost is None else float(cost),
+        "cost_microdollars": cost,
         **gpu_fields(record.gpu),
         "finish_reasons": list(record.finish_reasons),
         "response_id": record.response_id,

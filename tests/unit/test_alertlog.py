@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from prometheus_client import REGISTRY
 
 from alertmanager.alertlog import MAX_BODY_BYTES, AlertLog, Server
+from server.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
 
 FIRING = {
     "status": "firing",
@@ -102,6 +103,7 @@ def test_an_alert_becomes_one_readable_record(server: Server, collector: Collect
     assert record.body.string_value == "firing: TargetDown: tempo is down"
     assert record.severity_text == "critical"
     assert attributes(record) == {
+        "event": "alert_firing",
         "alertname": "TargetDown",
         "job": "tempo",
         "severity": "critical",
@@ -110,6 +112,70 @@ def test_an_alert_becomes_one_readable_record(server: Server, collector: Collect
         "summary": "tempo is down",
         "runbook": "docs/runbooks/targets.md#targetdown",
     }
+
+
+def sent_of(server: Server, collector: Collector, **changes: Any) -> Any:
+    labels = {**FIRING["labels"], **changes.pop("labels", {})}
+    notes = {**FIRING["annotations"], **changes.pop("annotations", {})}
+    assert post(server, {**FIRING, "labels": labels, "annotations": notes, **changes})[0] == 200
+    (record,) = collector.records()
+    return record
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["event", "status", "starts_at", "ends_at", "summary", "description", "runbook", "trace_id",
+     "service.name", "starts.at", "_msg", "label_job", "annotation_job"],
+)  # fmt: skip
+def test_a_label_cannot_pass_for_what_the_record_says_itself(
+    server: Server, collector: Collector, label: str
+) -> None:
+    found = attributes(sent_of(server, collector, labels={label: "mine"}))
+    assert found[f"label_{label}"] == "mine"
+    assert found.get(label) != "mine"
+    assert (found["event"], found["status"]) == ("alert_firing", "firing")
+    assert (found["starts_at"], found["summary"]) == (FIRING["startsAt"], "tempo is down")
+
+
+def test_an_annotation_cannot_pass_for_a_label(server: Server, collector: Collector) -> None:
+    notes = {"job": "mine", "severity": "mine", "description": "no answer"}
+    found = attributes(sent_of(server, collector, annotations=notes))
+    assert (found["job"], found["severity"]) == ("tempo", "critical")
+    assert (found["annotation_job"], found["annotation_severity"]) == ("mine", "mine")
+    assert found["description"] == "no answer"
+
+
+def test_an_alert_without_severity_or_summary_is_still_readable(
+    server: Server, collector: Collector
+) -> None:
+    post(server, {**FIRING, "labels": {"alertname": "Odd"}, "annotations": {}})
+    (record,) = collector.records()
+    assert record.body.string_value == "firing: Odd"
+    assert attributes(record)["severity"] == record.severity_text == "info"
+    assert "summary" not in attributes(record)
+
+
+def test_nothing_leaves_above_the_bounds(server: Server, collector: Collector) -> None:
+    many = {f"label{index}": "😀" * 2000 for index in range(30)}
+    record = sent_of(server, collector, labels=many, annotations={"summary": "x" * 2 * MAX_LINE})
+    found = attributes(record)
+    assert len(record.attributes) <= MAX_FIELDS
+    assert sum(len(pair.SerializeToString()) for pair in record.attributes) < 64 * 1024
+    assert len(found["summary"]) == len(found["label0"]) == MAX_TEXT
+    assert len(record.body.string_value) == MAX_LINE
+    assert (found["event"], found["runbook"]) == ("alert_firing", FIRING["annotations"]["runbook"])
+
+
+def test_many_labels_are_cut_to_what_a_store_takes(server: Server, collector: Collector) -> None:
+    many = {f"label{index}": "x" for index in range(200)}
+    assert len(sent_of(server, collector, labels=many).attributes) == MAX_FIELDS
+
+
+@pytest.mark.parametrize("where", ["labels", "annotations"])
+def test_half_a_character_loses_no_alert(server: Server, collector: Collector, where: str) -> None:
+    found = attributes(sent_of(server, collector, **{where: {"summary": "\ud800", "": "none"}}))
+    assert "?" in (found.get("label_summary"), found["summary"])
+    assert "none" in (found.get("_"), found.get("annotation_"))
 
 
 def test_it_speaks_as_alertmanager(server: Server, collector: Collector) -> None:
@@ -124,6 +190,7 @@ def test_a_repetition_is_not_a_change_and_the_end_is(server: Server, collector: 
     post(server, FIRING, RESOLVED)
     assert [attributes(r)["status"] for r in collector.records()] == ["firing", "resolved"]
     assert attributes(collector.records()[1])["ends_at"] == "2026-11-23T20:05:00Z"
+    assert attributes(collector.records()[1])["event"] == "alert_resolved"
     assert counted("repeated") == before + 1
 
 

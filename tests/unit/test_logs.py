@@ -1,61 +1,32 @@
-"""Logs: one JSON line an event, trace_id on each of a request's, no text of a caller."""
+"""The console: one JSON line an event, trace_id on each of a request's, no text of a caller."""
 
-import io
-import json
 import logging
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from opentelemetry.trace import get_current_span
+import structlog
 
 from server import logs
 from server.live import CURRENT, LiveRequest
-from server.logs import MAX_LINE, JsonFormatter
 from server.record import Operation, Outcome, Phase
 from tests.unit.helpers import GPU, SPAN_ID, TRACE_ID, killed_record, record
+from tests.unit.logged import Lines, lines_of
 
 PROMPT = "tell me a secret"
 
 
-class Lines:
-    """A handler with our formatter on a logger, and the lines that it wrote."""
-
-    def __init__(self, name: str) -> None:
-        self._stream = io.StringIO()
-        self._handler = logging.StreamHandler(self._stream)
-        self._handler.setFormatter(JsonFormatter())
-        self.logger = logging.getLogger(name)
-        self.logger.addHandler(self._handler)
-        self.logger.setLevel(logging.DEBUG)
-
-    @property
-    def text(self) -> str:
-        return self._stream.getvalue()
-
-    def one(self) -> dict[str, Any]:
-        (line,) = self.text.splitlines()
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def close(self) -> None:
-        self.logger.removeHandler(self._handler)
-
-
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    made = Lines("vllm.foreign")
-    yield made
-    made.close()
+    with lines_of("vllm.foreign") as made:
+        yield made
 
 
 @pytest.fixture
 def requests() -> Iterator[Lines]:
-    made = Lines("server.requests")
-    yield made
-    made.close()
+    with lines_of("server.requests") as made:
+        yield made
 
 
 @pytest.fixture
@@ -140,15 +111,35 @@ def _log_exception(lines: Lines) -> None:
 
 @pytest.mark.usefixtures("served")
 def test_our_own_lines_keep_their_arguments() -> None:
-    ours = Lines("server.guard")
-    ours.logger.error("observer hook %s failed", "red")
-    ours.close()
+    with lines_of("server.guard") as ours:
+        ours.logger.error("observer hook %s failed", "red")
     assert ours.one()["event"] == "observer hook red failed"
 
 
-def test_a_line_is_cut(lines: Lines) -> None:
-    lines.logger.info("x" * 2 * MAX_LINE)
-    assert len(lines.text) == MAX_LINE + 1
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("served_by", ["vllm.foreign", "structlog"])
+def test_what_others_hand_over_besides_the_text_is_never_a_field(
+    lines: Lines, served_by: str
+) -> None:
+    if served_by == "structlog":
+        structlog.get_logger("vllm.foreign").error("cannot read", prompt=PROMPT)
+    else:
+        lines.logger.error("cannot read", extra={"prompt": PROMPT})
+    assert lines.one().keys() <= {
+        "timestamp", "level", "event", "trace_id", "span_id", "logger", "process",
+    }  # fmt: skip
+    assert PROMPT not in lines.text
+
+
+def test_arguments_that_do_not_fit_are_not_printed_either(
+    lines: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # pytest's own handler would print them.
+    lines.logger.propagate = False
+    lines.logger.error("%d tokens", PROMPT)
+    lines.logger.propagate = True
+    assert lines.one()["event"] == "%d tokens"
+    assert PROMPT not in capsys.readouterr().err + lines.text
 
 
 def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
@@ -221,24 +212,6 @@ def test_an_incomplete_phase_is_null() -> None:
     phases = (Phase("tokenize", 0.0, 0.1), Phase("queue", 0.1, 1.0, complete=False))
     found = logs.fields(record(outcome=Outcome.ABORTED, phases=phases), None)
     assert (found["tokenize_seconds"], found["queue_seconds"]) == (0.1, None)
-
-
-def test_the_otlp_record_carries_ids_severity_and_the_line() -> None:
-    made = logging.LogRecord(
-        "vllm", logging.WARNING, "f", 1, "Added %s", (f"cmpl-{TRACE_ID}-{SPAN_ID}-0",), None
-    )
-    line = JsonFormatter().format(made)
-    sent = logs._otlp(made, line)
-    assert sent.body == line
-    assert (sent.severity_text, sent.severity_number) == ("WARNING", logs._SEVERITY["WARNING"])
-    context = get_current_span(sent.context).get_span_context()
-    assert (f"{context.trace_id:032x}", f"{context.span_id:016x}") == (TRACE_ID, SPAN_ID)
-    assert sent.timestamp == int(made.created * 1e9)
-
-
-def test_a_record_of_no_request_has_no_ids_over_otlp() -> None:
-    made = logging.LogRecord("vllm", logging.INFO, "f", 1, "started", (), None)
-    assert not get_current_span(logs._otlp(made, "{}").context).get_span_context().is_valid
 
 
 def test_the_exporters_own_lines_are_not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
