@@ -2,16 +2,17 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from stack import chat, links, show, signals
 from stack.errors import Fault
 from stack.http import probe
+from stack.memo import remembered
 from stack.parts import GRAFANA
 from stack.say import say, ticking, title
 from stack.settings import Settings
+from stack.stores.protocol import Fields
+from stack.stores.running import Stores, stores
 from stack.tree import draw
-from stack.up import remembered
 
 PROMPT = "Why is the sky blue?"
 FIND_SECONDS = 60.0
@@ -24,8 +25,9 @@ class Case:
 
     answer: chat.Answer
     model: str
+    stores: Stores
     missing: list[str] = field(default_factory=list)
-    line: dict[str, Any] = field(default_factory=dict)
+    line: Fields = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -43,40 +45,42 @@ def _request(settings: Settings) -> Case:
     answer = chat.ask(model, prompt, tokens, key, writer.write)
     writer.close()
     say(f"  {show.ending(answer)}")
-    return Case(answer, model)
+    return Case(answer, model, stores(settings))
 
 
 def _trace(case: Case) -> None:
-    trace_id = case.answer.trace_id
-    with ticking("Tempo: looking for the trace"):
-        spans = signals.poll(lambda: signals.find_trace(trace_id), FIND_SECONDS)
+    trace_id, store = case.answer.trace_id, case.stores.traces
+    with ticking(f"{store.name}: looking for the trace"):
+        spans = signals.poll(lambda: signals.find_trace(store, trace_id), FIND_SECONDS)
     title(f"Trace  {trace_id}" + (f"  found after {case.seconds:.1f} s" if spans else ""))
     for line in draw(spans or []):
         say(f"  {line}")
     if not spans:
-        case.missing.append(
-            "the trace in Tempo (check `make logs PART=otel-collector`, then tempo)"
-        )
+        case.missing.append(f"the trace in {_where(store.name)}")
+
+
+def _where(store: str) -> str:
+    return f"{store} (check `make logs PART=otel-collector`, then PART={store})"
 
 
 def _logs(case: Case) -> None:
-    answer = case.answer
-    with ticking("Loki: looking for the log lines"):
+    answer, store = case.answer, case.stores.logs
+    with ticking(f"{store.name}: looking for the log records"):
         found = signals.poll(
-            lambda: signals.find_logs(answer.trace_id, answer.started), FIND_SECONDS
+            lambda: signals.find_logs(store, answer.trace_id, answer.started), FIND_SECONDS
         )
-    title(f"Logs  {show.count(len(found), 'line')} of this request" if found else "Logs")
-    for line in found or []:
-        for row in show.log_rows(line):
+    title(f"Logs  {show.count(len(found), 'record')} of this request" if found else "Logs")
+    for record in found or []:
+        for row in show.log_rows(record):
             say(f"  {row}")
     if not found:
-        case.missing.append("its log lines in Loki (check `make logs PART=otel-collector`)")
+        case.missing.append(f"its log records in {_where(store.name)}")
     case.line = signals.finished(found or []) or {}
 
 
 def _metric(case: Case) -> None:
     answer = case.answer
-    lasted = float(case.line.get("duration_seconds") or answer.seconds)
+    lasted = float(str(case.line.get("duration_seconds") or answer.seconds))
     with ticking("Prometheus: looking for the exemplar"):
         found = signals.poll(
             lambda: signals.find_exemplar(answer.trace_id, case.model, answer.started, lasted),
@@ -101,7 +105,7 @@ def _cost(case: Case) -> None:
 def _links(case: Case) -> None:
     where = "in Grafana" if probe(GRAFANA.probe_url) else "as raw JSON (no Grafana runs)"
     title(f"Open it {where}")
-    for name, url in links.links(case.answer.trace_id, case.model, case.answer.started).items():
+    for name, url in links.links(case.stores, case.answer, case.model).items():
         say(f"  {name:<7} {url}")
 
 

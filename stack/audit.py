@@ -1,15 +1,12 @@
 """`make cost-audit`: the bill once more, from the clock, the log lines and the counters.
 
 Three witnesses that share no code with the ledger: the kernel's start time of the process, the
-request_finished line of every request in Loki, and what Prometheus stored.
+request_finished record of every request in the log store, and what Prometheus stored.
 """
 
-import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from stack import uptime
 from stack.errors import Fault
@@ -17,12 +14,13 @@ from stack.http import get_json
 from stack.say import paint, say, ticking, title
 from stack.scrape import METRICS, Sample, scrape
 from stack.settings import Settings
-from stack.signals import LOKI, PROMETHEUS
+from stack.signals import PROMETHEUS
+from stack.stores.protocol import LogStore, StoreError, Window
+from stack.stores.running import stores
 
 TOLERANCE = 0.001
 """Share of the bill that the clock may differ by: a step in flight, a hundredth of a second."""
 SETTLE_SECONDS = 30.0
-_PAGE = 1000
 _EVENTS = ("request_finished", "request_settled_late")
 _PARTS = ("requests", "idle", "start_up", "stall", "lost")
 
@@ -97,35 +95,6 @@ def _books() -> Books:
     return read_books(samples, time.time() - _sum(samples, "process_start_time_seconds"))
 
 
-def lines(since: float) -> Iterator[dict[str, Any]]:
-    """Every line that tells a request's device time since the Unix time, each once."""
-    start, seen = int(since * 1e9), set[tuple[str, str, str]]()
-    while True:
-        page, known = _page(start), len(seen)
-        for _, text in page:
-            line = json.loads(text)
-            key = (line["event"], line["trace_id"], line["span_id"])
-            if key not in seen:
-                seen.add(key)
-                yield line
-        if len(page) < _PAGE:
-            return
-        # Again from the last moment, which the page may have cut through.
-        start = page[-1][0] + (len(seen) == known)
-
-
-def _page(start: int) -> list[tuple[int, str]]:
-    events = "|".join(_EVENTS)
-    query = f'{{service_name="llm-server"}} |~ `"event": "({events})"`'
-    window = {"start": start, "end": int((time.time() + 60) * 1e9)}
-    asked = {"query": query, "direction": "forward", "limit": _PAGE, **window}
-    answer = get_json(f"{LOKI}/loki/api/v1/query_range?{urlencode(asked)}", timeout=30)
-    if answer is None:
-        raise Fault("Loki does not answer", "see `make logs PART=loki`")
-    rows = (pair for stream in answer["data"]["result"] for pair in stream["values"])
-    return sorted((int(at), text) for at, text in rows)
-
-
 def _stored() -> float | None:
     query = 'sum(llm_bill_microdollars_total{job="llm-server"})'
     answer = get_json(f"{PROMETHEUS}/api/v1/query?query={quote(query)}")
@@ -183,26 +152,32 @@ def _show(books: Books, requests: int) -> None:
     say(f"  {requests:,} requests with device time; {books.missing:g} whose device time is missing")
 
 
-def _agree() -> tuple[Books, int, list[Finding]]:
-    """Look until log lines and counters speak of the same requests, or time is up."""
+def _told(store: LogStore, since: float) -> list[float]:
+    """What each request cost by device time, by the records since the Unix time; microdollars."""
+    try:
+        found = list(store.events(_EVENTS, Window(since, time.time() + 60)))
+    except StoreError as error:
+        raise Fault(str(error), f"see `make logs PART={store.name}`") from error
+    costs = (record.fields.get("gpu_cost_microdollars") for record in found)
+    return [float(str(cost)) for cost in costs if cost is not None]
+
+
+def _agree(store: LogStore) -> tuple[Books, int, list[Finding]]:
+    """Look until log records and counters speak of the same requests, or time is up."""
     until = time.monotonic() + SETTLE_SECONDS
     while True:
         books = _books()
-        told = [
-            line["gpu_cost_microdollars"]
-            for line in lines(time.time() - books.seconds)
-            if line.get("gpu_cost_microdollars") is not None
-        ]
+        told = _told(store, time.time() - books.seconds)
         found = findings(books, sum(told), _stored())
         if all(each.good for each in found) or time.monotonic() > until:
             return books, len(told), found
         time.sleep(1.0)
 
 
-def audit(_: Settings) -> int:
+def audit(settings: Settings) -> int:
     """Print the bill and every comparison; returns 0 when all agree; raises Fault."""
     with ticking("reading the clock, the log lines and the counters"):
-        books, requests, found = _agree()
+        books, requests, found = _agree(stores(settings).logs)
     _show(books, requests)
     title("Held against other witnesses")
     for each in found:

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+REASON_CHARACTERS = 300
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -34,3 +35,26 @@ def get_json(url: str, timeout: float = 5.0) -> Any:
         return None if text is None else json.loads(text)
     except ValueError:
         return None
+
+
+class Unanswered(Exception):  # noqa: N818, it says what happened
+    """A URL that did not answer 2xx: its text names URL and reason, `status` is 0 without one."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def ask(url: str, timeout: float = 30.0, accept: str = "application/json") -> str:
+    """The body of a GET; raises Unanswered with the server's reason."""
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    where = url.partition("?")[0]
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        reason = error.read().decode(errors="replace").strip()[:REASON_CHARACTERS]
+        said = f"{where} refused the query ({error.code}): {reason}"
+        raise Unanswered(said, error.code) from error
+    except (OSError, ValueError) as error:
+        raise Unanswered(f"{where} does not answer ({error})") from error

@@ -5,8 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 from stack import signals
+from stack.chat import Answer
 from stack.http import probe
 from stack.parts import GRAFANA
+from stack.stores import loki
+from stack.stores.running import Stores
 
 
 def _explore(datasource: str, query: dict[str, Any], started: float) -> str:
@@ -22,7 +25,7 @@ def _explore(datasource: str, query: dict[str, Any], started: float) -> str:
 def _grafana(trace_id: str, model: str, started: float) -> dict[str, str]:
     expression = f'{signals.HISTOGRAM}{{model="{model}"}}'
     trace = {"queryType": "traceql", "query": trace_id}
-    logs = {"expr": signals.logs_query(trace_id)}
+    logs = {"expr": loki.trace_records(trace_id)}
     exemplars = {"expr": f"sum by (le) (rate({expression}[1m]))", "exemplar": True, "range": True}
     return {
         "trace": _explore("tempo", trace, started),
@@ -31,12 +34,13 @@ def _grafana(trace_id: str, model: str, started: float) -> dict[str, str]:
     }
 
 
-def links(trace_id: str, model: str, started: float) -> dict[str, str]:
+def links(stores: Stores, answer: Answer, model: str) -> dict[str, str]:
     """A link for each of trace, logs and metric."""
+    trace_id, started = answer.trace_id, answer.started
     if probe(GRAFANA.probe_url):
         return _grafana(trace_id, model, started)
     return {
-        "trace": signals.trace_url(trace_id),
-        "logs": signals.logs_url(trace_id, started),
+        "trace": stores.traces.page(trace_id),
+        "logs": stores.logs.page(trace_id, signals.around(started)),
         "metric": signals.exemplars_url(model, started),
     }

@@ -8,10 +8,10 @@ from typing import Any
 
 from stack.chat import Answer
 from stack.say import paint
-from stack.signals import Exemplar, LogLine
+from stack.signals import Exemplar
+from stack.stores.protocol import LogRecord
 
 WIDTH = 96
-_KNOWN = {"event", "level", "logger", "timestamp", "trace_id", "span_id", "time"}
 _FINISHED = {
     "outcome": "",
     "reason": "",
@@ -78,19 +78,19 @@ def _value(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _details(body: Mapping[str, Any]) -> str:
-    if body.get("event") == "request_finished":
-        chosen = [(body.get(key), unit) for key, unit in _FINISHED.items()]
-        return " · ".join(f"{_value(value)}{unit}" for value, unit in chosen if value is not None)
-    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
-    return " ".join(f"{key}={_value(value)}" for key, value in rest.items())
+def _details(record: LogRecord) -> str:
+    if record.event != "request_finished":
+        return record.text
+    chosen = [(record.fields.get(key), unit) for key, unit in _FINISHED.items()]
+    told = [f"{_value(value)}{unit}" for value, unit in chosen if value is not None]
+    return f"{record.event}  {' · '.join(told)}"
 
 
-def log_rows(line: LogLine) -> list[str]:
-    """One log line, folded under its time and level."""
-    head = f"{_moment(line.time_ns / 1e9)} {line.body.get('level', '')!s:<7} "
-    text = f"{line.body.get('event', '')}  {_details(line.body)}".strip()
-    folded = textwrap.wrap(text, WIDTH - len(head)) or [""]
+def log_rows(record: LogRecord) -> list[str]:
+    """One log record, folded under its time and level."""
+    level = str(record.fields.get("level", "")).lower()
+    head = f"{_moment(record.time_ns / 1e9)} {level:<7} "
+    folded = textwrap.wrap(_details(record), WIDTH - len(head)) or [""]
     return [head + folded[0], *(" " * len(head) + row for row in folded[1:])]
 
 

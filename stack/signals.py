@@ -1,28 +1,26 @@
 """Finds what one request left behind: its trace, its log lines, its exemplar."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from stack.http import get_json
-from stack.tree import Span, read_spans
+from stack.stores.protocol import (
+    Fields,
+    LogRecord,
+    LogStore,
+    Span,
+    StoreError,
+    TraceStore,
+    Window,
+)
 
-TEMPO, LOKI = "http://127.0.0.1:3200", "http://127.0.0.1:3100"
 PROMETHEUS = "http://127.0.0.1:9090"
 HISTOGRAM = "gen_ai_server_request_duration_seconds_bucket"
 _MARGIN_SECONDS = 60
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One log line: its time in Unix nanoseconds and its JSON body."""
-
-    time_ns: int
-    body: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,57 +41,41 @@ def poll(look: Callable[[], T | None], limit: float) -> T | None:
     return found
 
 
-def trace_url(trace_id: str) -> str:
-    """Where Tempo serves the trace as JSON."""
-    return f"{TEMPO}/api/traces/{trace_id}"
-
-
-def logs_query(trace_id: str) -> str:
-    """The LogQL query for every line of the request."""
-    return f'{{service_name="llm-server"}} | trace_id="{trace_id}"'
-
-
-def logs_url(trace_id: str, started: float) -> str:
-    """Where Loki serves the request's lines as JSON."""
-    window = {"start": int((started - _MARGIN_SECONDS) * 1e9), "direction": "forward"}
-    window["end"] = int((time.time() + _MARGIN_SECONDS) * 1e9)
-    return f"{LOKI}/loki/api/v1/query_range?" + urlencode({"query": logs_query(trace_id), **window})
+def around(started: float) -> Window:
+    """The time in which a request that started then has left something; Unix seconds."""
+    return Window(started - _MARGIN_SECONDS, time.time() + _MARGIN_SECONDS)
 
 
 def exemplars_url(model: str, started: float) -> str:
     """Where Prometheus serves the exemplars of the model's request durations as JSON."""
-    window = {"start": f"{started - _MARGIN_SECONDS:.3f}", "end": f"{time.time() + 5:.3f}"}
-    query = {"query": f'{HISTOGRAM}{{model="{model}"}}', **window}
+    window = around(started)
+    query = {"query": f'{HISTOGRAM}{{model="{model}"}}', "start": window.start, "end": window.end}
     return f"{PROMETHEUS}/api/v1/query_exemplars?" + urlencode(query)
 
 
-def find_trace(trace_id: str) -> list[Span] | None:
+def find_trace(store: TraceStore, trace_id: str) -> list[Span] | None:
     """The spans, once the tree hangs together: one root, to which all others lead."""
-    spans = read_spans(get_json(trace_url(trace_id)) or {})
+    try:
+        spans = store.trace(trace_id)
+    except StoreError:
+        return None
     known = {span.span_id for span in spans}
     roots = [span for span in spans if span.parent_id not in known]
     return spans if len(roots) == 1 else None
 
 
-def _body(line: str) -> dict[str, Any]:
+def find_logs(store: LogStore, trace_id: str, started: float) -> list[LogRecord] | None:
+    """The request's records by time, once its `request_finished` is among them."""
     try:
-        found = json.loads(line)
-    except ValueError:
-        return {"event": line}
-    return found if isinstance(found, dict) else {"event": line}
+        records = store.trace_records(trace_id, around(started))
+    except StoreError:
+        return None
+    return records if finished(records) else None
 
 
-def find_logs(trace_id: str, started: float) -> list[LogLine] | None:
-    """The request's lines by time, once its `request_finished` is among them."""
-    answer = get_json(logs_url(trace_id, started)) or {"data": {"result": []}}
-    pairs = [pair for stream in answer["data"]["result"] for pair in stream["values"]]
-    lines = sorted((LogLine(int(at), _body(line)) for at, line in pairs), key=lambda x: x.time_ns)
-    return lines if finished(lines) else None
-
-
-def finished(lines: list[LogLine]) -> dict[str, Any] | None:
-    """The body of the line that sums the request up."""
-    return next((x.body for x in lines if x.body.get("event") == "request_finished"), None)
+def finished(records: list[LogRecord]) -> Fields | None:
+    """The fields of the record that sums the request up."""
+    return next((one.fields for one in records if one.event == "request_finished"), None)
 
 
 def _exemplars(model: str, started: float) -> list[Exemplar]:

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from stack import compose, supervisor
+from stack import compose, lineup, recorded, supervisor
 from stack.http import get_json, probe
-from stack.native import grafana_binary
+from stack.memo import remembered
 from stack.parts import Part, parts
 from stack.say import paint, say, title
 from stack.settings import Settings
+from stack.stores.protocol import LogStore
+from stack.stores.running import stores
 from stack.supervisor import Process
-from stack.up import remembered
 
 UNHEALTHY = 3
 _LOST = 'sum by (signal, result) (llm_telemetry_items_total{result=~"failed|dropped"}) > 0'
@@ -76,6 +77,25 @@ def _lost() -> None:
         say(f"  {float(row['value'][1]):.0f} {labels['signal']} {labels['result']}")
 
 
+def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
+    """Requests beside records, and what a difference means."""
+    if isinstance(seen, str):
+        return [f"not known: {seen}"]
+    since = "since the server started" if seen.exact else "to a scrape at its beginning"
+    count = f"{seen.counted:,} requests counted, {seen.found:,} records in {store}"
+    lines = [f"{count}, {_duration(seen.seconds)}, {since}"]
+    if seen.exact and seen.found < seen.counted:
+        lost = f"{seen.counted - seen.found:,} records are not there"
+        lines.append(f"{lost}: lost in a kill of a part, or waiting in the Collector's queue")
+    return lines
+
+
+def _recorded(store: LogStore) -> None:
+    title("Requests and their records")
+    for line in recorded_lines(recorded.settled(store), store.name):
+        say(f"  {line}")
+
+
 def status(settings: Settings) -> int:
     """Print all of it; returns 0 when every part is healthy, else 3."""
     found = supervisor.running(settings)
@@ -84,9 +104,10 @@ def status(settings: Settings) -> int:
         say("not running: `make up` starts it")
         return UNHEALTHY
     say(f"way: {'compose' if is_compose else 'native'}")
-    wanted = parts(is_compose or bool(grafana_binary(settings)))
+    wanted = parts(lineup.running(settings))
     seen = found.processes() if found else compose.containers(settings)()
     healthy = _table(wanted, seen)
     _alerts()
     _lost()
+    _recorded(stores(settings).logs)
     return 0 if healthy else UNHEALTHY

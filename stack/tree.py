@@ -1,53 +1,11 @@
 """Draws a trace as a tree with start offsets, durations and bars, in plain text."""
 
-import base64
-import binascii
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from stack.stores.protocol import Span
 
 NAME_WIDTH, BAR_WIDTH = 38, 34
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-
-
-@dataclass(frozen=True)
-class Span:
-    """One span: ids in hex, its times in Unix nanoseconds."""
-
-    span_id: str
-    parent_id: str
-    name: str
-    start_ns: int
-    end_ns: int
-
-
-def _hex(text: str) -> str:
-    """Tempo's JSON holds ids in base64, OTLP's own in hex (16 digits for a span)."""
-    if len(text) == 16 and all(digit in "0123456789abcdef" for digit in text):
-        return text
-    try:
-        return base64.b64decode(text).hex()
-    except (binascii.Error, ValueError):
-        return text
-
-
-def _span(raw: Mapping[str, Any]) -> Span:
-    return Span(
-        span_id=_hex(raw["spanId"]),
-        parent_id=_hex(raw.get("parentSpanId", "")),
-        name=raw["name"],
-        start_ns=int(raw["startTimeUnixNano"]),
-        end_ns=int(raw["endTimeUnixNano"]),
-    )
-
-
-def read_spans(answer: Mapping[str, Any]) -> list[Span]:
-    """The spans in an answer of Tempo's trace API, either version, by start."""
-    trace = answer.get("trace", answer)
-    batches = trace.get("batches") or trace.get("resourceSpans") or []
-    scopes = [scope for batch in batches for scope in batch.get("scopeSpans", [])]
-    found = [_span(raw) for scope in scopes for raw in scope.get("spans", [])]
-    return sorted(found, key=lambda span: (span.start_ns, -span.end_ns))
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import audit, uptime
+from stack import uptime
 from stack.audit import Books, findings, read_books
 from stack.errors import Fault
 from stack.scrape import Sample, parse
@@ -78,20 +78,6 @@ def test_a_clock_that_differs_by_a_thousandth_is_found() -> None:
 def test_without_a_price_it_says_what_to_do() -> None:
     with pytest.raises(Fault, match=r"server/prices\.yaml"):
         books("llm_ledger_error_seconds 0.0\n")
-
-
-def test_lines_are_paged_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def line(number: int) -> tuple[int, str]:
-        return number // 2, (
-            f'{{"event": "request_finished", "trace_id": "t{number}", "span_id": "s"}}'
-        )
-
-    every = [line(number) for number in range(25)]
-    monkeypatch.setattr(audit, "_PAGE", 10)
-    monkeypatch.setattr(
-        audit, "_page", lambda start: [each for each in every if each[0] >= start][:10]
-    )
-    assert [found["trace_id"] for found in audit.lines(0.0)] == [f"t{n}" for n in range(25)]
 
 
 def test_the_kernel_knows_how_long_a_process_has_run() -> None:

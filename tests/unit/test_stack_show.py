@@ -4,7 +4,8 @@ import pytest
 
 from stack import show, signals
 from stack.chat import Answer
-from stack.signals import Exemplar, LogLine
+from stack.signals import Exemplar
+from stack.stores.protocol import LogRecord, Value
 from stack.welcome import first_request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -28,16 +29,20 @@ def test_the_end_of_an_answer_on_the_clients_clock() -> None:
     assert show.ending(Answer(TRACE, 404, 0.0, error="no such model")) == "HTTP 404: no such model"
 
 
-def test_the_finished_line_is_a_summary_and_others_keep_their_fields() -> None:
-    body = {"event": "request_finished", "level": "info", "outcome": "ok", "status_code": 200}
-    (row,) = show.log_rows(LogLine(0, {**body, "output_tokens": 8, "reason": None}))
+def record(text: str, **fields: Value) -> LogRecord:
+    return LogRecord(0, text, {"level": "INFO", **fields})
+
+
+def test_the_finished_record_is_a_summary_and_others_are_their_text() -> None:
+    fields: dict[str, Value] = {"outcome": "ok", "status_code": 200, "output_tokens": 8}
+    (row,) = show.log_rows(record("request_finished ok", event="request_finished", **fields))
     assert row.endswith("info    request_finished  ok · 200 · 8 tokens out")
-    (row,) = show.log_rows(LogLine(0, {"event": "started", "level": "info", "route": "/v1"}))
-    assert row.endswith("started  route=/v1")
+    (row,) = show.log_rows(record("started route=/v1", event="started"))
+    assert row.endswith("info    started route=/v1")
 
 
 def test_log_rows_stay_within_their_width() -> None:
-    rows = show.log_rows(LogLine(0, {"event": "word " * 100, "level": "warning"}))
+    rows = show.log_rows(record("word " * 100))
     assert len(rows) > 1
     assert max(map(len, rows)) <= show.WIDTH
 

@@ -1,13 +1,18 @@
-import base64
-
-from stack.tree import BAR_WIDTH, Span, bar, draw, milliseconds, read_spans
+from stack.stores.protocol import Span
+from stack.tree import BAR_WIDTH, bar, draw, milliseconds
 
 MS = 1_000_000
+
+
+def span(span_id: str, parent: str, name: str, start: int, end: int) -> Span:
+    return Span("t", span_id, parent, name, "internal", "llm-server", start, end, "unset", {})
+
+
 SPANS = [
-    Span("a", "remote", "POST /v1/chat/completions", 0, 800 * MS),
-    Span("b", "a", "queue", 0, 200 * MS),
-    Span("c", "a", "decode", 200 * MS, 800 * MS),
-    Span("d", "c", "step", 300 * MS, 300 * MS + 1),
+    span("a", "remote", "POST /v1/chat/completions", 0, 800 * MS),
+    span("b", "a", "queue", 0, 200 * MS),
+    span("c", "a", "decode", 200 * MS, 800 * MS),
+    span("d", "c", "step", 300 * MS, 300 * MS + 1),
 ]
 
 
@@ -30,7 +35,7 @@ def test_offsets_durations_and_bars_tell_the_same_times() -> None:
 
 
 def test_no_line_is_wider_than_a_hundred_columns() -> None:
-    long = Span("x", "a", "n" * 300, 0, 700 * MS)
+    long = span("x", "a", "n" * 300, 0, 700 * MS)
     assert max(map(len, draw([*SPANS, long]))) <= 98
 
 
@@ -48,18 +53,3 @@ def test_a_bar_stays_inside_its_frame() -> None:
 def test_times_are_short() -> None:
     assert milliseconds(1_234_567) == "1.2 ms"
     assert milliseconds(65_432_100_000) == "65.43 s"
-
-
-def raw(span_id: str, parent: str, start: int) -> dict[str, object]:
-    times = {"startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 5)}
-    return {"spanId": span_id, "parentSpanId": parent, "name": "n", **times}
-
-
-def test_both_spellings_of_tempos_answer_are_read() -> None:
-    b64 = base64.b64encode(bytes.fromhex("00f067aa0ba902b7")).decode()
-    old = {"batches": [{"scopeSpans": [{"spans": [raw(b64, "", 7)]}]}]}
-    new = {
-        "trace": {"resourceSpans": [{"scopeSpans": [{"spans": [raw("00f067aa0ba902b7", "", 7)]}]}]}
-    }
-    assert read_spans(old) == read_spans(new) == [Span("00f067aa0ba902b7", "", "n", 7, 12)]
-    assert read_spans({}) == []

@@ -1,0 +1,144 @@
+"""Logs in VictoriaLogs, asked in LogsQL."""
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from stack.http import Unanswered, ask
+from stack.stores.fields import typed
+from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window
+
+URL = "http://127.0.0.1:9428"
+_SERVER = '{"service.name"="llm-server"}'
+_ALERTS = '{"service.name"="alertmanager"}'
+_RENAMED = {
+    "severity_text": "level",
+    "service.name": "service_name",
+    "service.instance.id": "instance",
+}
+
+
+def _quoted(text: str) -> str:
+    """Text as a LogsQL string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _finished(scope: Scope) -> str:
+    """The query of finished requests in the scope; what matches everything is left out."""
+    fields = {
+        "model": scope.model,
+        "tenant": scope.tenant,
+        "service.instance.id": scope.instance,
+        "outcome": scope.outcome,
+    }
+    chosen = [
+        f"{_quoted(name)}:~{_quoted(f'^({pattern})$')}"
+        for name, pattern in fields.items()
+        if pattern != ".*"
+    ]
+    return " ".join([_SERVER, "event:=request_finished", *chosen])
+
+
+def _nanoseconds(text: str) -> int:
+    """Unix nanoseconds of a time in RFC 3339 with up to nine decimals."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    at = datetime.datetime.fromisoformat(f"{whole}+00:00")
+    return int(at.timestamp()) * 10**9 + int(fraction.ljust(9, "0") or "0")
+
+
+def _record(row: Mapping[str, str]) -> LogRecord:
+    named = {_RENAMED.get(name, name): text for name, text in row.items()}
+    hidden = {name for name in named if name.startswith("_")}
+    fields = {name: typed(name, text) for name, text in named.items() if name not in hidden}
+    return LogRecord(_nanoseconds(row["_time"]), row.get("_msg", ""), fields)
+
+
+class VictoriaLogs:
+    """The LogStore of VictoriaLogs."""
+
+    name = "victorialogs"
+
+    def __init__(self, url: str = URL) -> None:
+        self._url = url
+
+    def _link(self, path: str, query: str, window: Window, **more: str | int) -> str:
+        # Its range ends before `end`, and a record may be stamped on the last nanosecond.
+        times = {"start": f"{window.start:.9f}", "end": f"{window.end:.9f}"}
+        return f"{self._url}/select/logsql/{path}?{urlencode({'query': query, **times, **more})}"
+
+    def _rows(self, query: str, window: Window) -> Iterator[Any]:
+        try:
+            text = ask(self._link("query", query, window))
+        except Unanswered as error:
+            raise StoreError(f"VictoriaLogs: {error}") from error
+        yield from (json.loads(line) for line in text.splitlines() if line)
+
+    def _records(self, query: str, window: Window) -> list[LogRecord]:
+        return [_record(row) for row in self._rows(query, window)]
+
+    def trace_records(self, trace_id: str, window: Window) -> list[LogRecord]:
+        """Every record of the server that carries the trace id, by time."""
+        return self._records(f"{_trace_query(trace_id)} | sort by (_time)", window)
+
+    def worst_requests(
+        self, field: str, above: float, scope: Scope, window: Window, most: int
+    ) -> list[LogRecord]:
+        """The finished requests with the largest `field`: exact, so `above` only narrows."""
+        query = f"{_finished(scope)} {field}:>{above} | sort by ({field} desc) limit {most}"
+        return self._records(query, window)
+
+    def newest_requests(self, scope: Scope, window: Window, most: int) -> list[LogRecord]:
+        """The finished requests that ended last, newest first."""
+        return self._records(f"{_finished(scope)} | sort by (_time desc) limit {most}", window)
+
+    def tenant_quantile(
+        self, field: str, q: float, scope: Scope, window: Window, step: float
+    ) -> dict[str, Points]:
+        """The quantile of `field` over each step of seconds, by tenant."""
+        query = (
+            f"{_finished(scope)} {field}:* "
+            f"| stats by (_time:{step:.0f}s, tenant) quantile({q}, {field}) value"
+        )
+        found: dict[str, Points] = {}
+        for row in self._rows(query, window):
+            point = (_nanoseconds(row["_time"]) / 1e9, float(row["value"]))
+            found.setdefault(row["tenant"], []).append(point)
+        return {tenant: sorted(points) for tenant, points in sorted(found.items())}
+
+    def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
+        """Every record of these events, by time."""
+        chosen = ", ".join(_quoted(name) for name in names)
+        yield from self._records(f"{_SERVER} event:in({chosen}) | sort by (_time)", window)
+
+    def count(self, event: str, window: Window) -> int:
+        """How many records of the event there are."""
+        query = f"{_SERVER} event:={_quoted(event)} | stats count() found"
+        return sum(int(row["found"]) for row in self._rows(query, window))
+
+    def alerts(self, window: Window, most: int) -> list[LogRecord]:
+        """The state changes of alerts, newest first."""
+        return self._records(f"{_ALERTS} | sort by (_time desc) limit {most}", window)
+
+    def containing(self, text: str, window: Window, most: int) -> list[LogRecord]:
+        """Records of the server with this text in their body."""
+        query = f"{_SERVER} _msg:{_substring(text)} | sort by (_time desc) limit {most}"
+        return self._records(query, window)
+
+    def page(self, trace_id: str, window: Window) -> str:
+        """A URL that answers with the records of a trace."""
+        return self._link("query", _trace_query(trace_id), window)
+
+
+def _trace_query(trace_id: str) -> str:
+    return f"{_SERVER} trace_id:={_quoted(trace_id)}"
+
+
+def _substring(text: str) -> str:
+    return f"~{_quoted(_literal(text))}"
+
+
+def _literal(text: str) -> str:
+    """The text as a regular expression of RE2 that matches itself."""
+    return "".join(f"\\{letter}" if letter in r"\.+*?()|[]{}^$" else letter for letter in text)

@@ -1,0 +1,225 @@
+"""Both log stores answer the same questions with the same records."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stack.stores.loki import MOST_LINES, Loki
+from stack.stores.protocol import EVERY, LogRecord, LogStore, Scope, StoreError, Window
+from stack.stores.victorialogs import VictoriaLogs
+from tests.unit.fake_store import Answer, FakeStore, as_json, as_lines, serving
+
+TRACE, SPAN = "0123456789abcdef0123456789abcdef", "00000000000000aa"
+WINDOW = Window(1_700_000_000.0, 1_700_003_600.0)
+AT_NS = 1_700_000_123_456_789_012
+FIELDS = {
+    "event": "request_finished",
+    "trace_id": TRACE,
+    "span_id": SPAN,
+    "duration_seconds": "2.9000000000000004",
+    "output_tokens": "64",
+    "status_code": "200",
+    "stream": "true",
+    "finish_reasons": '["length","stop"]',
+    "tenant": "123",
+}
+EXPECTED = {
+    **FIELDS,
+    "duration_seconds": 2.9000000000000004,
+    "output_tokens": 64,
+    "status_code": 200,
+    "stream": True,
+    "finish_reasons": ["length", "stop"],
+    "level": "INFO",
+    "instance": "127.0.0.1:9464",
+    "service_name": "llm-server",
+}
+HOSTILE = Scope(tenant='a"b|c.d', model="m")
+Rows = list[tuple[int, str, dict[str, str]]]
+
+
+def victorialogs(rows: Rows) -> Answer:
+    resource = {"service.name": "llm-server", "service.instance.id": "127.0.0.1:9464"}
+    return as_lines(
+        *(
+            {
+                "_time": f"2023-11-14T22:15:23.{at % 10**9:09d}Z",
+                "_stream": "{}",
+                "_msg": text,
+                "severity_text": "INFO",
+                **resource,
+                **fields,
+            }
+            for at, text, fields in rows
+        )
+    )
+
+
+def loki(rows: Rows) -> Answer:
+    resource = {"service_name": "llm-server", "service_instance_id": "127.0.0.1:9464"}
+    found = [
+        {
+            "stream": {**resource, "severity_text": "INFO", **fields},
+            "values": [[str(at), text]],
+        }
+        for at, text, fields in rows
+    ]
+    return as_json({"data": {"result": found}})
+
+
+STORES: dict[str, tuple[Callable[[str], LogStore], Callable[[Rows], Answer]]] = {
+    "victorialogs": (VictoriaLogs, victorialogs),
+    "loki": (Loki, loki),
+}
+by_store = pytest.mark.parametrize("name", STORES)
+
+
+@by_store
+def test_a_record_comes_back_typed_with_its_ids_as_text(name: str) -> None:
+    make, rows = STORES[name]
+    with serving(lambda _, __: rows([(AT_NS, "request_finished ok", FIELDS)])) as store:
+        (found,) = make(store.url).trace_records(TRACE, WINDOW)
+    assert found == LogRecord(AT_NS, "request_finished ok", EXPECTED)
+    assert found.event == "request_finished"
+    assert TRACE in store.query["query"]
+
+
+@by_store
+def test_an_id_of_digits_alone_is_no_number(name: str) -> None:
+    make, rows = STORES[name]
+    digits = {**FIELDS, "trace_id": "0" * 31 + "7", "tenant": "007", "response_id": "1e5"}
+    with serving(lambda _, __: rows([(AT_NS, "", digits)])) as store:
+        (found,) = make(store.url).newest_requests(EVERY, WINDOW, 5)
+    assert [found.fields[key] for key in ("trace_id", "tenant", "response_id")] == [
+        "0" * 31 + "7",
+        "007",
+        "1e5",
+    ]
+
+
+@by_store
+def test_a_refusal_names_the_store_and_its_reason(name: str) -> None:
+    make, _ = STORES[name]
+    with serving(lambda _, __: (400, "cannot parse the query")) as store:
+        for ask in (
+            lambda logs: logs.trace_records(TRACE, WINDOW),
+            lambda logs: logs.count("request_finished", WINDOW),
+            lambda logs: list(logs.events(("request_finished",), WINDOW)),
+        ):
+            with pytest.raises(StoreError, match=r"(Loki|VictoriaLogs): .*400.*cannot parse"):
+                ask(make(store.url))
+
+
+@by_store
+def test_a_store_that_is_away_is_an_error_and_not_an_empty_answer(name: str) -> None:
+    make, _ = STORES[name]
+    with pytest.raises(StoreError, match="does not answer"):
+        make("http://127.0.0.1:9").newest_requests(EVERY, WINDOW, 5)
+
+
+@by_store
+def test_a_scope_narrows_and_everything_is_left_out(name: str) -> None:
+    make, rows = STORES[name]
+    with serving(lambda _, __: rows([])) as store:
+        logs = make(store.url)
+        logs.newest_requests(EVERY, WINDOW, 5)
+        assert ".*" not in store.query["query"]
+        logs.newest_requests(Scope(tenant="acme|other", instance="a:1"), WINDOW, 5)
+        assert "acme|other" in store.query["query"]
+        assert "model" not in store.query["query"]
+
+
+def test_victorialogs_gets_values_as_strings_whatever_is_in_them() -> None:
+    with serving(lambda _, __: victorialogs([])) as store:
+        VictoriaLogs(store.url).newest_requests(HOSTILE, WINDOW, 5)
+        assert r'"tenant":~"^(a\"b|c.d)$"' in store.query["query"]
+        VictoriaLogs(store.url).containing('say "hi" (now)?', WINDOW, 5)
+        assert r'_msg:~"say \"hi\" \\(now\\)\\?"' in store.query["query"]
+
+
+def request(number: int, seconds: float) -> dict[str, Any]:
+    ids = {"trace_id": f"{number:032x}", "span_id": f"{number:016x}"}
+    return {**FIELDS, **ids, "duration_seconds": repr(seconds)}
+
+
+def loki_with(durations: list[float]) -> Callable[[str, dict[str, str]], Answer]:
+    """A Loki that holds these requests, newest first, and keeps to its limit."""
+
+    def answer(_: str, asked: dict[str, str]) -> Answer:
+        above = float(asked["query"].rpartition("> ")[2])
+        held = [(i, s) for i, s in enumerate(durations) if s > above][: int(asked["limit"])]
+        return loki([(AT_NS - i, "", request(i, seconds)) for i, seconds in held])
+
+    return answer
+
+
+def slowest(store: FakeStore, most: int = 10) -> list[float]:
+    found = Loki(store.url).worst_requests("duration_seconds", 0.5, EVERY, WINDOW, most)
+    return [float(str(record.fields["duration_seconds"])) for record in found]
+
+
+def test_loki_tells_the_worst_of_those_above_largest_first() -> None:
+    with serving(loki_with([0.1, 0.6, 3.0, 0.2, 2.0])) as store:
+        assert slowest(store) == [3.0, 2.0, 0.6]
+    assert len(store.asked) == 1
+
+
+def test_loki_finds_an_old_outlier_behind_a_crowd_of_newer_ones() -> None:
+    crowd = [600.0 + i % 100 / 1000 for i in range(5 * MOST_LINES)]
+    with serving(loki_with([*crowd, 900.0, 800.0])) as store:
+        assert slowest(store) == [900.0, 800.0, *([600.099] * 8)]
+
+
+def test_loki_ends_where_a_crowd_is_equally_bad() -> None:
+    with serving(loki_with([600.0] * (2 * MOST_LINES))) as store:
+        assert slowest(store, 3) == [600.0] * 3
+    assert len(store.asked) == 2
+
+
+def test_victorialogs_sorts_by_itself() -> None:
+    with serving(lambda _, __: victorialogs([])) as store:
+        logs = VictoriaLogs(store.url)
+        assert logs.worst_requests("cost_microdollars", 1.5, EVERY, WINDOW, 10) == []
+    assert store.query["query"].endswith(
+        "cost_microdollars:>1.5 | sort by (cost_microdollars desc) limit 10"
+    )
+
+
+def test_loki_pages_events_and_tells_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ten a page, of which several share one moment that a page may cut through.
+    monkeypatch.setattr("stack.stores.loki._PAGE", 10)
+    every = [(AT_NS + n // 3, "", request(n, 1.0)) for n in range(25)]
+
+    def answer(_: str, asked: dict[str, str]) -> Answer:
+        held = [row for row in every if row[0] >= int(asked["start"])]
+        return loki(held[: int(asked["limit"])])
+
+    with serving(answer) as store:
+        found = list(Loki(store.url).events(("request_finished",), WINDOW))
+    assert [one.fields["trace_id"] for one in found] == [f"{n:032x}" for n in range(25)]
+
+
+def test_quantiles_by_tenant_are_series_of_the_same_shape() -> None:
+    points = [[1700000000, "0.5"], [1700000060, "0.75"]]
+    series = {"metric": {"tenant": "acme"}, "values": points}
+    rows = [
+        {"_time": "2023-11-14T22:14:20Z", "tenant": "acme", "value": "0.75"},
+        {"_time": "2023-11-14T22:13:20Z", "tenant": "acme", "value": "0.5"},
+    ]
+    asked = ("duration_seconds", 0.95, EVERY, WINDOW, 60.0)
+    with serving(lambda _, __: as_json({"data": {"result": [series]}})) as store:
+        found = Loki(store.url).tenant_quantile(*asked)
+    with serving(lambda _, __: as_lines(*rows)) as store:
+        assert VictoriaLogs(store.url).tenant_quantile(*asked) == found
+    assert found == {"acme": [(1700000000.0, 0.5), (1700000060.0, 0.75)]}
+
+
+def test_counts() -> None:
+    with serving(lambda _, __: as_lines({"found": "412"})) as store:
+        assert VictoriaLogs(store.url).count("request_finished", WINDOW) == 412
+    sample = {"metric": {}, "value": [1700003600, "412"]}
+    with serving(lambda _, __: as_json({"data": {"result": [sample]}})) as store:
+        assert Loki(store.url).count("request_finished", WINDOW) == 412
+    with serving(lambda _, __: as_json({"data": {"result": []}})) as store:
+        assert Loki(store.url).count("request_finished", WINDOW) == 0
