@@ -6,6 +6,7 @@ import subprocess
 from stack import health, secret, ways
 from stack.containers import Containers
 from stack.errors import Fault
+from stack.lineup import COMPOSE
 from stack.parts import parts
 from stack.preflight import check_ports
 from stack.run import last_error
@@ -63,7 +64,7 @@ def is_up(settings: Settings) -> bool:
 
 def up(settings: Settings) -> None:
     """Start all containers and wait until they are healthy; takes them down when one is not."""
-    wanted = parts(with_grafana=True)
+    wanted = parts(COMPOSE)
     settings.logs.mkdir(parents=True, exist_ok=True)
     if is_up(settings):
         say("already up (compose)")

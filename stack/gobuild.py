@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,41 +17,41 @@ from stack.say import step
 from stack.settings import Settings
 
 _COMMON = "github.com/prometheus/common/version.Version"
+_FEW_DISCOVERIES = "remove_all_sd,enable_dns_sd"
+AT_A_TIME = 2
+"""Parts compiled side by side: one downloads and links while the other keeps the cores busy."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one part is compiled: its packages by binary name, and where its version goes."""
+    """How one part is compiled: its module's folder, its packages, and where its version goes."""
 
     part: str
-    image_key: str
+    version_key: str
     packages: Mapping[str, str]
     version_at: str = _COMMON
     tags: str = ""
+    folder: str = ""
+
+    @property
+    def module(self) -> str:
+        """The folder in native/ with its go.mod."""
+        return self.folder or self.part
 
 
-RECIPES = (
+RUN = (
+    # The longest first: two are compiled at a time, and a long one at the end would run alone.
     Recipe(
-        "node-exporter",
-        "NODE_EXPORTER_IMAGE",
-        {"node_exporter": "github.com/prometheus/node_exporter"},
-    ),
-    Recipe(
-        "alertmanager",
-        "ALERTMANAGER_IMAGE",
-        {
-            "alertmanager": "github.com/prometheus/alertmanager/cmd/alertmanager",
-            "amtool": "github.com/prometheus/alertmanager/cmd/amtool",
-        },
+        "jaeger",
+        "JAEGER_VERSION",
+        {"jaeger": "github.com/jaegertracing/jaeger/cmd/jaeger"},
+        version_at="github.com/jaegertracing/jaeger/internal/version.latestVersion",
     ),
     Recipe(
         "prometheus",
         "PROMETHEUS_IMAGE",
-        {
-            "prometheus": "github.com/prometheus/prometheus/cmd/prometheus",
-            "promtool": "github.com/prometheus/prometheus/cmd/promtool",
-        },
-        tags="remove_all_sd,enable_dns_sd",
+        {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+        tags=_FEW_DISCOVERIES,
     ),
     Recipe(
         "otel-collector",
@@ -59,30 +60,52 @@ RECIPES = (
         version_at="main.version",
     ),
     Recipe(
-        "tempo",
-        "TEMPO_IMAGE",
-        {"tempo": "github.com/grafana/tempo/cmd/tempo"},
-        version_at="main.Version",
+        "alertmanager",
+        "ALERTMANAGER_IMAGE",
+        {"alertmanager": "github.com/prometheus/alertmanager/cmd/alertmanager"},
     ),
     Recipe(
-        "loki",
-        "LOKI_IMAGE",
-        {"loki": "github.com/grafana/loki/v3/cmd/loki"},
-        version_at="github.com/grafana/loki/v3/pkg/util/build.Version",
+        "node-exporter",
+        "NODE_EXPORTER_IMAGE",
+        {"node_exporter": "github.com/prometheus/node_exporter"},
+    ),
+    Recipe(
+        "victorialogs",
+        "VICTORIALOGS_VERSION",
+        {"victoria-logs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"},
+        version_at="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version",
     ),
 )
+"""What the stack runs."""
+CHECKS = (
+    Recipe(
+        "promtool",
+        "PROMETHEUS_IMAGE",
+        {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+        tags=_FEW_DISCOVERIES,
+        folder="prometheus",
+    ),
+    Recipe(
+        "amtool",
+        "ALERTMANAGER_IMAGE",
+        {"amtool": "github.com/prometheus/alertmanager/cmd/amtool"},
+        folder="alertmanager",
+    ),
+)
+"""What only checks and tests run."""
+RECIPES = (*RUN, *CHECKS)
 
 
 def version(settings: Settings, recipe: Recipe) -> str:
-    """The version that the image of this part is pinned to in `.env`, without its `v`."""
-    tag = settings.values.get(recipe.image_key, "").rpartition(":")[2]
+    """The version of this part in `.env`, its image's tag or alone, without its `v`."""
+    tag = settings.values.get(recipe.version_key, "").rpartition(":")[2]
     if not tag:
-        raise Fault(f".env has no {recipe.image_key}", "add it, for example NAME=image:v1.2.3")
+        raise Fault(f".env has no {recipe.version_key}", "add it, for example NAME=image:v1.2.3")
     return tag.removeprefix("v")
 
 
 def _inputs(settings: Settings, recipe: Recipe) -> list[Path | str]:
-    folder = settings.repo / "native" / recipe.part
+    folder = settings.repo / "native" / recipe.module
     files: list[Path | str] = [folder / "go.mod", folder / "go.sum"]
     if "ocb" in recipe.packages:
         files.append(settings.repo / "otel-collector" / "builder.yaml")
@@ -95,9 +118,9 @@ def folder(settings: Settings, recipe: Recipe) -> Path:
     return settings.cache / "bin" / f"{recipe.part}-{version(settings, recipe)}-{key}"
 
 
-def missing(settings: Settings) -> list[Recipe]:
-    """The parts that have to be compiled first."""
-    return [recipe for recipe in RECIPES if not folder(settings, recipe).exists()]
+def missing(settings: Settings, wanted: Iterable[Recipe] = RECIPES) -> list[Recipe]:
+    """Those of the wanted parts that have to be compiled first."""
+    return [recipe for recipe in wanted if not folder(settings, recipe).exists()]
 
 
 def binary(settings: Settings, name: str) -> Path:
@@ -132,7 +155,7 @@ def _generate_collector(settings: Settings, out: Path, log: Path) -> None:
 
 
 def _fill(settings: Settings, recipe: Recipe, out: Path, log: Path) -> None:
-    source, flags = settings.repo / "native" / recipe.part, _flags(settings, recipe)
+    source, flags = settings.repo / "native" / recipe.module, _flags(settings, recipe)
     for name, package in recipe.packages.items():
         _compile(source, [package], str(out / name), flags, log)
     if "ocb" in recipe.packages:
@@ -142,12 +165,24 @@ def _fill(settings: Settings, recipe: Recipe, out: Path, log: Path) -> None:
 def build(settings: Settings, recipe: Recipe) -> None:
     """Compile one part into the cache unless it is there; raises Fault with the log's tail."""
     target, log = folder(settings, recipe), settings.logs / f"build-{recipe.part}.log"
-    with cache.locked(settings.cache / "bin" / ".lock", "compiling the backends"):
+    with cache.locked(settings.cache / "bin" / f".lock-{recipe.part}", f"compiling {recipe.part}"):
         if target.exists():
             return
         log.unlink(missing_ok=True)
         with step(f"building {recipe.part} {version(settings, recipe)}"):
             cache.make_folder(target, lambda out: _fill(settings, recipe, out, log))
+
+
+def build_all(settings: Settings, wanted: Iterable[Recipe]) -> None:
+    """Compile those of the parts that are missing; raises the first one's Fault at the end."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        jobs = [pool.submit(build, settings, recipe) for recipe in missing(settings, wanted)]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def needed_go(repo: Path) -> tuple[int, ...]:

@@ -4,8 +4,8 @@ import subprocess
 
 from stack import compose
 from stack.errors import Fault
+from stack.memo import remembered
 from stack.settings import Settings
-from stack.up import remembered
 
 
 def logs(settings: Settings) -> int:

@@ -4,9 +4,12 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
-from stack import gobuild, orphans, secret, supervisor, venv
+from stack import gobuild, lineup, orphans, secret, supervisor, venv
 from stack.errors import Fault
+from stack.lineup import LineUp
 from stack.run import last_error
 from stack.settings import Settings
 
@@ -15,13 +18,12 @@ _BINARIES = {
     "BIN_OTELCOL": "otelcol",
     "BIN_PROMETHEUS": "prometheus",
     "BIN_ALERTMANAGER": "alertmanager",
-    "BIN_TEMPO": "tempo",
-    "BIN_LOKI": "loki",
     "BIN_NODE_EXPORTER": "node_exporter",
 }
+_EMBEDDED = {"jaeger": "jaeger", "victorialogs": "victoria-logs"}
+"""The stores that we compile, and the names of their binaries."""
 _ADDRESSES = {
-    "TEMPO_OTLP_ENDPOINT": "127.0.0.1:14317",
-    "LOKI_OTLP_ENDPOINT": "http://127.0.0.1:3100/otlp",
+    "TRACES_OTLP_ENDPOINT": "127.0.0.1:14317",
     "PROMETHEUS_OTLP_ENDPOINT": "http://127.0.0.1:9090/api/v1/otlp",
     "OTLP_LISTEN_HOST": "127.0.0.1",
     "LISTEN_HOST": "127.0.0.1",
@@ -33,6 +35,10 @@ _ADDRESSES = {
     "TEMPO_URL": "http://127.0.0.1:3200",
     "LOKI_URL": "http://127.0.0.1:3100",
     "ALERTMANAGER_URL": "http://127.0.0.1:9093",
+}
+_LOGS_OTLP = {
+    "loki": "http://127.0.0.1:3100/otlp",
+    "victorialogs": "http://127.0.0.1:9428/insert/opentelemetry",
 }
 _DEFAULTS = {
     "METRICS_RETENTION": "40d",
@@ -48,13 +54,18 @@ _DEFAULTS = {
 }
 
 
-def grafana_binary(settings: Settings) -> str:
-    """The path of a Grafana on this machine, an empty string when there is none."""
-    named = settings.values.get("GRAFANA_BIN", "")
-    return named or shutil.which("grafana") or ""
+def recipes(runs: LineUp) -> tuple[gobuild.Recipe, ...]:
+    """What has to be compiled for this line-up: no store that another one stands in for."""
+    left_out = set(_EMBEDDED) - set(runs.stores)
+    return tuple(recipe for recipe in gobuild.RUN if recipe.part not in left_out)
 
 
-def environment(settings: Settings, model: str) -> dict[str, str]:
+def _store_binary(settings: Settings, name: str) -> str:
+    made = _EMBEDDED.get(name)
+    return str(gobuild.binary(settings, made)) if made else shutil.which(name) or name
+
+
+def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
     """Every variable that native/supervisord.conf and the parts' configurations read."""
     folders = {"REPO": settings.repo, "STATE_DIR": settings.state}
     binaries = {key: gobuild.binary(settings, name) for key, name in _BINARIES.items()}
@@ -64,7 +75,9 @@ def environment(settings: Settings, model: str) -> dict[str, str]:
         **{key: value for key, value in settings.values.items() if value},
         **_ADDRESSES,
         **{key: str(path) for key, path in paths.items()},
-        "GRAFANA_BIN": grafana_binary(settings),
+        **{f"BIN_{name.upper()}": _store_binary(settings, name) for name in runs.stores},
+        "LOGS_OTLP_ENDPOINT": _LOGS_OTLP[runs.logs],
+        "GRAFANA_BIN": lineup.grafana_binary(settings),
         "MODEL": model,
         "SERVED_MODEL_NAME": settings.served_name,
         "VLLM_ARGS": settings.vllm_args,
@@ -93,31 +106,40 @@ def make_model(settings: Settings) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def _folders(settings: Settings) -> None:
-    for name in ("prometheus", "tempo", "loki", "otel-collector", "alertmanager", "server"):
+def _folders(settings: Settings, runs: LineUp) -> None:
+    parts = ("prometheus", "otel-collector", "alertmanager", "server", *runs.stores)
+    for name in (*parts, "grafana") if runs.grafana else parts:
         (settings.state / name).mkdir(parents=True, exist_ok=True)
     settings.logs.mkdir(parents=True, exist_ok=True)
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _include_grafana(settings: Settings) -> None:
-    """Put Grafana's program where supervisord includes it, when there is a Grafana to run."""
-    rendered = settings.run / "grafana.conf"
-    rendered.unlink(missing_ok=True)
-    if grafana_binary(settings):
+def _take(source: Path, target: Path, names: Iterable[str], ending: str) -> None:
+    """Make the target folder hold these files of the source and no others."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in names:
+        shutil.copyfile(source / f"{name}{ending}", target / f"{name}{ending}")
+
+
+def _include(settings: Settings, runs: LineUp) -> None:
+    """Put programs and scrape targets of this line-up where supervisord and Prometheus look."""
+    names = (*runs.stores, "grafana") if runs.grafana else runs.stores
+    _take(settings.repo / "native" / "programs", settings.run / "programs", names, ".conf")
+    targets = settings.repo / "prometheus" / "targets" / "native-extra"
+    _take(targets, settings.run / "prometheus" / "targets-extra", names, ".yaml")
+    if runs.grafana:
         secret.ensure(settings)
-        (settings.state / "grafana").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(settings.repo / "native" / "grafana.conf", rendered)
 
 
-def start(settings: Settings, model: str) -> supervisor.Supervisor:
+def start(settings: Settings, model: str, runs: LineUp) -> supervisor.Supervisor:
     """Start supervisord, which starts every part; raises Fault when it refuses."""
-    _folders(settings)
-    _include_grafana(settings)
+    _folders(settings, runs)
+    _include(settings, runs)
     command = [str(venv.folder(settings, "native") / "bin" / "supervisord"), "-c"]
     done = subprocess.run(
         [*command, str(settings.repo / "native" / "supervisord.conf")],
-        env={**os.environ, **environment(settings, model)},
+        env={**os.environ, **environment(settings, model, runs)},
         cwd=settings.repo,
         capture_output=True,
         text=True,

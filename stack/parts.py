@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from stack.lineup import LineUp
+
 
 @dataclass(frozen=True)
 class Part:
@@ -33,11 +35,26 @@ CORE = (
     Part("alertmanager", (9093,), "9093/-/ready", "9093/", "alerts, silences"),
     Part("alertlog", (9095,), "9095/health"),
     Part("node-exporter", (9100,), "9100/", "9100/metrics", "the machine's own metrics"),
-    Part("tempo", (3200, 3201, 14317), "3200/ready", "3200/status", "traces (API)"),
-    Part("loki", (3100, 3101), "3100/ready", "3100/services", "logs (API)"),
 )
 
+STORES = {
+    "tempo": Part("tempo", (3200, 3201, 14317), "3200/ready", "3200/status", "traces (API)"),
+    "loki": Part("loki", (3100, 3101), "3100/ready", "3100/services", "logs (API)"),
+    "jaeger": Part(
+        "jaeger",
+        (16686, 16685, 14317, 13134, 14888),
+        "13134/status",
+        "16686/api/services",
+        "traces (API)",
+    ),
+    "victorialogs": Part(
+        "victorialogs", (9428,), "9428/health", "9428/select/vmui", "logs, LogsQL and a page"
+    ),
+}
+"""What keeps traces and logs, by name; two of them run."""
 
-def parts(with_grafana: bool) -> tuple[Part, ...]:
+
+def parts(lineup: LineUp) -> tuple[Part, ...]:
     """The parts that should run."""
-    return (*CORE, GRAFANA) if with_grafana else CORE
+    stores = tuple(STORES[name] for name in lineup.stores)
+    return (*CORE, *stores, GRAFANA) if lineup.grafana else (*CORE, *stores)

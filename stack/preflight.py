@@ -77,11 +77,11 @@ def check_socket(path: Path) -> None:
         raise Fault(over, "set STATE_DIR to a shorter folder, or move the checkout")
 
 
-def native(settings: Settings, wanted: Iterable[Part]) -> None:
+def native(settings: Settings, wanted: Iterable[Part], recipes: Iterable[gobuild.Recipe]) -> None:
     """Check all that the native way needs; raises Fault and has changed nothing."""
     check_socket(supervisor.socket_path(settings))
     check_ports(wanted)
-    to_build = gobuild.missing(settings)
+    to_build = gobuild.missing(settings, recipes)
     cold = bool(to_build) or not venv.is_made(settings, "native")
     check_disk(settings.cache, COLD_DISK_GIB if cold else WARM_DISK_GIB)
     check_disk(settings.state, WARM_DISK_GIB)

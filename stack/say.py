@@ -25,7 +25,7 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticker:
     """A line that shows what is waited for and for how long; its label may change meanwhile."""
 
@@ -41,8 +41,15 @@ class Ticker:
         """Beat until done: every second on a terminal, every 15 s elsewhere."""
         live = is_terminal()
         while not self.done.wait(1.0 if live else HEARTBEAT_SECONDS):
-            line = f"  … {self.label} {clock(self.elapsed())}"
-            print(f"{_ERASE}{line}" if live else line, end="" if live else "\n", flush=True)
+            # A terminal has one last line for all that ticks: the oldest ticker writes it.
+            if not live:
+                print(f"  … {self._state()}", flush=True)
+            elif _TICKING[:1] == [self]:
+                states = ", ".join(ticker._state() for ticker in [*_TICKING])
+                print(f"{_ERASE}  … {states}", end="", flush=True)
+
+    def _state(self) -> str:
+        return f"{self.label} {clock(self.elapsed())}"
 
 
 _TICKING: list[Ticker] = []

@@ -1,13 +1,14 @@
 """`make up`: everything from nothing, or a word that it is up already."""
 
-import json
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 from stack import (
     cache,
     compose,
     gobuild,
     health,
+    lineup,
+    memo,
     native,
     orphans,
     preflight,
@@ -16,65 +17,63 @@ from stack import (
     ways,
 )
 from stack.errors import Fault
+from stack.lineup import Choice, LineUp
 from stack.parts import parts
 from stack.say import say, step, title
 from stack.settings import Settings
 from stack.welcome import welcome
 
 
-def _memo(settings: Settings) -> Path:
-    return settings.run / "up.json"
-
-
 def _wish(settings: Settings) -> dict[str, str]:
     return {"model": settings.served_name, "args": settings.vllm_args}
 
 
-def remembered(settings: Settings) -> dict[str, str]:
-    """What the last `make up` started: way, model, args; empty when nothing did."""
-    memo = _memo(settings)
-    return dict(json.loads(memo.read_text())) if memo.exists() else {}
-
-
-def _remember(settings: Settings, way: str) -> None:
-    _memo(settings).write_text(json.dumps({"way": way, **_wish(settings)}))
+def _remember(settings: Settings, way: str, runs: LineUp) -> None:
+    memo.remember(settings, {"way": way, **_wish(settings), **lineup.words(runs)})
 
 
 def _already_native(settings: Settings, found: supervisor.Supervisor) -> None:
     say("already up (native)")
-    memo = remembered(settings)
-    if memo and {key: memo.get(key) for key in _wish(settings)} != _wish(settings):
-        say(f"  it serves {memo.get('model')}: `make down && make up` changes that")
+    known = memo.remembered(settings)
+    if known and {key: known.get(key) for key in _wish(settings)} != _wish(settings):
+        say(f"  it serves {known.get('model')}: `make down && make up` changes that")
     found.start_all()
-    wanted = parts(bool(native.grafana_binary(settings)))
+    wanted = parts(lineup.running(settings))
     health.wait(settings, wanted, found.processes, aloud=False)
     say(f"  all {len(wanted)} parts are healthy")
 
 
-def _prepare(settings: Settings) -> str:
-    """Make what is not in the cache yet, and return the model to serve."""
-    title("1/3  Parts")
-    for recipe in gobuild.missing(settings):
-        gobuild.build(settings, recipe)
+def _make_environment(settings: Settings) -> str:
+    """Make the server's environment, then its model, which needs it; return the model."""
     venv.make(settings, "native")
-    say("  all parts are in the cache")
-    title("2/3  Model")
-    settings.logs.mkdir(parents=True, exist_ok=True)
     with step(f"preparing {settings.served_name}"):
         return native.make_model(settings)
 
 
-def _start_native(settings: Settings) -> None:
-    wanted = parts(bool(native.grafana_binary(settings)))
+def _prepare(settings: Settings, runs: LineUp) -> str:
+    """Make what is not in the cache yet, side by side, and return the model to serve."""
+    title("1/2  Parts and model")
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(1) as beside:
+        model = beside.submit(_make_environment, settings)
+        gobuild.build_all(settings, native.recipes(runs))
+        made = model.result()
+    say("  all parts are in the cache")
+    return made
+
+
+def _start_native(settings: Settings, choice: Choice) -> None:
+    runs = choice.lineup
+    wanted = parts(runs)
     if orphans.find(settings):
         with step("ending what outlived an earlier supervisord"):
             orphans.end(settings)
-    preflight.native(settings, wanted)
-    model = _prepare(settings)
-    title("3/3  Start")
+    preflight.native(settings, wanted, native.recipes(runs))
+    model = _prepare(settings, runs)
+    title("2/2  Start")
     try:
-        found = native.start(settings, model)
-        _remember(settings, "native")
+        found = native.start(settings, model, runs)
+        _remember(settings, "native", runs)
         took = health.wait(settings, wanted, found.processes)
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
@@ -84,32 +83,40 @@ def _start_native(settings: Settings) -> None:
     say(f"  all healthy; the slowest was {slowest} with {took[slowest]:.0f} s")
 
 
+def _start_compose(settings: Settings) -> None:
+    lineup.check_compose(settings)
+    compose.up(settings)
+    _remember(settings, "compose", lineup.COMPOSE)
+
+
 def up(settings: Settings) -> int:
     """Start the stack the way that suits this machine and wait until all of it is healthy."""
     with cache.locked(settings.run / "up.lock", "starting this stack"):
         if found := supervisor.running(settings):
             _already_native(settings, found)
-            welcome(settings, "native")
+            welcome(settings)
             return 0
         way = ways.choose(settings.values, ways.machine())
         say(f"way: {way.name} ({way.why})")
         if way.name == "compose":
-            compose.up(settings)
-            _remember(settings, "compose")
+            _start_compose(settings)
         else:
-            _start_native(settings)
-        welcome(settings, way.name)
+            choice = lineup.choose(settings)
+            for line in choice.why:
+                say(f"  {line}")
+            _start_native(settings, choice)
+        welcome(settings)
     return 0
 
 
 def down(settings: Settings) -> int:
     """Stop whatever runs and wait for its end; the data stays."""
-    if remembered(settings).get("way") == "compose":
+    if memo.remembered(settings).get("way") == "compose":
         compose.down(settings)
         stopped = True
     else:
         with step("stopping every part"):
             stopped = native.stop(settings)
-    _memo(settings).unlink(missing_ok=True)
+    memo.forget(settings)
     say(f"down; data stays in {settings.state}" if stopped else "nothing was running")
     return 0

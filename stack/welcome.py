@@ -2,7 +2,7 @@
 
 import json
 
-from stack.native import grafana_binary
+from stack import lineup
 from stack.parts import parts
 from stack.say import paint, say, title
 from stack.settings import Settings
@@ -18,17 +18,14 @@ def first_request(model: str) -> str:
     )
 
 
-def welcome(settings: Settings, way: str) -> None:
+def welcome(settings: Settings) -> None:
     """Print the table of URLs, the first request and the next three things."""
-    with_grafana = way == "compose" or bool(grafana_binary(settings))
     title("Where things are")
-    for part in [part for part in parts(with_grafana) if part.page]:
+    runs = lineup.running(settings)
+    for part in [part for part in parts(runs) if part.page]:
         say(f"  {part.name:<15} {paint(f'{part.page_url:<30}', 'cyan')} {part.shows}")
-    if not with_grafana:
-        say(
-            "  grafana         not here: put a `grafana` binary on PATH, or use Docker; "
-            "all else works"
-        )
+    if not runs.grafana:
+        say("  boards          `make pictures` draws them into .state/pictures")
     title("A first request (the answer's x-trace-id header names its trace)")
     say(f"  {first_request(settings.served_name)}")
     title("Next")
