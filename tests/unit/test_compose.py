@@ -235,6 +235,14 @@ def test_scrape_identity_is_what_the_spans_carry(profile: str) -> None:
     assert "server:9464" in scraped
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_grafanas_health_asks_its_data_sources(profile: str) -> None:
+    grafana = services(profile)["grafana"]
+    assert grafana["healthcheck"]["test"] == ["CMD", "sh", "/etc/grafana/healthcheck.sh"]
+    mounts = {volume["target"]: volume["source"] for volume in grafana["volumes"]}
+    assert mounts["/etc/grafana/healthcheck.sh"] == str(REPO / "grafana/healthcheck.sh")
+
+
 def test_retention_of_dot_env_reaches_the_stores() -> None:
     cpu = services("cpu")
     assert cpu["tempo"]["environment"]["TRACES_RETENTION"] == "336h"

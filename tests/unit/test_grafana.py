@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 REPO = Path(__file__).parents[2]
@@ -100,13 +101,32 @@ def test_provisioning_expands_only_addresses_and_paths() -> None:
     for path in PROVISIONING.rglob("*.yaml"):
         lines = [line for line in path.read_text().splitlines() if not line.strip().startswith("#")]
         expanded = re.findall(r"(?<!\$)\$(?!\$)(\{?\w*)", "\n".join(lines))
-        assert expanded, path.name
+        assert bool(expanded) == (path.name != "none.yaml"), path.name
         assert all(re.fullmatch(r"[A-Z]+_(URL|PATH)", name) for name in expanded), path.name
+
+
+@pytest.mark.parametrize("kind", ["alerting", "plugins", "datasources", "dashboards"])
+def test_no_provisioning_folder_is_missing_or_holds_what_grafana_refuses(kind: str) -> None:
+    files = list((PROVISIONING / kind).iterdir())
+    assert files
+    # A README would be an error at each start: Grafana reads every file in `alerting`.
+    assert all(yaml.safe_load(file.read_text())["apiVersion"] == 1 for file in files)
+    assert all(file.suffix == ".yaml" for file in files)
+
+
+def test_loki_is_not_asked_for_rules() -> None:
+    assert "ruler" not in yaml.safe_load((REPO / "loki/loki.yaml").read_text())
+    assert data_sources()["loki"]["jsonData"]["manageAlerts"] is False
+
+
+def test_grafana_keeps_the_plugins_of_its_image() -> None:
+    settings = (REPO / "grafana/grafana.ini").read_text()
+    assert re.search(r"^preinstall_disabled = true$", settings, re.MULTILINE)
+    assert re.search(r"^preinstall_auto_update = false$", settings, re.MULTILINE)
 
 
 def test_grafana_needs_a_login_and_stays_at_home() -> None:
     settings = (REPO / "grafana/grafana.ini").read_text()
     assert "[auth.anonymous]\nenabled = false" in settings
-    assert "preinstall_disabled = true" in settings
     assert "reporting_enabled = false" in settings
     assert "password =" not in settings
