@@ -10,7 +10,7 @@ from pathlib import Path
 from stack.errors import Fault
 
 TIMEOUT_SECONDS = 8.0
-_SKIPPED = {"gpu": "VLLM_CPU_IMAGE", "cpu": "VLLM_GPU_IMAGE"}
+_SKIPPED = {"gpu": "CPU_BASE_IMAGE", "cpu": "GPU_BASE_IMAGE"}
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def has_gpu() -> bool:
 
 def images(values: Mapping[str, str]) -> list[str]:
     """The pinned images that the chosen profile needs."""
-    skipped = _SKIPPED.get(values.get("COMPOSE_PROFILES", "cpu"), "VLLM_GPU_IMAGE")
-    gpu_only = {"DCGM_EXPORTER_IMAGE"} if skipped == "VLLM_GPU_IMAGE" else set()
+    skipped = _SKIPPED.get(values.get("COMPOSE_PROFILES", "cpu"), "GPU_BASE_IMAGE")
+    gpu_only = {"DCGM_EXPORTER_IMAGE"} if skipped == "GPU_BASE_IMAGE" else set()
     named = {key: value for key, value in values.items() if key.endswith("_IMAGE") and value}
     return [value for key, value in named.items() if key not in {skipped} | gpu_only]
 

@@ -218,6 +218,7 @@ def test_the_gpus_server_has_what_a_gpu_needs() -> None:
         assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
     server = gpu["server-gpu"]
     assert server["build"]["args"]["BASE_IMAGE"].startswith("vllm/vllm-openai:")
+    assert server["build"]["args"]["REQUIREMENTS"] == "server"
     assert int(server["shm_size"]) >= 2 * 1024**3
     assert ("model-cache", "/cache") in {(v["source"], v["target"]) for v in server["volumes"]}
     dockerfile = (REPO / "server" / "Dockerfile").read_text()
@@ -233,6 +234,12 @@ def test_scrape_identity_is_what_the_spans_carry(profile: str) -> None:
     scraped = "".join(path.read_text() for path in targets)
     assert server["environment"]["LLM_SERVER_INSTANCE"] == "server:9464"
     assert "server:9464" in scraped
+
+
+def test_the_cpus_server_brings_its_engine() -> None:
+    args = services("cpu")["server"]["build"]["args"]
+    assert args["BASE_IMAGE"].startswith("python:3.12-slim")
+    assert args["REQUIREMENTS"] == "native"
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -4,8 +4,8 @@ from stack.errors import Fault
 from stack.ways import Probes, Way, choose, images
 
 VALUES = {
-    "VLLM_CPU_IMAGE": "public.example/vllm-cpu:v1",
-    "VLLM_GPU_IMAGE": "vllm/gpu:v1",
+    "CPU_BASE_IMAGE": "public.example/python:v1",
+    "GPU_BASE_IMAGE": "vllm/gpu:v1",
     "DCGM_EXPORTER_IMAGE": "nv.example/dcgm:v1",
     "TEMPO_IMAGE": "grafana/tempo:2.9.0",
     "LOKI_IMAGE": "grafana/loki:3.7.8",
@@ -56,8 +56,8 @@ def test_mode_decides() -> None:
 
 def test_each_profile_asks_for_its_own_images() -> None:
     cpu = images(VALUES)
-    assert VALUES["VLLM_CPU_IMAGE"] in cpu
-    assert not {VALUES["VLLM_GPU_IMAGE"], VALUES["DCGM_EXPORTER_IMAGE"]} & set(cpu)
+    assert VALUES["CPU_BASE_IMAGE"] in cpu
+    assert not {VALUES["GPU_BASE_IMAGE"], VALUES["DCGM_EXPORTER_IMAGE"]} & set(cpu)
     gpu = images({**VALUES, "COMPOSE_PROFILES": "gpu"})
     assert VALUES["DCGM_EXPORTER_IMAGE"] in gpu
-    assert VALUES["VLLM_CPU_IMAGE"] not in gpu
+    assert VALUES["CPU_BASE_IMAGE"] not in gpu

@@ -23,7 +23,9 @@ MODULES = {
 COMMITS = {"2.9.0": "v1.5.1-0.20251008140505-607c7fb69662"}
 # Nothing to compile: no Go module (Grafana), NVIDIA's own, a tool of the container way alone.
 IMAGES_ONLY = {"GRAFANA_IMAGE", "DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE"}
-ENGINES = {"VLLM_CPU_IMAGE", "VLLM_GPU_IMAGE"}
+# A plain Python: its engine is the one of requirements/native.lock.
+PYTHONS = {"CPU_BASE_IMAGE"}
+ENGINES = {"GPU_BASE_IMAGE"}
 
 
 def tag(key: str) -> str:
@@ -43,7 +45,7 @@ def module_version(key: str, version: str) -> str:
 
 def test_every_image_is_compared_or_listed() -> None:
     images = {key for key in ENV if key.endswith("_IMAGE")}
-    assert images == set(MODULES) | IMAGES_ONLY | ENGINES
+    assert images == set(MODULES) | IMAGES_ONLY | PYTHONS | ENGINES
 
 
 @pytest.mark.parametrize("key", MODULES)
@@ -73,3 +75,8 @@ def test_the_engine_is_the_images_version(key: str) -> None:
         lock = (REPO / "requirements" / f"{name}.lock").read_text()
         (found,) = re.findall(r"^vllm-cpu==(\S+)", lock, re.M)
         assert found == tag(key)
+
+
+def test_the_image_offered_instead_of_python_has_the_same_engine() -> None:
+    (offered,) = re.findall(r"vllm/vllm-openai-cpu:v([\d.]+\d)", (REPO / ".env").read_text())
+    assert offered == tag("GPU_BASE_IMAGE")
