@@ -4,24 +4,25 @@ import os
 import signal
 import subprocess
 
-from stack import check
+from stack import check, standins, ways
 from stack.errors import Fault
-from stack.say import title
+from stack.say import say, title
 from stack.settings import Settings, load
+from stack.standins import Cast
 
 SKIPPED = 77
 PLUGIN = "tests.compose.plugin"
-FILES = ("compose.yaml", "tests/compose/without-grafana.yaml")
 # What leaves things alone first, what takes them down last.
 TESTS = ("tests/e2e", "tests/compose")
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings, cast: Cast) -> dict[str, str]:
     """The tools' environment, and a project, state and engine apart from those of `make up`."""
     state = settings.repo / ".state" / "compose-test"
     return {
         **check.tools(settings),
-        "COMPOSE_FILE": os.pathsep.join(FILES),
+        **cast.words(),
+        "COMPOSE_FILE": os.pathsep.join(cast.files()),
         "COMPOSE_PROFILES": "cpu",
         "COMPOSE_PROGRESS": "quiet",
         "COMPOSE_PROJECT_NAME": "llm-observability-test",
@@ -46,8 +47,11 @@ def _run_to_its_end(command: list[str], settings: Settings, env: dict[str, str])
 
 def test_compose(settings: Settings) -> int:
     """Run it all; returns 77 when this machine cannot start an engine, having said why."""
-    env = _environment(settings)
     title("compose.yaml on an engine of our own")
+    cast = standins.choose(settings, ways.machine())
+    for line in standins.shown(settings, cast):
+        say(f"  {line}")
+    env = _environment(settings, cast)
     command = ["python", "-m", "pytest", "-p", PLUGIN, "--capture=no", "--durations=8", *TESTS]
     code = _run_to_its_end(command, settings, env)
     if code not in (0, SKIPPED):

@@ -62,17 +62,19 @@ def has_gpu() -> bool:
     return Path("/dev/nvidiactl").exists() and quiet("nvidia-smi", "-L")
 
 
-def images(values: Mapping[str, str]) -> list[str]:
-    """The pinned images that the chosen profile needs."""
+def images(values: Mapping[str, str]) -> dict[str, str]:
+    """The pinned images that the chosen profile needs, by their keys."""
     skipped = _SKIPPED.get(values.get("COMPOSE_PROFILES", "cpu"), "GPU_BASE_IMAGE")
     gpu_only = {"DCGM_EXPORTER_IMAGE"} if skipped == "GPU_BASE_IMAGE" else set()
     named = {key: value for key, value in values.items() if key.endswith("_IMAGE") and value}
-    return [value for key, value in named.items() if key not in {skipped} | gpu_only]
+    return {key: value for key, value in named.items() if key not in {skipped} | gpu_only}
 
 
-def _registry(image: str) -> str:
-    first = image.partition("/")[0]
-    return first if "." in first or ":" in first else "the default registry"
+def registry(image: str) -> str:
+    """Where an image comes from, in words: a host, or the default one."""
+    first, slash, _ = image.partition("/")
+    is_host = slash and ("." in first or ":" in first)
+    return first if is_host else "the default registry"
 
 
 def _blocked(needed: list[str], probes: Probes) -> str:
@@ -81,9 +83,9 @@ def _blocked(needed: list[str], probes: Probes) -> str:
         here = list(pool.map(probes.is_here, needed))
         absent = [image for image, found in zip(needed, here, strict=True) if not found]
         # One image speaks for its registry: asking for each would take longer, and say the same.
-        asked = {_registry(image): image for image in absent}
+        asked = {registry(image): image for image in absent}
         answers = dict(zip(asked, pool.map(probes.can_pull, asked.values()), strict=True))
-    return next((registry for registry, ok in answers.items() if not ok), "")
+    return next((name for name, ok in answers.items() if not ok), "")
 
 
 def _obstacle(needed: list[str], probes: Probes) -> str:
@@ -102,7 +104,7 @@ def choose(values: Mapping[str, str], probes: Probes) -> Way:
         return Way("native", "MODE=native asks for it")
     if mode not in ("", "compose"):
         raise Fault(f"MODE={mode} is unknown", "use MODE=compose or MODE=native")
-    obstacle = _obstacle(images(values), probes)
+    obstacle = _obstacle(list(images(values).values()), probes)
     if mode and obstacle:
         raise Fault(f"MODE=compose, but {obstacle}", "start Docker, or use MODE=native")
     if obstacle:

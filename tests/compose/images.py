@@ -1,4 +1,4 @@
-"""Stand-ins with the official names and tags, around the binaries that the native way compiles."""
+"""The images: official ones as they are, else stand-ins with their names around our binaries."""
 
 import io
 import shutil
@@ -6,14 +6,17 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from stack import cache, gobuild
+from stack import cache, gobuild, standins
 from stack.errors import Fault
 from stack.say import step
 from stack.settings import Settings
 from tests.compose.engine import docker
-from tests.compose.parts import IMAGES, NOBODY, Image
+from tests.compose.parts import IMAGES, NOBODY, STORES, Image
+from tests.compose.runs import OFFICIAL, RUNS
 
 RECIPE = "llm-observability.recipe"
+# Not compiled by us: where they stand in, they are on PATH.
+_FOUND = ("tempo", "loki")
 _PASSWD = f"root:x:0:0::/:/bin/false\nnobody:x:{NOBODY}:{NOBODY}::/:/bin/false\n"
 
 
@@ -44,19 +47,23 @@ def _add_folder(tar: tarfile.TarFile, name: str, owner: int, mode: int = 0o755) 
     tar.addfile(entry)
 
 
-def _add_busybox(tar: tarfile.TarFile, folder: str, binary: Path) -> None:
-    _add(tar, f"{folder}/busybox", binary.read_bytes())
+def _add_busybox(tar: tarfile.TarFile, folder: str) -> None:
+    _add(tar, f"{folder}/busybox", _on_path("busybox").read_bytes())
     for applet in ("sh", "wget", "chown", "sleep"):
         entry = tarfile.TarInfo(f"{folder}/{applet}".lstrip("/"))
         entry.type, entry.linkname = tarfile.SYMTYPE, f"{folder}/busybox"
         tar.addfile(entry)
 
 
-def _busybox() -> Path:
-    found = shutil.which("busybox")
+def _on_path(name: str) -> Path:
+    found = shutil.which(name)
     if not found:
-        raise Fault("busybox is missing", "apt-get install busybox-static")
+        raise Fault(f"{name} is missing", "apt-get install busybox-static, or put it on PATH")
     return Path(found)
+
+
+def _binary(settings: Settings, name: str) -> Path:
+    return _on_path(name) if name in _FOUND else gobuild.binary(settings, name)
 
 
 def _layer(settings: Settings, image: Image) -> bytes:
@@ -67,9 +74,9 @@ def _layer(settings: Settings, image: Image) -> bytes:
         for folder, owner in image.folders.items():
             _add_folder(tar, folder, owner)
         for path, name in image.binaries.items():
-            _add(tar, path, gobuild.binary(settings, name).read_bytes())
+            _add(tar, path, _binary(settings, name).read_bytes())
         if image.busybox:
-            _add_busybox(tar, image.busybox, _busybox())
+            _add_busybox(tar, image.busybox)
     return buffer.getvalue()
 
 
@@ -81,17 +88,29 @@ def _changes(image: Image, recipe: str) -> list[str]:
 
 
 def _make(settings: Settings, image: Image) -> None:
-    tag = settings.values[image.key]
-    binaries = [gobuild.binary(settings, name) for name in image.binaries.values()]
-    tools = [_busybox()] if image.busybox else []
-    recipe = cache.digest([Path(__file__), repr(image), *map(str, binaries), *tools])
+    tag = settings.values.get(image.key, image.key)
+    binaries = [_binary(settings, name) for name in image.binaries.values()]
+    tools = [_on_path("busybox")] if image.busybox else []
+    recipe = cache.digest([Path(__file__), repr(image), *binaries, *tools])
     if is_made(tag, recipe):
         return
     with step(f"making a stand-in for {tag}"):
         import_image(tag, None, _changes(image, recipe), _layer(settings, image))
 
 
+def _pull(settings: Settings, tag: str) -> None:
+    """Take the official image, unless the engine holds it from an earlier run."""
+    if tag in standins.held(settings):
+        return
+    with step(f"pulling {tag}"):
+        docker("pull", "--quiet", tag)
+    standins.hold(settings, tag)
+
+
 def make(settings: Settings) -> None:
-    """Make every stand-in that the engine does not hold yet."""
-    for image in IMAGES:
-        _make(settings, image)
+    """Have every image but the server's in the engine."""
+    for key in OFFICIAL:
+        _pull(settings, settings.values[key])
+    for image in (*IMAGES, *(STORES[name] for name in RUNS.stores)):
+        if image.key not in OFFICIAL:
+            _make(settings, image)

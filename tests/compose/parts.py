@@ -1,4 +1,7 @@
-"""What each official image holds, read from its Dockerfile; our stand-ins hold that or less."""
+"""What each official image holds, read from its Dockerfile; our stand-ins hold that or less.
+
+The embedded stores have no image in compose.yaml: theirs are named here.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +10,7 @@ NOBODY, TEN_THOUSAND = 65534, 10001
 
 @dataclass(frozen=True)
 class Image:
-    """One image: binaries by path, folders by path with their owner, where busybox is if at all."""
+    """One image: its key in .env or its tag; binaries and owners of folders by path."""
 
     key: str
     user: str
@@ -40,8 +43,14 @@ IMAGES = (
         workdir="/alertmanager",
     ),
     Image("NODE_EXPORTER_IMAGE", "nobody", {"/bin/node_exporter": "node_exporter"}, busybox="/bin"),
+    # Made from scratch: no folder that a volume could take its owner from.
+    Image("OTEL_COLLECTOR_IMAGE", "10001:10001", {"/otelcol-contrib": "otelcol"}),
+    Image("BUSYBOX_IMAGE", "", busybox="/bin"),
+)
+
+STORES = {
     # Distroless with a debug shell: busybox lies in a folder of its own.
-    Image(
+    "tempo": Image(
         "TEMPO_IMAGE",
         "10001:10001",
         {"/tempo": "tempo"},
@@ -49,8 +58,19 @@ IMAGES = (
         busybox="/busybox",
     ),
     # Neither shell nor tools since 3.6.
-    Image("LOKI_IMAGE", "10001", {"/usr/bin/loki": "loki"}, {"/loki": TEN_THOUSAND}),
-    # Made from scratch: no folder that a volume could take its owner from.
-    Image("OTEL_COLLECTOR_IMAGE", "10001:10001", {"/otelcol-contrib": "otelcol"}),
-    Image("BUSYBOX_IMAGE", "", busybox="/bin"),
-)
+    "loki": Image("LOKI_IMAGE", "10001", {"/usr/bin/loki": "loki"}, {"/loki": TEN_THOUSAND}),
+    "jaeger": Image(
+        "llm-observability/jaeger:stand-in",
+        "10001:10001",
+        {"/jaeger": "jaeger"},
+        {"/var/jaeger": TEN_THOUSAND},
+        busybox="/busybox",
+    ),
+    "victorialogs": Image(
+        "llm-observability/victorialogs:stand-in",
+        "10001:10001",
+        {"/victoria-logs": "victoria-logs"},
+        {"/var/victorialogs": TEN_THOUSAND},
+        busybox="/busybox",
+    ),
+}

@@ -4,22 +4,19 @@ import contextlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from stack import cache, compose, health, secret
 from stack.errors import Fault
-from stack.parts import parts
 from stack.preflight import check_ports
-from stack.say import say, step, title
+from stack.say import step, title
 from stack.settings import Settings, load
 from tests.compose import base, engine, images
+from tests.compose.runs import PARTS, REPO
 
-REPO = Path(__file__).parents[2]
 # What automake calls a skipped test; stack/composetest.py passes it on.
 SKIPPED = 77
-PARTS = parts(with_grafana=False)
 
 
 def _keep_logs(settings: Settings) -> None:
@@ -65,7 +62,6 @@ def _engine(settings: Settings) -> Iterator[None]:
         engine.running(settings),
     ):
         title("Images")
-        say("  grafana is left out: it has no Go module to make a stand-in from")
         images.make(settings)
         base.make(settings)
         yield

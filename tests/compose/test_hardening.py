@@ -6,18 +6,10 @@ import pytest
 from stack.errors import Fault
 from stack.settings import Settings
 from tests.compose.docker import ONE_SHOT, Container, containers
+from tests.compose.runs import API, LOGS, PARTS, TRACES
 
-CPU_PARTS = {
-    "server",
-    "otel-collector",
-    "otel-collector-health",
-    "prometheus",
-    "alertmanager",
-    "alertlog",
-    "node-exporter",
-    "tempo",
-    "loki",
-}
+# Every part, and the neighbour that asks after the Collector's health.
+CPU_PARTS = {*(part.name for part in PARTS), "otel-collector-health"}
 NO_CPU_LIMIT = {"server"}
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
 
@@ -31,7 +23,7 @@ def _running(found: dict[str, Container]) -> dict[str, Container]:
     return {name: one for name, one in found.items() if name != ONE_SHOT}
 
 
-def test_every_part_but_grafana_runs_and_is_healthy(found: dict[str, Container]) -> None:
+def test_every_part_runs_and_is_healthy(found: dict[str, Container]) -> None:
     assert {name for name, one in _running(found).items() if one.is_healthy} == CPU_PARTS
     assert found[ONE_SHOT].state["ExitCode"] == 0
 
@@ -88,7 +80,9 @@ def test_published_ports_are_on_loopback(found: dict[str, Container]) -> None:
         for each in process.net_connections("inet")
         if each.status == psutil.CONN_LISTEN
     ]
-    assert {8000, 9464, 4317, 9090, 3100, 3200} <= {address.port for address in listening}
+    assert {8000, 9464, 4317, 9090, API[TRACES], API[LOGS]} <= {
+        address.port for address in listening
+    }
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
@@ -108,11 +102,11 @@ def test_who_pushes_reaches_the_collector(found: dict[str, Container], source: s
 @pytest.mark.parametrize(
     ("source", "target", "port"),
     [
-        ("server", "tempo", 3200),
-        ("server", "loki", 3100),
+        ("server", TRACES, API[TRACES]),
+        ("server", LOGS, API[LOGS]),
         ("server", "alertmanager", 9093),
-        ("alertlog", "tempo", 3200),
-        ("alertlog", "loki", 3100),
+        ("alertlog", TRACES, API[TRACES]),
+        ("alertlog", LOGS, API[LOGS]),
         ("alertlog", "node-exporter", 9100),
     ],
 )
@@ -126,7 +120,9 @@ def test_who_has_no_business_with_it_cannot(
         assert not _reaches(found[source], address, port), f"{target} answers at {address}"
 
 
-@pytest.mark.parametrize("pair", [("tempo", "loki"), ("tempo", "alertmanager"), ("loki", "server")])
+@pytest.mark.parametrize(
+    "pair", [(TRACES, LOGS), (TRACES, "alertmanager"), (LOGS, "server")], ids="-".join
+)
 def test_stores_share_no_network(found: dict[str, Container], pair: tuple[str, str]) -> None:
     first, second = (set(found[name].addresses) for name in pair)
     assert first and second and not first & second

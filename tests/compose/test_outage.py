@@ -20,11 +20,12 @@ from tests.compose.books import (
 )
 from tests.compose.docker import containers
 from tests.compose.engine import docker
+from tests.compose.runs import LOGS, TRACES
 from tests.e2e.client import API, Client, poll
 from tests.e2e.stores import Story, samples, story, total
 from tests.e2e.test_one_request import PHASES
 
-STORES = ("tempo", "loki", "prometheus")
+STORES = (TRACES, LOGS, "prometheus")
 AWAY_SECONDS, CATCH_UP_SECONDS = 60, 60.0
 LOAD_SECONDS, RATE = 70.0, 2.0
 Outage = tuple[float, Books, list[str]]

@@ -4,15 +4,15 @@ import time
 from typing import Any
 
 from stack import compose, health
-from stack.parts import CORE
 from stack.settings import Settings
 from tests.compose.docker import containers
+from tests.compose.runs import PARTS
 from tests.e2e.client import Client, poll
 from tests.e2e.stores import HTTP, PROMETHEUS, story
 
 SILENCES = "http://127.0.0.1:9093/api/v2/silences"
 # The server holds no data, and it is what takes a minute.
-STORES = tuple(part for part in CORE if part.name not in ("server", "alertlog"))
+STORES = tuple(part for part in PARTS if part.name not in ("server", "alertlog"))
 
 
 def _requests_at(moment: float) -> list[Any]:

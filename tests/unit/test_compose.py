@@ -41,9 +41,10 @@ def compose_command() -> list[str]:
 
 
 @cache
-def project(profile: str) -> dict[str, Any]:
+def project(profile: str, files: tuple[str, ...] = ("compose.yaml",)) -> dict[str, Any]:
     # Nothing of the caller's environment but PATH: `.env` alone has to be enough.
     environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "COMPOSE_PROFILES": profile}
+    environment["COMPOSE_FILE"] = os.pathsep.join(files)
     done = subprocess.run(
         [*compose_command(), "config", "--format", "json"],
         cwd=REPO,

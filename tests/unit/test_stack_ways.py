@@ -1,7 +1,7 @@
 import pytest
 
 from stack.errors import Fault
-from stack.ways import Probes, Way, choose, images
+from stack.ways import Probes, Way, choose, images, registry
 
 VALUES = {
     "CPU_BASE_IMAGE": "public.example/python:v1",
@@ -56,8 +56,15 @@ def test_mode_decides() -> None:
 
 def test_each_profile_asks_for_its_own_images() -> None:
     cpu = images(VALUES)
-    assert VALUES["CPU_BASE_IMAGE"] in cpu
-    assert not {VALUES["GPU_BASE_IMAGE"], VALUES["DCGM_EXPORTER_IMAGE"]} & set(cpu)
+    assert cpu["CPU_BASE_IMAGE"] == VALUES["CPU_BASE_IMAGE"]
+    assert not {"GPU_BASE_IMAGE", "DCGM_EXPORTER_IMAGE"} & set(cpu)
     gpu = images({**VALUES, "COMPOSE_PROFILES": "gpu"})
-    assert VALUES["DCGM_EXPORTER_IMAGE"] in gpu
-    assert VALUES["CPU_BASE_IMAGE"] not in gpu
+    assert "DCGM_EXPORTER_IMAGE" in gpu
+    assert "CPU_BASE_IMAGE" not in gpu
+
+
+def test_a_registry_is_a_host_before_a_slash() -> None:
+    assert registry("nvcr.io/nvidia/k8s/dcgm-exporter:4.6.0") == "nvcr.io"
+    assert registry("localhost:5000/own:1") == "localhost:5000"
+    for image in ("python:3.12-slim-bookworm", "busybox:1.37.0", "grafana/loki:3.7.8"):
+        assert registry(image) == "the default registry"
