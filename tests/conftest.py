@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stack import settings as stack_settings
+from tests.e2e import stores
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,12 @@ def stack(request: pytest.FixtureRequest) -> Iterator[stack_settings.Settings]:
 
     `make test-compose` brings its own, from tests/compose/plugin.py.
     """
+    for settings in _stack(request):
+        stores.use(settings)
+        yield settings
+
+
+def _stack(request: pytest.FixtureRequest) -> Iterator[stack_settings.Settings]:
     if is_compose(request.config):
         yield request.getfixturevalue("containers")
         return

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from stack.http import Unanswered, ask
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window
+from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window, once
 
 URL = "http://127.0.0.1:3100"
 MOST_LINES = 1000
@@ -55,8 +55,7 @@ def _number(record: LogRecord, field: str) -> float:
 
 def _largest(field: str, records: list[LogRecord], most: int) -> list[LogRecord]:
     """Those with the largest `field`, largest first, each once."""
-    each = {(record.time_ns, record.fields.get("span_id")): record for record in records}
-    ranked = sorted(each.values(), key=lambda record: _number(record, field), reverse=True)
+    ranked = sorted(once(records), key=lambda record: _number(record, field), reverse=True)
     return ranked[:most]
 
 
@@ -125,22 +124,24 @@ class Loki:
             for series in found
         }
 
-    def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
-        """Every record of these events, by time, each once."""
-        query = f'{_SERVER} | event=~"{"|".join(names)}"'
-        start_ns, seen = int(window.start * 1e9), set[tuple[str, str, str]]()
+    def _all(self, query: str, window: Window) -> Iterator[LogRecord]:
+        """Every record of a query by time, page by page; those of a page's last moment again."""
+        start_ns = int(window.start * 1e9)
         while True:
             page = self._lines(query, window, _PAGE, "forward", start=start_ns)
-            known = len(seen)
-            for record in page:
-                key = (record.event, str(record.fields["trace_id"]), str(record.fields["span_id"]))
-                if key not in seen:
-                    seen.add(key)
-                    yield record
+            yield from page
             if len(page) < _PAGE:
                 return
-            # Again from the last moment, which the page may have cut through.
-            start_ns = page[-1].time_ns + (len(seen) == known)
+            # A page may cut through a moment; one that fills a page alone is left behind.
+            start_ns = max(page[-1].time_ns, start_ns + 1)
+
+    def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
+        """Every record of these events, by time, each once."""
+        yield from once(self._all(f'{_SERVER} | event=~"{"|".join(names)}"', window))
+
+    def records(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of every service, by time."""
+        yield from once(self._all('{service_name=~".+"}', window))
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are."""
@@ -152,10 +153,6 @@ class Loki:
     def alerts(self, window: Window, most: int) -> list[LogRecord]:
         """The state changes of alerts, newest first."""
         return self._lines(_ALERTS, window, most, "backward")
-
-    def containing(self, text: str, window: Window, most: int) -> list[LogRecord]:
-        """Records of the server with this text in their body."""
-        return self._lines(f"{_SERVER} |= {json.dumps(text)}", window, most, "backward")
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""

@@ -1,6 +1,6 @@
 """What may be asked of a store: a closed set of questions, the same of each that can answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -54,6 +54,17 @@ class LogRecord:
     def event(self) -> str:
         """The event's name, empty for lines that are not ours."""
         return str(self.fields.get("event", ""))
+
+
+def once(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
+    """Each record once: the Collector sends a batch again whose answer it did not get."""
+    seen = set[tuple[object, ...]]()
+    for record in records:
+        ids = (record.fields.get("trace_id"), record.fields.get("span_id"))
+        key = (record.time_ns, record.event or record.text, *ids)
+        if key not in seen:
+            seen.add(key)
+            yield record
 
 
 @dataclass(frozen=True)
@@ -111,16 +122,16 @@ class LogStore(Protocol):
         """The quantile of `field` over each step of seconds, by tenant."""
 
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
-        """Every record of these events, by time."""
+        """Every record of these events, by time, each once."""
 
     def count(self, event: str, window: Window) -> int:
-        """How many records of the event there are."""
+        """How many records of the event there are, one that was delivered twice counted once."""
 
     def alerts(self, window: Window, most: int) -> list[LogRecord]:
         """The state changes of alerts, newest first."""
 
-    def containing(self, text: str, window: Window, most: int) -> list[LogRecord]:
-        """Records of the server with this text in their body."""
+    def records(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of every service, by time."""
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from stack.http import Unanswered, ask
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window
+from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window, once
 
 URL = "http://127.0.0.1:9428"
 _SERVER = '{"service.name"="llm-server"}'
@@ -86,8 +86,8 @@ class VictoriaLogs:
         self, field: str, above: float, scope: Scope, window: Window, most: int
     ) -> list[LogRecord]:
         """The finished requests with the largest `field`: exact, so `above` only narrows."""
-        query = f"{_finished(scope)} {field}:>{above} | sort by ({field} desc) limit {most}"
-        return self._records(query, window)
+        query = f"{_finished(scope)} {field}:>{above} | sort by ({field} desc) limit {2 * most}"
+        return list(once(self._records(query, window)))[:most]
 
     def newest_requests(self, scope: Scope, window: Window, most: int) -> list[LogRecord]:
         """The finished requests that ended last, newest first."""
@@ -110,21 +110,20 @@ class VictoriaLogs:
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
         """Every record of these events, by time."""
         chosen = ", ".join(_quoted(name) for name in names)
-        yield from self._records(f"{_SERVER} event:in({chosen}) | sort by (_time)", window)
+        yield from once(self._records(f"{_SERVER} event:in({chosen}) | sort by (_time)", window))
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are."""
-        query = f"{_SERVER} event:={_quoted(event)} | stats count() found"
+        query = f"{_SERVER} event:={_quoted(event)} | stats count_uniq(trace_id, span_id) found"
         return sum(int(row["found"]) for row in self._rows(query, window))
 
     def alerts(self, window: Window, most: int) -> list[LogRecord]:
         """The state changes of alerts, newest first."""
         return self._records(f"{_ALERTS} | sort by (_time desc) limit {most}", window)
 
-    def containing(self, text: str, window: Window, most: int) -> list[LogRecord]:
-        """Records of the server with this text in their body."""
-        query = f"{_SERVER} _msg:{_substring(text)} | sort by (_time desc) limit {most}"
-        return self._records(query, window)
+    def records(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of every service, by time."""
+        yield from once(self._records("* | sort by (_time)", window))
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""
@@ -133,12 +132,3 @@ class VictoriaLogs:
 
 def _trace_query(trace_id: str) -> str:
     return f"{_SERVER} trace_id:={_quoted(trace_id)}"
-
-
-def _substring(text: str) -> str:
-    return f"~{_quoted(_literal(text))}"
-
-
-def _literal(text: str) -> str:
-    """The text as a regular expression of RE2 that matches itself."""
-    return "".join(f"\\{letter}" if letter in r"\.+*?()|[]{}^$" else letter for letter in text)

@@ -1,9 +1,10 @@
 """What was made, what arrived, by every witness: the numbers that an outage must leave equal."""
 
-import json
+import time
 from dataclasses import dataclass
 
-from tests.e2e.stores import HTTP, LOKI, samples, total
+from stack.stores.protocol import Window
+from tests.e2e.stores import samples, stores, total
 
 # A health check leaves a span, but is no request.
 PROBES = 'span_name!~"GET /(health|version)"'
@@ -30,17 +31,11 @@ def _telemetry(result: str) -> float:
     return samples(result=result).get("llm_telemetry_items_total", 0.0)
 
 
-def finished_in_loki(started: float) -> list[str]:
-    """The trace ids of all request_finished lines since `started` (Unix seconds)."""
-    lines = _range('{service_name="llm-server"} | json | event="request_finished"', started)
-    return [str(json.loads(line)["trace_id"]) for line in lines]
-
-
-def _range(query: str, started: float) -> list[str]:
-    params: dict[str, str | int] = {"query": query, "start": int(started * 1e9), "limit": 5000}
-    answer = HTTP.get(f"{LOKI}/loki/api/v1/query_range", params=params).raise_for_status()
-    streams = answer.json()["data"]["result"]
-    return [value[1] for stream in streams for value in stream["values"]]
+def finished_records(started: float) -> list[str]:
+    """The trace ids of all request_finished records since `started` (Unix seconds)."""
+    window = Window(started, time.time() + 60)
+    found = stores().logs.events(("request_finished",), window)
+    return [str(record.fields["trace_id"]) for record in found]
 
 
 def refused_by_the_collector() -> float:

@@ -1,47 +1,29 @@
 """All three stores stopped for a minute under load: no span, no log line, no count is lost."""
 
-import argparse
-import asyncio
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from loadtest import mixed
 from stack.settings import Settings
 from tests.compose.books import (
     SECOND_WITNESS,
     Books,
-    finished_in_loki,
+    finished_records,
     refused_by_the_collector,
 )
 from tests.compose.docker import containers
 from tests.compose.engine import docker
 from tests.compose.runs import LOGS, TRACES
-from tests.e2e.client import API, Client, poll
+from tests.e2e.client import Client, poll
 from tests.e2e.stores import Story, samples, story, total
 from tests.e2e.test_one_request import PHASES
+from tests.faults.load import answered, load
 
 STORES = (TRACES, LOGS, "prometheus")
 AWAY_SECONDS, CATCH_UP_SECONDS = 60, 60.0
 LOAD_SECONDS, RATE = 70.0, 2.0
 Outage = tuple[float, Books, list[str]]
-
-
-@contextmanager
-def _load() -> Iterator[list[mixed.End]]:
-    """Mixed load for the block; its ends are there after it."""
-    options = argparse.Namespace(url=API, rate=RATE, seconds=LOAD_SECONDS, seed=4)
-    ends: list[mixed.End] = []
-    thread = threading.Thread(target=lambda: ends.extend(asyncio.run(mixed.run(options, [""]))))
-    thread.start()
-    try:
-        yield ends
-    finally:
-        thread.join()
 
 
 def _take_stores_away(stack: Settings) -> None:
@@ -58,10 +40,9 @@ def outage(stack: Settings) -> Outage:
     time.sleep(1)
     started, before = time.time(), Books.open()
     poll("a settled second witness", _settled)
-    with _load() as ends:
+    with load(RATE, LOAD_SECONDS) as ends:
         _take_stores_away(stack)
-    # Who hangs up at once may do so before the server has read a word.
-    return started, before, [end.trace_id for end in ends if end.status.isdigit()]
+    return started, before, sorted(answered(ends))
 
 
 def _settled() -> float | None:
@@ -74,22 +55,26 @@ def test_every_request_has_one_log_line(outage: Outage) -> None:
     started, before, answered = outage
     made = round(Books.open().requests - before.requests)
     assert made > len(answered) > LOAD_SECONDS * RATE / 2
-    poll("all lines in Loki", lambda: len(finished_in_loki(started)) >= made, CATCH_UP_SECONDS)
-    lines = Counter(finished_in_loki(started))
+
+    def all_there() -> bool:
+        return len(finished_records(started)) >= made
+
+    poll("all records in the store", all_there, CATCH_UP_SECONDS)
+    lines = Counter(finished_records(started))
     assert [trace for trace in answered if lines[trace] != 1] == []
     assert lines.total() == len(lines) == made
 
 
 def _gaps(found: Story) -> list[str]:
     """The phases that do not end where the next begins, or the whole span ends."""
-    begins = [phase.start for phase in found.phases[1:]] + [found.server.end]
+    begins = [phase.start_ns for phase in found.phases[1:]] + [found.server.end_ns]
     pairs = zip(found.phases, begins, strict=False)
-    return [phase.name for phase, begin in pairs if abs(begin - phase.end) > 1000]
+    return [phase.name for phase, begin in pairs if abs(begin - phase.end_ns) > 1000]
 
 
 def test_every_request_has_every_span(outage: Outage) -> None:
     started, _, answered = outage
-    traces = finished_in_loki(started)
+    traces = finished_records(started)
     assert set(answered) <= set(traces)
     for trace in traces:
         found = story(trace)

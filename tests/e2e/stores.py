@@ -1,7 +1,5 @@
-"""Reads what a request left behind: spans in Tempo, lines in Loki, series in Prometheus."""
+"""Reads what a request left behind: its spans, its log records, its series in Prometheus."""
 
-import base64
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,104 +7,83 @@ from typing import Any
 import httpx
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from stack.settings import Settings
+from stack.stores import running
+from stack.stores.protocol import LogRecord, Span, StoreError, Window
 from tests.e2e.client import Exchange, poll
 
-TEMPO, LOKI, PROMETHEUS = (f"http://127.0.0.1:{port}" for port in (3200, 3100, 9090))
+PROMETHEUS = "http://127.0.0.1:9090"
 METRICS = "http://127.0.0.1:9464/metrics"
 # Without allow-utf-8 prometheus_client spells vllm: as vllm_, which no Prometheus asks for.
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0; escaping=allow-utf-8"}
 HTTP = httpx.Client(timeout=20, trust_env=False)
+_IN_USE: list[running.Stores] = []
 
 
-@dataclass(frozen=True)
-class Span:
-    """One span; times in Unix nanoseconds, ids in hex."""
+def use(settings: Settings) -> None:
+    """Read from the stores of this stack from now on."""
+    _IN_USE[:] = [running.stores(settings)]
 
-    name: str
-    kind: str
-    span_id: str
-    parent_id: str
-    start: int
-    end: int
-    attributes: dict[str, Any]
-    service: str
+
+def stores() -> running.Stores:
+    """The stores of the stack under test; the `stack` fixture has named it."""
+    (found,) = _IN_USE
+    return found
 
 
 @dataclass(frozen=True)
 class Story:
-    """Everything that one request left in Tempo and Loki."""
+    """Everything that one request left in the stores of traces and logs."""
 
     server: Span
     phases: list[Span]
-    lines: list[dict[str, Any]]
-    raw: str
+    records: list[LogRecord]
+
+    @property
+    def raw(self) -> str:
+        """All of it as text, to look for what must not be there."""
+        return repr((self.server, self.phases, self.records))
 
     @property
     def finished(self) -> dict[str, Any]:
-        """The one request_finished line."""
-        found = [line for line in self.lines if line.get("event") == "request_finished"]
-        assert len(found) == 1, f"{len(found)} request_finished lines, expected exactly one"
-        return found[0]
+        """The fields of the one request_finished record; what is not known is absent there."""
+        found = [record for record in self.records if record.event == "request_finished"]
+        assert len(found) == 1, f"{len(found)} request_finished records, expected exactly one"
+        return dict(found[0].fields)
 
 
 def story(trace_id: str) -> Story:
-    """Wait until trace and request_finished line of `trace_id` are both stored."""
-    spans, raw_spans = poll(f"trace {trace_id} in Tempo", lambda: _trace(trace_id))
-    lines, raw_lines = poll(f"request_finished of {trace_id} in Loki", lambda: _lines(trace_id))
-    servers = [span for span in spans if span.kind == "SPAN_KIND_SERVER"]
+    """Wait until trace and request_finished record of `trace_id` are both stored."""
+    spans = poll(f"trace {trace_id} in {stores().traces.name}", lambda: _trace(trace_id))
+    what = f"request_finished of {trace_id} in {stores().logs.name}"
+    records = poll(what, lambda: _records(trace_id))
+    servers = [span for span in spans if span.kind == "server"]
     assert len(servers) == 1, f"{len(servers)} SERVER spans in {trace_id}, expected one"
     phases = [span for span in spans if span.parent_id == servers[0].span_id]
     assert len(phases) == len(spans) - 1, "a span stands outside the tree"
-    return Story(
-        servers[0], sorted(phases, key=lambda s: (s.start, s.end)), lines, raw_spans + raw_lines
-    )
+    return Story(servers[0], sorted(phases, key=lambda s: (s.start_ns, s.end_ns)), records)
 
 
-def _trace(trace_id: str) -> tuple[list[Span], str] | None:
-    answer = HTTP.get(f"{TEMPO}/api/traces/{trace_id}")
-    if answer.status_code != 200:
+def _trace(trace_id: str) -> list[Span] | None:
+    try:
+        spans = stores().traces.trace(trace_id)
+    except StoreError:
         return None
-    spans = []
-    for batch in answer.json()["batches"]:
-        service = _attributes(batch["resource"])["service.name"]
-        for scope in batch["scopeSpans"]:
-            spans += [_span(raw, service) for raw in scope["spans"]]
     # Batches arrive one by one: a child can be there before its parent.
-    complete = any(span.kind == "SPAN_KIND_SERVER" for span in spans)
-    return (spans, answer.text) if complete else None
+    return spans if any(span.kind == "server" for span in spans) else None
 
 
-def _span(raw: dict[str, Any], service: str) -> Span:
-    return Span(
-        name=raw["name"],
-        kind=raw.get("kind", ""),
-        span_id=base64.b64decode(raw["spanId"]).hex(),
-        parent_id=base64.b64decode(raw.get("parentSpanId", "")).hex(),
-        start=int(raw["startTimeUnixNano"]),
-        end=int(raw["endTimeUnixNano"]),
-        attributes=_attributes(raw),
-        service=service,
-    )
+def _records(trace_id: str) -> list[LogRecord] | None:
+    try:
+        records = stores().logs.trace_records(trace_id, last(15))
+    except StoreError:
+        return None
+    return records if any(record.event == "request_finished" for record in records) else None
 
 
-def _attributes(raw: dict[str, Any]) -> dict[str, Any]:
-    pairs = {pair["key"]: pair["value"] for pair in raw.get("attributes", [])}
-    return {key: next(iter(value.values()), None) for key, value in pairs.items()}
-
-
-def _lines(trace_id: str) -> tuple[list[dict[str, Any]], str] | None:
-    text = find_lines(f'{{service_name="llm-server"}} | trace_id="{trace_id}"')
-    values = [v for stream in json.loads(text)["data"]["result"] for v in stream["values"]]
-    lines = [json.loads(value[1]) for value in values]
-    done = any(line.get("event") == "request_finished" for line in lines)
-    return (lines, text) if done else None
-
-
-def find_lines(query: str, minutes: float = 15) -> str:
-    """Return Loki's raw answer to a LogQL query over the last `minutes`."""
-    start = int((time.time() - 60 * minutes) * 1e9)
-    params: dict[str, str | int] = {"query": query, "start": start, "limit": 1000}
-    return HTTP.get(f"{LOKI}/loki/api/v1/query_range", params=params).raise_for_status().text
+def last(minutes: float) -> Window:
+    """The time until a minute from now: a record may be stamped late."""
+    return Window(time.time() - 60 * minutes, time.time() + 60)
 
 
 def exemplar(sent: Exchange) -> dict[str, Any]:

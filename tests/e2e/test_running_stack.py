@@ -7,11 +7,12 @@ import psutil
 import pytest
 
 from server.catalogue import ALL, own, slo
-from stack import supervisor
+from stack import lineup, supervisor
+from stack.parts import parts
 from stack.settings import Settings
 from tests.conftest import REPO
 from tests.e2e.client import Client, poll
-from tests.e2e.stores import HTTP, METRICS, OPENMETRICS, PROMETHEUS, query, samples, story
+from tests.e2e.stores import HTTP, METRICS, OPENMETRICS, PROMETHEUS, query, samples, stores, story
 
 pytestmark = pytest.mark.e2e
 JOBS = {
@@ -21,8 +22,6 @@ JOBS = {
     "alertmanager",
     "alertlog",
     "node-exporter",
-    "tempo",
-    "loki",
 }
 
 
@@ -66,7 +65,10 @@ def test_every_edge_in_a_rule_is_stored_under_that_spelling(client: Client) -> N
 
 
 def test_every_job_is_scraped(client: Client) -> None:
-    poll("all jobs up", lambda: {s["metric"]["job"] for s in query("up == 1")} >= JOBS)
+    jobs = JOBS | {stores().traces.name, stores().logs.name}
+    poll("all jobs up", lambda: {s["metric"]["job"] for s in query("up == 1")} >= jobs)
+    kept = {s["metric"]["store"]: s["metric"]["job"] for s in query('up{store!=""}')}
+    assert kept == {"traces": stores().traces.name, "logs": stores().logs.name}
 
 
 def test_the_rules_are_loaded_and_evaluate(client: Client) -> None:
@@ -90,7 +92,8 @@ def test_nothing_listens_off_loopback(client: Client, stack: Settings) -> None:
         for each in process.net_connections("inet")
         if each.status == psutil.CONN_LISTEN
     ]
-    assert {8000, 9464, 4317, 9090, 3100, 3200} <= {address.port for _, address in listening}
+    expected = {port for part in parts(lineup.running(stack)) for port in part.ports}
+    assert {address.port for _, address in listening} >= expected
     for name, address in listening:
         ip = ipaddress.ip_address(address.ip)
         assert (getattr(ip, "ipv4_mapped", None) or ip).is_loopback, f"{name} on {address}"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from stack import supervisor
+from stack import lineup, supervisor
 from stack.http import probe
-from stack.parts import CORE
+from stack.parts import CORE, STORES
 from stack.settings import Settings
 from tests.e2e.client import Client, poll
 from tests.e2e.ledger import Ledger
 from tests.e2e.stores import exemplar, story
 
-PROBES = {part.name: part.probe_url for part in CORE}
+PROBES = {part.name: part.probe_url for part in (*CORE, *STORES.values())}
 BACK_SECONDS = 180.0
 
 
@@ -31,6 +31,11 @@ class Parts:
         if running is None:
             pytest.skip("compose supervises its own containers; these tests kill native processes")
         return running.processes()[name].pid
+
+    def stands_for(self, name: str) -> str:
+        """The part that runs: of a store that is named by its signal, the one of this stack."""
+        runs = lineup.running(self.settings)
+        return {"traces": runs.traces, "logs": runs.logs}.get(name, name)
 
     def engine_core(self) -> int:
         """The process id of vLLM's engine core."""

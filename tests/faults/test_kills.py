@@ -14,7 +14,7 @@ from tests.e2e.stores import story, total
 from tests.faults.parts import Parts, assert_all_signals
 
 pytestmark = pytest.mark.fault
-BACKENDS = ["tempo", "loki", "prometheus", "alertmanager", "alertlog", "node-exporter"]
+BACKENDS = ["prometheus", "alertmanager", "alertlog", "node-exporter"]
 
 
 @pytest.mark.parametrize("name", BACKENDS)
