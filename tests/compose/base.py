@@ -55,8 +55,11 @@ def _packages(settings: Settings, root: Path, log: Path) -> None:
     made, target = venv.folder(settings, "native"), root / "opt" / "venv"
     logged(["cp", "-al", f"{made}/lib/.", str(target / "lib")], log)
     packages = target / "lib" / f"python{PYTHON[0]}.{PYTHON[1]}" / "site-packages"
-    for path in [path for pattern in _OURS for path in packages.glob(pattern)]:
-        shutil.rmtree(path)
+    # Bytecode that the native server kept for itself, where the image's user could not read it.
+    kept = packages.rglob("__pycache__")
+    ours = (path for pattern in _OURS for path in packages.glob(pattern))
+    for path in [*kept, *ours]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _registries(root: Path) -> None:
@@ -83,8 +86,7 @@ def _import(settings: Settings, recipe: str, log: Path) -> None:
 def _make_base(settings: Settings) -> None:
     if sys.version_info[:2] != PYTHON:
         raise CannotStart(f"Debian {SUITE} has Python 3.11", "make test-compose PYTHON=python3.11")
-    made_of = (SUITE, _PACKAGES, *_OURS, *_CHANGES, venv.folder(settings, "native").name)
-    recipe = cache.digest(made_of)
+    recipe = cache.digest([Path(__file__), venv.folder(settings, "native").name])
     if is_made(TAG, recipe):
         return
     venv.make(settings, "native")
