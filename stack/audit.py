@@ -1,4 +1,4 @@
-"""`make cost-audit`: the bill once more, from the clock, the log lines and the counters.
+"""`make cost-audit`: the bill once more, from the clock, the log records and the counters.
 
 Three witnesses that share no code with the ledger: the kernel's start time of the process, the
 request_finished record of every request in the log store, and what Prometheus stored.
@@ -125,7 +125,7 @@ def findings(books: Books, logged: float, stored: float | None) -> list[Finding]
         Finding("bill = clock x price", books.bill, books.clock, TOLERANCE * books.clock),
         Finding("requests = sum over models", books.models, requests, exact),
         Finding("requests = sum over tenants", books.tenants, requests, exact),
-        Finding("requests = sum over log lines", logged, requests, exact),
+        Finding("requests = sum over log records", logged, requests, exact),
         Finding("ledger error, ns", books.error_seconds * 1e9, 0.0, 0.0),
     ]
     if stored is not None:
@@ -176,7 +176,7 @@ def _agree(store: LogStore) -> tuple[Books, int, list[Finding]]:
 
 def audit(settings: Settings) -> int:
     """Print the bill and every comparison; returns 0 when all agree; raises Fault."""
-    with ticking("reading the clock, the log lines and the counters"):
+    with ticking("reading the clock, the log records and the counters"):
         books, requests, found = _agree(stores(settings).logs)
     _show(books, requests)
     title("Held against other witnesses")

@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "up": (up, "start everything and wait until it is healthy (MODE=compose|native, MODEL=...)"),
     "ask": (ask, 'send PROMPT="..." and follow it through trace, logs, metrics and cost'),
     "status": (status, "parts and their health, active alerts, telemetry lost"),
-    "cost-audit": (audit, "the bill once more, from the clock, the log lines and the counters"),
+    "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),

@@ -68,7 +68,7 @@ def test_each_disagreement_is_named(change: tuple[str, str], what: str) -> None:
 
 
 def test_a_lost_line_is_found_to_the_nanodollar() -> None:
-    assert failed(logged=29.998) == ["requests = sum over log lines"]
+    assert failed(logged=29.998) == ["requests = sum over log records"]
 
 
 def test_a_clock_that_differs_by_a_thousandth_is_found() -> None:
