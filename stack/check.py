@@ -64,6 +64,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "collector": ["otelcol", "validate", "--config", "otel-collector/collector.yaml"],
         "jaeger": ["jaeger", "validate", "--config", "jaeger/jaeger.yaml"],
         **{name: lineup.verify_command(name) for name in lineup.COMPOSE.stores if _is_here(name)},
+        "workflow": ["actionlint", *_glob(settings, ".github/workflows/*.yaml")],
         "catalogue fresh": ["python", "-m", "server.catalogue", "--check"],
         "names known": ["python", "-m", "server.catalogue.uses"],
         "thresholds": ["python", "-m", "server.catalogue.slo"],

@@ -91,6 +91,12 @@ CHECKS = (
         {"amtool": "github.com/prometheus/alertmanager/cmd/amtool"},
         folder="alertmanager",
     ),
+    Recipe(
+        "actionlint",
+        "ACTIONLINT_VERSION",
+        {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+        version_at="github.com/rhysd/actionlint.version",
+    ),
 )
 """What only checks and tests run."""
 RECIPES = (*RUN, *CHECKS)

@@ -45,10 +45,10 @@ def look(store: LogStore) -> Recorded | str:
         return "the server does not answer"
     now, total = time.time(), _sum(samples, "llm_requests_total")
     started = _sum(samples, "process_start_time_seconds")
-    since, before = started, 0.0
-    if now - started > LONGEST_SECONDS:
-        since = now - LONGEST_SECONDS
-        before = _counted_until(since) or 0.0
+    since = max(started, now - LONGEST_SECONDS)
+    before = 0.0 if since == started else _counted_until(since)
+    if before is None:
+        return "Prometheus has no count of an hour ago"
     try:
         found = store.count("request_finished", Window(since, now + 60))
     except StoreError as error:

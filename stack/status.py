@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from stack import compose, lineup, recorded, supervisor
+from stack import compose, grafana, lineup, recorded, supervisor
 from stack.http import get_json, probe
 from stack.memo import remembered
-from stack.parts import Part, parts
+from stack.parts import GRAFANA, Part, parts
 from stack.say import paint, say, title
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
@@ -52,6 +52,14 @@ def alert_line(alert: Mapping[str, Any], now: datetime.datetime) -> str:
     text = f"  {severity:<8} {name} for {lasted}: {notes.get('summary', 'no summary')}"
     runbook = notes.get("runbook") or notes.get("runbook_url")
     return f"{text}  ({runbook})" if runbook else text
+
+
+def _data_sources(settings: Settings, wanted: tuple[Part, ...]) -> bool:
+    """True when Grafana does not run or has each of its data sources; else says what is wrong."""
+    found = grafana.problems(settings) if GRAFANA in wanted else []
+    for problem in found:
+        say(f"  {paint('NOT HEALTHY', 'red')}  {problem}")
+    return not found
 
 
 def _alerts() -> None:
@@ -106,7 +114,7 @@ def status(settings: Settings) -> int:
     say(f"way: {'compose' if is_compose else 'native'}")
     wanted = parts(lineup.running(settings))
     seen = found.processes() if found else compose.containers(settings)()
-    healthy = _table(wanted, seen)
+    healthy = _table(wanted, seen) and _data_sources(settings, wanted)
     _alerts()
     _lost()
     _recorded(stores(settings).logs)

@@ -12,6 +12,7 @@ MODULES = {
     "alertmanager": "github.com/prometheus/alertmanager",
     "otel-collector": "go.opentelemetry.io/collector/cmd/builder",
     "amtool": "github.com/prometheus/alertmanager",
+    "actionlint": "github.com/rhysd/actionlint",
     "jaeger": "github.com/jaegertracing/jaeger",
     "victorialogs": "github.com/VictoriaMetrics/VictoriaLogs",
 }

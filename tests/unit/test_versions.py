@@ -16,6 +16,7 @@ MODULES = {
     "ALERTMANAGER_IMAGE": ("alertmanager", "github.com/prometheus/alertmanager"),
     "NODE_EXPORTER_IMAGE": ("node-exporter", "github.com/prometheus/node_exporter"),
     "OTEL_COLLECTOR_IMAGE": ("otel-collector", "go.opentelemetry.io/collector/cmd/builder"),
+    "ACTIONLINT_VERSION": ("actionlint", "github.com/rhysd/actionlint"),
     "JAEGER_VERSION": ("jaeger", "github.com/jaegertracing/jaeger"),
     "VICTORIALOGS_VERSION": ("victorialogs", "github.com/VictoriaMetrics/VictoriaLogs"),
 }
