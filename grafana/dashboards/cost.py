@@ -1,8 +1,8 @@
 """Cost: who spends what on what, by the price list and beside it by device time, never added."""
 
-from grafana.dashboards import sdk
+from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.logged import DEAREST, WIDTHS, dearest
+from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest
 from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
 from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
@@ -185,8 +185,9 @@ def most_expensive() -> list[Panel]:
         table(
             "Most expensive requests",
             "The ten that cost most by the price list, beside their share of device time; click an "
-            "id to see why, and on too many series choose a larger Dearer than.",
-            [dearest("$dearer")],
+            "id to see why, and for a chosen tenant, which may have none of them, type a Dearer "
+            "than.",
+            dearest(HERE),
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
@@ -202,7 +203,7 @@ def build() -> str:
         description="Who spends what on what: by the price list, and beside it by device time, two "
         "measures of the same work that are never added.",
         uses=["model", "tenant", "instance"],
-        more=[sdk.choice_variable("dearer", "Dearer than (µ$)", sdk.DEARER)],
+        more=[sdk.text_variable("dearer", "Dearer than (µ$)"), *told.dear_variables()],
         rows=[
             ("Now", verdict()),
             ("List beside device time", course()),

@@ -1,17 +1,13 @@
-"""The worst requests as request_finished lines tell them: none of those is sampled away."""
-
-from collections.abc import Sequence
+"""Single requests as their request_finished records tell them: none of those is sampled away."""
 
 from grafana.dashboards.measures import MICRODOLLARS
 from grafana.dashboards.queries import Logs
+from stack.stores import loki
+from stack.stores.protocol import Scope
 
-SHOWN = ("tenant", "model", "outcome", "reason", "input_tokens", "output_tokens")
+HERE = Scope("$model", "$tenant", "$instance")
+"""The requests that the variables of every board choose."""
 GPU_COST = "gpu_cost_microdollars"
-_ROUNDED = (
-    f"| label_format {GPU_COST}="
-    f'`{{{{ if .{GPU_COST} }}}}{{{{ printf "%.1f" (float64 .{GPU_COST}) }}}}{{{{ end }}}}`'
-)
-"""A label is text to Grafana, which therefore rounds nothing; a null stays empty."""
 HEADINGS = {
     "trace_id": ("Trace", "string"),
     "outcome": ("Outcome", "string"),
@@ -21,49 +17,43 @@ HEADINGS = {
     "input_tokens": ("In", "none"),
     "output_tokens": ("Out", "none"),
 }
+SLOWEST = {"duration_seconds": ("Duration", "s"), **HEADINGS}
 DEAREST = {
-    "Value #A": ("Cost", MICRODOLLARS),
-    GPU_COST: ("Device µ$", "string"),
+    "cost_microdollars": ("Cost", MICRODOLLARS),
+    GPU_COST: ("Device", MICRODOLLARS),
     **{name: heading for name, heading in HEADINGS.items() if name != "reason"},
 }
+FAILED = {"Time": ("Time", "dateTimeAsIsoNoDateIfToday"), **SLOWEST, **DEAREST}
 WIDTHS = {
-    "Duration": 80,
-    "Cost": 80,
-    "Device µ$": 80,
-    "Trace": 232,
+    "Time": 160,
+    "Duration": 75,
+    "Cost": 75,
+    "Device": 75,
+    "Trace": 270,
     "Outcome": 85,
-    "Reason": 128,
-    "Tenant": 82,
+    "Reason": 95,
+    "Tenant": 75,
+    "Model": 100,
     "In": 42,
     "Out": 42,
 }
+"""Pixels; a column without a width takes 150 at least, and a whole trace id needs 269."""
 
 
-def finished(*fields: str, chosen: str = "") -> str:
-    """Return the LogQL of finished requests, in the scope of the variables and of `chosen`."""
-    parse = ", ".join(f'{name}="{name}"' for name in ("event", *SHOWN, *fields))
-    lines = (
-        '{service_name="llm-server"} |= `request_finished` | service_instance_id=~"$instance" '
-        f'| json {parse} | event="request_finished" | model=~"$model" | tenant=~"$tenant"'
-    )
-    return f"{lines} {chosen}".rstrip()
+def slowest(scope: Scope) -> list[Logs]:
+    """Return what holds the ten longest requests of the range."""
+    return _worst("slowest", "duration_seconds", "slow", scope)
 
 
-def slowest(above: str, *, chosen: str = "") -> Logs:
-    """Return the ten longest requests of the time range that took longer than `above` seconds."""
-    return _worst("duration_seconds", above, finished("duration_seconds", chosen=chosen), SHOWN)
+def dearest(scope: Scope) -> list[Logs]:
+    """Return what holds the ten requests of the range that cost most by the price list."""
+    return _worst("dearest", "cost_microdollars", "dear", scope)
 
 
-def dearest(above: str, *, chosen: str = "") -> Logs:
-    """Return the ten that cost most of those above `above` µ$, with their cost by device time."""
-    lines = f"{finished('cost_microdollars', GPU_COST, chosen=chosen)} {_ROUNDED}"
-    return _worst("cost_microdollars", above, lines, (*SHOWN, GPU_COST))
-
-
-def _worst(field: str, above: str, lines: str, shown: Sequence[str]) -> Logs:
-    kept = ", ".join(("trace_id", *shown))
-    values = f"{lines} | {field} > {above} | unwrap {field} | __error__=``"
-    return Logs(
-        f"topk(10, max by ({kept}) (max_over_time({values} [$__range])))",
-        instant=True,
-    )
+def _worst(name: str, field: str, edges: str, scope: Scope) -> list[Logs]:
+    # Of a crowded bucket Loki sends the newest only: the few above its end are asked for apart.
+    asked = {"requests": f"${{{edges}_edge}}", "outliers": f"${{{edges}_next_edge}}"}
+    return [
+        Logs(f"{name}_{what}", loki.worst(field, above, scope), lines=loki.MOST_LINES)
+        for what, above in asked.items()
+    ]

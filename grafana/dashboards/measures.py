@@ -1,6 +1,6 @@
 """Money as the boards ask for it: two measures of the same work side by side, never added."""
 
-from grafana.dashboards.panels import DEVICE, LISTED
+from grafana.dashboards.colors import DEVICE, LISTED
 from grafana.dashboards.queries import OURS, Query, quantile, rate
 
 DOLLARS = "currencyUSD"

@@ -30,23 +30,13 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
+from grafana.dashboards.colors import DEVICE, OUTCOMES
 from grafana.dashboards.limits import Limits, thresholds
 from grafana.dashboards.queries import LOKI, PROMETHEUS, TEMPO, Logs, Query, Target, Traces
+from grafana.dashboards.tables import Columns, of_lines, of_samples
 
 Panel: TypeAlias = Any
 """A panel builder of the SDK, whose types are unknown to us."""
-
-
-OUTCOMES = {
-    "ok": "green",
-    "client_error": "yellow",
-    "server_error": "red",
-    "aborted": "purple",
-    "timeout": "orange",
-}
-"""Every outcome of a request, and its color on each board."""
-LISTED, DEVICE = "list", "device"
-"""How legends begin: money by the price list, and by device time, whose lines are dashed."""
 
 
 class Asks(Protocol):
@@ -199,34 +189,29 @@ def table(
     title: str,
     description: str,
     queries: Sequence[Asks],
-    columns: Mapping[str, tuple[str, str]],
+    columns: Columns,
     *,
     sort: str,
+    rows: int = 10,
     width: int = 12,
     links: Mapping[str, tuple[str, str]] | None = None,
     widths: Mapping[str, int] | None = None,
     limits: Mapping[str, Limits] | None = None,
+    empty: str | None = None,
 ) -> Panel:
-    """Return a table; `columns` maps fields to (heading, unit), `links` headings to (text, URL)."""
+    """Return a table by the heading `sort`, of lines the first `rows`; `links` hold (text, URL)."""
     source = {Logs: LOKI, Traces: TEMPO}.get(type(queries[0]), PROMETHEUS)
     panel = _ask(_base(tables.Panel(), title, description, "none", source), queries)
-    if len(queries) > 1:
-        panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    panel.with_transformation(DataTransformerConfig(id_val="organize", options=_columns(columns)))
+    by = next(name for name, (heading, _) in columns.items() if heading == sort)
+    steps = of_lines(columns, by, rows) if source is LOKI else of_samples(columns, len(queries))
+    for name, options in steps:
+        panel.with_transformation(DataTransformerConfig(id_val=name, options=options))
     for heading, unit in dict(columns.values()).items():
         found = (links or {}).get(heading), (widths or {}).get(heading), (limits or {}).get(heading)
         panel.override_by_name(heading, _column(unit, *found))
     order = common.TableSortByFieldState().display_name(sort).desc(True)
-    return panel.sort_by([order]).span(width).height(9)
-
-
-def _columns(columns: Mapping[str, tuple[str, str]]) -> dict[str, object]:
-    return {
-        "excludeByName": {"Time": "Time" not in columns},
-        "includeByName": dict.fromkeys(columns, True),
-        "indexByName": {name: index for index, name in enumerate(columns)},
-        "renameByName": {name: heading for name, (heading, _) in columns.items()},
-    }
+    panel.sort_by([order]).span(width).height(9)
+    return panel if empty is None else panel.no_value(empty)
 
 
 def _column(
@@ -234,8 +219,9 @@ def _column(
 ) -> list[DynamicConfigValue]:
     values: dict[str, object] = {"unit": unit}
     if link:
-        # Tempo hides its column of whole trace ids; the others are shown already.
+        # Tempo hides its column of whole trace ids, by either of these; others are shown already.
         values["custom.hidden"] = False
+        values["custom.hideFrom"] = dict.fromkeys(("legend", "tooltip", "viz"), False)
         values["links"] = [{"title": link[0], "url": link[1]}]
     if width:
         values["custom.width"] = width
@@ -245,14 +231,18 @@ def _column(
     return [DynamicConfigValue(id_val=name, value=value) for name, value in values.items()]
 
 
-def log_lines(title: str, description: str, query: Logs, *, width: int = 24) -> Panel:
-    """Return a panel of log lines, newest first."""
+def log_lines(
+    title: str, description: str, query: Logs, *, width: int = 24, height: int = 9, empty: str
+) -> Panel:
+    """Return a panel of log lines, newest first; `empty` says why there may be none."""
     panel = _ask(_base(logs.Panel(), title, description, "short", LOKI), [query])
     panel.show_time(True).enable_log_details(True).sort_order(LogsSortOrder.DESCENDING)
-    return panel.span(width).height(9)
+    return panel.wrap_log_message(True).no_value(empty).span(width).height(height)
 
 
-def trace(title: str, description: str, query: Traces, *, width: int) -> Panel:
+def trace(
+    title: str, description: str, query: Traces, *, width: int, height: int, empty: str
+) -> Panel:
     """Return the waterfall of the one trace whose id the query is."""
     panel = _base(board.Panel().type("traces"), title, description, "ns", TEMPO)
-    return _ask(panel, [query]).span(width).height(9)
+    return _ask(panel, [query]).no_value(empty).span(width).height(height)

@@ -64,18 +64,18 @@ class Now:
 
 @dataclass(frozen=True)
 class Logs:
-    """One LogQL query: lines or series over the range, or with `instant` a table."""
+    """One LogQL query, lines or series over the range; `question` is its name in the pictures."""
 
+    question: str
     expr: str
     legend: str = ""
-    instant: bool = False
     lines: int = 100
     step: str = ""
 
-    def target(self, ref_id: str) -> Target:
+    def target(self, _ref_id: str = "") -> Target:
         """Return it as Grafana's JSON model."""
-        query = loki.Dataquery().ref_id(ref_id).datasource(LOKI).expr(self.expr)
-        query.query_type("instant" if self.instant else "range").max_lines(self.lines)
+        query = loki.Dataquery().ref_id(self.question).datasource(LOKI).expr(self.expr)
+        query.query_type("range").max_lines(self.lines)
         query = query.step(self.step) if self.step else query
         return query.legend_format(self.legend) if self.legend else query
 
@@ -84,12 +84,13 @@ class Logs:
 class Traces:
     """One TraceQL search as a table of spans, or the one trace whose id the query is."""
 
+    question: str
     query: str
     limit: int = 20
 
-    def target(self, ref_id: str) -> Target:
+    def target(self, _ref_id: str = "") -> Target:
         """Return it as Grafana's JSON model."""
-        query = tempo.Dataquery().ref_id(ref_id).datasource(TEMPO).query_type("traceql")
+        query = tempo.Dataquery().ref_id(self.question).datasource(TEMPO).query_type("traceql")
         return query.query(self.query).limit(self.limit).table_type(SearchTableType.SPANS)
 
 

@@ -1,38 +1,38 @@
 """The request explorer: the worst requests, and the trace and the log lines of one of them."""
 
-from grafana.dashboards import sdk
-from grafana.dashboards.logged import (
-    DEAREST,
-    GPU_COST,
-    HEADINGS,
-    WIDTHS,
-    dearest,
-    finished,
-    slowest,
-)
+from dataclasses import replace
+
+from grafana.dashboards import sdk, told
+from grafana.dashboards.colors import OUTCOMES
+from grafana.dashboards.logged import DEAREST, FAILED, HERE, SLOWEST, WIDTHS, dearest, slowest
 from grafana.dashboards.measures import MICRODOLLARS
-from grafana.dashboards.panels import OUTCOMES, Panel, log_lines, series, table, trace
+from grafana.dashboards.panels import Panel, log_lines, series, table, trace
 from grafana.dashboards.queries import Logs, Traces
 from grafana.dashboards.slo import limit
+from stack.stores import loki, tempo
 
-CHOSEN = '| outcome=~"$outcome"'
+CHOSEN = replace(HERE, outcome="$outcome")
+"""The requests that the variables of this board choose."""
 TRACE_LINK = (
     "Show its trace and logs below",
     "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
     "&${instance:queryparam}&${outcome:queryparam}&var-slower=${slower}&var-dearer=${dearer}"
     "&var-trace=${__value.raw}",
 )
+NOTHING = "{resource.service.name=`none`}"
+"""TraceQL that finds nothing, for an empty trace id is an error; and no service's name."""
+CLICK = "click an id above"
 
 
 def worst_requests() -> list[Panel]:
-    """Return the slowest and the dearest requests, from the logs: none is sampled away."""
+    """Return the slowest and the dearest requests, and those that failed: none is sampled away."""
     return [
         table(
             "Slowest requests",
-            "The ten longest of the time range, from request_finished; click an id to see below "
-            "where its time went, and on too many series choose a larger Slower than.",
-            [slowest("$slower", chosen=CHOSEN)],
-            {"Value #A": ("Duration", "s"), **HEADINGS},
+            "The ten longest of the time range; click an id to see below where its time went, and "
+            "for a chosen tenant, which may have none of them, type a Slower than.",
+            slowest(CHOSEN),
+            SLOWEST,
             sort="Duration",
             links={"Trace": TRACE_LINK},
             widths=WIDTHS,
@@ -40,32 +40,64 @@ def worst_requests() -> list[Panel]:
         ),
         table(
             "Dearest requests",
-            "The ten that cost most by the price list, beside their share of device time; click an "
-            "id to see why, and on too many series choose a larger Dearer than.",
-            [dearest("$dearer", chosen=CHOSEN)],
+            "The ten that cost most by the price list, beside their device time; click an id to "
+            "see why, and for a chosen tenant or outcome type a Dearer than.",
+            dearest(CHOSEN),
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
             widths=WIDTHS,
+        ),
+        table(
+            "Failed requests",
+            "The last hundred that were refused, failed, aborted or timed out; choose an outcome "
+            "at the top to see one kind alone, and click an id to see how far it came.",
+            [Logs("failed_requests", f'{loki.finished(CHOSEN)} | outcome!="ok"', lines=100)],
+            FAILED,
+            sort="Time",
+            rows=100,
+            width=24,
+            links={"Trace": TRACE_LINK},
+            widths={**WIDTHS, "Outcome": 120, "Reason": 200},
+            empty="no request failed",
+        ),
+    ]
+
+
+def one_request() -> list[Panel]:
+    """Return the trace and every log line of the request chosen above."""
+    # Without an id no store looks at anything: `llm-server{...}` is the name of no service.
+    lines = '{service_name="llm-server${no_trace}"} | trace_id="$trace"'
+    return [
+        trace(
+            "Trace of the chosen request",
+            "Where the time of one request went, phase by phase; go after the longest: queue means "
+            "capacity, prefill long prompts, decode long answers.",
+            Traces("trace", "${trace}${no_trace}"),
+            width=12,
+            height=16,
+            empty=CLICK,
+        ),
+        log_lines(
+            "Log lines of the chosen request",
+            "Every line that carries its trace_id, vLLM's own included; read upwards from "
+            "request_finished to the first line that is not info.",
+            Logs("trace_records", lines),
+            width=12,
+            height=16,
+            empty=CLICK,
         ),
     ]
 
 
 def more_requests() -> list[Panel]:
     """Return traces by TraceQL, and quantiles per tenant, which only the logs have."""
-    search = (
-        '{ resource.service.name = "llm-server" && kind = server && duration > ${slower}s '
-        '&& span.gen_ai.request.model =~ "$model" && span.llm.tenant =~ "$tenant" '
-        '&& resource.service.instance.id =~ "$instance" && span.llm.outcome =~ "$outcome" } '
-        "| select(span.llm.outcome, span.llm.reason, span.llm.cost.microdollars, "
-        "span.llm.gpu.cost.microdollars) with (most_recent=true)"
-    )
     return [
         table(
-            "Newest traces slower than chosen",
-            "Traces above the duration chosen at the top, newest first, half a minute behind; "
-            "click an id to see below where its time went.",
-            [Traces(search)],
+            "Newest slow traces",
+            "Traces as long as the slowest requests, newest first, half a minute behind; click an "
+            "id to see above where its time went, or type a Slower than for shorter ones.",
+            [Traces("newest_traces", tempo.slower_than("${slow_edge}", CHOSEN))],
             {
                 "Start time": ("Start", "dateTimeAsIsoNoDateIfToday"),
                 "traceIdHidden": ("Trace", "string"),
@@ -77,7 +109,7 @@ def more_requests() -> list[Panel]:
             },
             sort="Start",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            widths={**WIDTHS, "Start": 110},
         ),
         series(
             "Duration by tenant, p95",
@@ -86,8 +118,8 @@ def more_requests() -> list[Panel]:
             "s",
             [
                 Logs(
-                    f"quantile_over_time(0.95, {finished('duration_seconds', chosen=CHOSEN)} "
-                    "| unwrap duration_seconds | __error__=`` [$__auto]) by (tenant)",
+                    "tenant_p95",
+                    loki.tenant_quantile("duration_seconds", 0.95, CHOSEN, "$__auto"),
                     legend="{{tenant}}",
                     step="1m",
                 )
@@ -100,48 +132,15 @@ def more_requests() -> list[Panel]:
     ]
 
 
-def one_request() -> list[Panel]:
-    """Return the trace and every log line of the request chosen above."""
-    line = (
-        "{{.level}} {{.event}} {{.outcome}} {{.reason}} {{.status_code}} {{.tenant}} {{.model}} "
-        "{{.input_tokens}} in {{.output_tokens}} out {{.cost_microdollars}} µ$, "
-        "{{.gpu_cost_microdollars}} µ$ of device time"
-    )
-    return [
-        trace(
-            "Trace of the chosen request",
-            "Where the time of one request went, phase by phase; go after the longest: queue means "
-            "capacity, prefill long prompts, decode long answers.",
-            Traces("$trace"),
-            width=12,
-        ),
-        log_lines(
-            "Log lines of the chosen request",
-            "Every line that carries its trace_id, vLLM's own included; read upwards from "
-            "request_finished to the first line that is not info.",
-            Logs(
-                f'{{service_name="llm-server"}} | trace_id="$trace" | json | line_format `{line}`'
-            ),
-            width=12,
-        ),
-    ]
-
-
 def last_requests() -> list[Panel]:
     """Return one line for each finished request, with the link to its trace."""
-    line = (
-        '{{printf "%-12s %-17s" .outcome .reason}} {{printf "%6.6s" .duration_seconds}} s, first '
-        'token {{printf "%6.6s" .time_to_first_token_seconds}} s, {{printf "%5s" .input_tokens}} '
-        'in, {{printf "%5s" .output_tokens}} out, {{printf "%7.7s" .cost_microdollars}} µ$, '
-        '{{printf "%7.7s" .gpu_cost_microdollars}} µ$ of device time, {{.tenant}} {{.model}}'
-    )
-    fields = ("duration_seconds", "time_to_first_token_seconds", "cost_microdollars", GPU_COST)
     return [
         log_lines(
             "Last requests",
             "One line per finished request, newest first; choose an outcome at the top, open a "
             "line and click Open the trace.",
-            Logs(f"{finished(*fields, chosen=CHOSEN)} | line_format `{line}`", lines=200),
+            Logs("last_requests", loki.finished(CHOSEN), lines=200),
+            empty="no request ended",
         )
     ]
 
@@ -154,9 +153,12 @@ def build() -> str:
         uses=["model", "tenant", "instance"],
         more=[
             sdk.several_variable("outcome", "Outcome", list(OUTCOMES)),
-            sdk.choice_variable("slower", "Slower than (s)", ["0.1", "0.5", "1", "5", "30"]),
-            sdk.choice_variable("dearer", "Dearer than (µ$)", sdk.DEARER),
+            sdk.text_variable("slower", "Slower than (s)"),
+            sdk.text_variable("dearer", "Dearer than (µ$)"),
             sdk.text_variable("trace", "Trace id"),
+            *told.slow_variables(),
+            *told.dear_variables(),
+            told.empty_variable("no_trace", "trace", NOTHING),
         ],
         rows=[
             ("The worst", worst_requests()),

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -28,8 +29,7 @@ BOARDS = {
 }
 """Every board's uid and title, in the order of the links at the top of each page."""
 
-DEARER = ("1", "100", "1000", "10000")
-"""What two boards offer as `Dearer than`, so that the choice survives the way between them."""
+Variable: TypeAlias = board.QueryVariable | board.CustomVariable | board.TextBoxVariable
 MODEL = ("model", "Model", "label_values(llm_requests_in_flight, model)")
 TENANT = ("tenant", "Tenant", "label_values(llm_tenant_requests_total, tenant)")
 INSTANCE = (
@@ -55,10 +55,20 @@ def label_variable(name: str, label: str, query: str, *, hidden: bool) -> board.
     return variable.hide(VariableHide.HIDE_VARIABLE) if hidden else variable
 
 
-def choice_variable(name: str, label: str, values: Sequence[str]) -> board.CustomVariable:
-    """Return a variable with fixed values, the first chosen."""
-    first = VariableOption(selected=True, text=values[0], value=values[0])
-    return board.CustomVariable(name).label(label).values(",".join(values)).current(first)
+def told_variable(name: str, expr: str, first: str = "") -> board.QueryVariable:
+    """Return a hidden variable that is the label `le` of the PromQL's sample, of each range anew.
+
+    One option at most, so Grafana never keeps an older value; `first` holds until it is told.
+    """
+    return (
+        board.QueryVariable(name)
+        .datasource(PROMETHEUS)
+        .query(f"query_result({expr})")
+        .regex('/le="([^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .current(VariableOption(selected=True, text=first, value=first))
+        .hide(VariableHide.HIDE_VARIABLE)
+    )
 
 
 def several_variable(name: str, label: str, values: Sequence[str]) -> board.CustomVariable:
@@ -124,7 +134,7 @@ def dashboard_json(
     description: str,
     uses: Sequence[str],
     rows: Sequence[tuple[str, Sequence[Panel]]],
-    more: Sequence[board.CustomVariable | board.TextBoxVariable] = (),
+    more: Sequence[Variable] = (),
 ) -> str:
     """Return a classic dashboard's JSON; the rows are headings, which the panels flow under."""
     builder = _board_style(uid, description)
@@ -136,10 +146,17 @@ def dashboard_json(
         builder.annotation(annotation)
     _lay_out(builder, rows)
     built = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
+    _mend(built)
+    return json.dumps(built, indent=2, sort_keys=True) + "\n"
+
+
+def _mend(built: dict[str, Any]) -> None:
     # The SDK's only placement is a closed menu; without one, links and marks stand on the page.
     for entry in [*built["links"], *built["annotations"]["list"]]:
         del entry["placement"]
-    return json.dumps(built, indent=2, sort_keys=True) + "\n"
+    # The SDK cannot say that a variable stays out of links, which would freeze it at its value.
+    for variable in built["templating"]["list"]:
+        variable["skipUrlSync"] = str(variable.get("query", "")).startswith("query_result(")
 
 
 def _lay_out(builder: board.Dashboard, rows: Sequence[tuple[str, Sequence[Panel]]]) -> None:

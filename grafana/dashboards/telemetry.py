@@ -7,10 +7,16 @@ from grafana.dashboards.queries import SERVER, Query
 from grafana.dashboards.slo import limit
 
 SIGNALS = ("spans", "log_records", "metric_points")
+COLLECTOR, JAEGER = 'job="otel-collector"', 'job="jaeger"'
+"""Jaeger is a Collector too: without a job its series would be added to the Collector's own."""
 
 
 def _rate(series_: str, matchers: str = "") -> str:
     return f"rate({series_}{{{matchers}}}[$__rate_interval])"
+
+
+def _collected(what: str, job: str = COLLECTOR) -> str:
+    return f"sum({_rate(f'otelcol_{what}_total', job)})"
 
 
 def verdict() -> list[Panel]:
@@ -59,23 +65,20 @@ def verdict() -> list[Panel]:
 def collector() -> list[Panel]:
     """Return what goes through the Collector, what waits in it, and what it refused or lost."""
     through = [
-        Query(f"sum({_rate(f'otelcol_receiver_accepted_{signal}_total')})", f"{signal} in")
-        for signal in SIGNALS[:2]
+        Query(_collected(f"receiver_accepted_{signal}"), f"{signal} in") for signal in SIGNALS[:2]
     ]
-    sent = [
-        Query(f"sum({_rate(f'otelcol_exporter_sent_{signal}_total')})", f"{signal} out")
-        for signal in SIGNALS
-    ]
+    sent = [Query(_collected(f"exporter_sent_{signal}"), f"{signal} out") for signal in SIGNALS]
     bad = [
-        Query(f"sum({_rate(f'otelcol_receiver_{what}_{signal}_total')})", f"{signal} {what}")
+        Query(_collected(f"receiver_{what}_{signal}"), f"{signal} {what}")
         for what in ("refused", "failed")
         for signal in SIGNALS[:2]
     ]
     lost = [
-        Query(f"sum({_rate(f'otelcol_exporter_{what}_failed_{signal}_total')})", f"{signal} {what}")
+        Query(_collected(f"exporter_{what}_failed_{signal}"), f"{signal} {what}")
         for what in ("send", "enqueue")
         for signal in SIGNALS[:2]
     ]
+    queue = [f"otelcol_exporter_queue_{part}{{{COLLECTOR}}}" for part in ("size", "capacity")]
     return [
         series(
             "Through the Collector",
@@ -86,16 +89,10 @@ def collector() -> list[Panel]:
         ),
         series(
             "Collector queue",
-            "Share of the queue on disk that is filled, by store; near the dashed line free disk "
-            "or bring that store back before data is refused.",
+            "Share of the queue on disk that is filled, by exporter; near the dashed line free "
+            "disk or bring its store back before data is refused.",
             "percentunit",
-            [
-                Query(
-                    "max by (exporter) "
-                    "(otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)",
-                    "{{exporter}}",
-                )
-            ],
+            [Query(f"max by (exporter) ({' / '.join(queue)})", "{{exporter}}")],
             limits=limit("collector_queue"),
             top=1,
         ),
@@ -111,40 +108,39 @@ def collector() -> list[Panel]:
 
 
 def stores() -> list[Panel]:
-    """Return what arrives in the stores and what scraping takes."""
+    """Return what arrives in the stores and what scraping takes; those that run have lines."""
+    arriving = {
+        "Prometheus samples": _rate("prometheus_tsdb_head_samples_appended_total"),
+        "Prometheus exemplars": _rate("prometheus_tsdb_exemplar_exemplars_appended_total"),
+        "Tempo spans": _rate("tempo_distributor_spans_received_total"),
+        "Jaeger spans": _rate("otelcol_receiver_accepted_spans_total", JAEGER),
+        "Loki lines": _rate("loki_distributor_lines_received_total"),
+        "VictoriaLogs lines": _rate("vl_rows_ingested_total"),
+    }
+    thrown = {
+        "Prometheus too old": _rate("prometheus_tsdb_too_old_samples_total"),
+        "Tempo spans": _rate("tempo_discarded_spans_total"),
+        "Tempo flushes": _rate("tempo_ingester_failed_flushes_total"),
+        "Jaeger spans": _rate("otelcol_exporter_send_failed_spans_total", JAEGER),
+        "Loki chunks": _rate("loki_ingester_chunks_flush_failures_total"),
+        "VictoriaLogs lines": _rate("vl_rows_dropped_total"),
+        "VictoriaLogs takes no more": "vl_storage_is_read_only",
+    }
     return [
         series(
             "Arriving in the stores",
             "Samples, spans and lines per second that each store took in; when one falls to zero "
             "alone, look at its band above and at the Collector's queue.",
             "short",
-            [
-                Query(
-                    f"sum({_rate('prometheus_tsdb_head_samples_appended_total')})",
-                    "Prometheus samples",
-                ),
-                Query(
-                    f"sum({_rate('prometheus_tsdb_exemplar_exemplars_appended_total')})",
-                    "Prometheus exemplars",
-                ),
-                Query(f"sum({_rate('tempo_distributor_spans_received_total')})", "Tempo spans"),
-                Query(f"sum({_rate('loki_distributor_lines_received_total')})", "Loki lines"),
-            ],
+            [Query(f"sum({rate})", name) for name, rate in arriving.items()],
             logarithmic=True,
         ),
         series(
             "Thrown away by the stores",
-            "Spans, flushes and samples per second that a store refused or failed to write; when "
-            "not zero, check its disk and its limits.",
+            "Spans, flushes, lines and samples per second that a store refused or failed to write; "
+            "when not zero, check its disk and its limits.",
             "short",
-            [
-                Query(f"sum({_rate('tempo_discarded_spans_total')})", "Tempo spans"),
-                Query(f"sum({_rate('tempo_ingester_failed_flushes_total')})", "Tempo flushes"),
-                Query(f"sum({_rate('loki_ingester_chunks_flush_failures_total')})", "Loki chunks"),
-                Query(
-                    f"sum({_rate('prometheus_tsdb_too_old_samples_total')})", "Prometheus too old"
-                ),
-            ],
+            [Query(f"sum({rate})", name) for name, rate in thrown.items()],
             stacked=True,
         ),
         series(

@@ -12,9 +12,9 @@ from pathlib import Path
 from grafana.pictures import bench, board, evaluate, lint, page
 from grafana.pictures.board import Board
 from grafana.pictures.evaluate import Page
-from grafana.pictures.stores import StoreError, Stores
-
-REPO = Path(__file__).parents[2]
+from grafana.pictures.stores import REPO, Stores
+from stack.errors import Fault
+from stack.stores.protocol import StoreError
 
 
 def arguments() -> argparse.Namespace:
@@ -37,7 +37,7 @@ def main() -> int:
         return _say(faults, "the boards' JSON is sound")
     try:
         return bench.run(boards) if options.bench else _pictures(boards, options)
-    except StoreError as error:
+    except (StoreError, Fault) as error:
         return _say([str(error)], "")
 
 

@@ -1,17 +1,21 @@
 """Every panel of a board, asked of the live stores: its data, or why it has none."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
-from grafana.pictures import excuses, expand, shapes
+from grafana.pictures import excuses, expand, questions, shapes, values
 from grafana.pictures.board import Board, Json, Panel
-from grafana.pictures.expand import Window
 from grafana.pictures.frames import Data, Row
-from grafana.pictures.stores import StoreError, Stores
+from grafana.pictures.stores import Stores
+from stack.stores.protocol import StoreError, Window
 
 TRANSFORMATIONS = {"merge", "organize"}
+IN_THE_STORE = {"extractFields", "convertFieldType", "sortBy", "limit"}
+"""What Grafana does to the lines of a question, whose answer has typed fields in their order."""
 _SETS = re.compile(r"[?&]var-(\w+)=\$\{__value\.raw\}")
 
 
@@ -43,20 +47,25 @@ class Page:
     marks: list[tuple[float, str, str]] = field(default_factory=list)
 
 
-def page(stores: Stores, board: Board, end: float, chosen: Mapping[str, str]) -> Page:
-    """Ask for everything that the board shows of the time range it opens with."""
-    window = Window(end - board.seconds, end)
-    asked = Page(board, window, {**expand.defaults(board), **_own(board, chosen)})
+def page(
+    stores: Stores,
+    board: Board,
+    end: float,
+    chosen: Mapping[str, str],
+    seconds: float | None = None,
+) -> Page:
+    """Ask for everything that the board shows of its last `seconds`, by default as it opens.
+
+    `end` is in Unix seconds, `chosen` are values of variables; raises StoreError when Prometheus
+    does not tell the variables or the marks.
+    """
+    window = Window(end - (board.seconds if seconds is None else seconds), end)
+    asked = Page(board, window, values.of_board(stores, board, window, chosen))
     for panel in board.panels:
         asked.answers.append(_panel(stores, panel, asked))
         _follow_first_link(asked)
     asked.marks = [mark for one in board.annotations for mark in _marks(stores, one, asked)]
     return asked
-
-
-def _own(board: Board, chosen: Mapping[str, str]) -> dict[str, str]:
-    names = {variable["name"] for variable in board.variables}
-    return {name: value for name, value in chosen.items() if name in names}
 
 
 def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
@@ -68,7 +77,7 @@ def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
             answer.error = (
                 f"undefined variable {error}" if isinstance(error, KeyError) else f"{error}"
             )
-    answer.data.rows = _transformed(panel, tables)
+    answer.data.rows = _transformed(panel, [*tables, answer.data.rows])
     answer.seconds = sum(seconds for _, seconds in stores.seconds[before:])
     if answer.data.empty and not answer.error:
         answer.excused = excuses.excuse(stores, panel, asked.window)
@@ -78,14 +87,21 @@ def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
 def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Answer) -> list[Row]:
     least = target.get("interval") or target.get("step")
     interval = expand.step(asked.window, panel.grid[2], least)
-    values = asked.values | expand.macros(asked.window, interval, least)
-    query = expand.fill(str(target.get("expr") or target.get("query") or ""), values)
+    if target["datasource"]["uid"] != "prometheus":
+        _question(stores, target, asked, interval, answer)
+        return []
+    known = asked.values | expand.macros(asked.window, interval, least)
+    query = expand.fill(target["expr"], known)
     answer.queries.append(query)
-    store = target["datasource"]["uid"]
-    if store == "tempo":
-        return _tempo(stores, target, query, asked.window, answer.data)
-    ask = _prometheus if store == "prometheus" else _loki
-    return ask(stores, target, query, asked.window, interval, answer.data)
+    return _prometheus(stores, target, query, asked.window, interval, answer.data)
+
+
+def _question(stores: Stores, target: Json, asked: Page, step: float, answer: Answer) -> None:
+    name, most = target["refId"], int(target.get("maxLines") or target.get("limit") or 0)
+    put = questions.Asked(asked.values, asked.window, most, step)
+    answer.queries.append(questions.words(name, put))
+    with stores.timed(answer.queries[-1]):
+        questions.QUESTIONS[name].put(stores, put, answer.data)
 
 
 def _prometheus(
@@ -101,35 +117,19 @@ def _prometheus(
     return []
 
 
-def _loki(
-    stores: Stores, target: Json, query: str, window: Window, step: float, data: Data
-) -> list[Row]:
-    if target.get("queryType") == "instant":
-        return shapes.rows(stores.loki_instant(query, window), f"Value #{target['refId']}")
-    found = stores.loki_range(query, window, step, int(target.get("maxLines", 100)))
-    if found["resultType"] == "streams":
-        data.lines += shapes.lines(found["result"])
-    else:
-        data.series += shapes.series(found["result"], target.get("legendFormat", ""))
-    return []
-
-
-def _tempo(stores: Stores, target: Json, query: str, window: Window, data: Data) -> list[Row]:
-    if re.fullmatch(r"[0-9a-f]*", query):
-        data.spans += shapes.tree(stores.trace(query)) if query else []
-        return []
-    limit, spans = int(target.get("limit", 20)), int(target.get("spss", 3))
-    return shapes.found_traces(stores.tempo_search(query, window, limit, spans))
-
-
 def _transformed(panel: Panel, tables: list[list[Row]]) -> list[Row]:
     steps = {step["id"]: step["options"] for step in panel.raw.get("transformations", [])}
     found = shapes.merge(tables) if "merge" in steps else [row for table in tables for row in table]
     if "organize" in steps:
-        found = [shapes.organize(row, steps["organize"]) for row in found]
+        found = shapes.organize(found, steps["organize"])
     for key in reversed(panel.options.get("sortBy") or []):
-        found.sort(key=lambda row: row.get(key["displayName"], 0), reverse=bool(key.get("desc")))
+        found.sort(key=partial(_number, key["displayName"]), reverse=bool(key.get("desc")))
     return found
+
+
+def _number(column: str, row: Row) -> float:
+    value = row.get(column, "")
+    return value if isinstance(value, int | float) else -math.inf
 
 
 def _follow_first_link(asked: Page) -> None:

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 
 from grafana.pictures.board import Panel
-from grafana.pictures.expand import Window
 from grafana.pictures.stores import Stores
+from stack.stores.protocol import Window
 
 _NAMES = re.compile(r"\b(?:instance_gpu:|gpu_|DCGM_|llm_|vllm:|node_)[\w:]+")
 
@@ -29,8 +29,15 @@ EXCUSES = (
 """Everything that a sound stack may lack; a panel that reads anything besides is not excused."""
 
 
+NONE_FOUND = {"failed_requests": "no request failed"}
+"""Questions to which nothing is a good answer."""
+
+
 def excuse(stores: Stores, panel: Panel, window: Window) -> str:
     """Return why an empty panel may be so, or an empty string."""
+    questions = [target["refId"] for target in panel.targets]
+    if questions and all(name in NONE_FOUND for name in questions):
+        return NONE_FOUND[questions[0]]
     names = _NAMES.findall(json.dumps([target.get("expr", "") for target in panel.targets]))
     for one in EXCUSES:
         mine = all(re.match(one.metrics, name) for name in names)

@@ -2,28 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from grafana.pictures.board import Board, Json
+from stack.stores.protocol import Window
 
 SCRAPE_SECONDS = 5.0
 """The data source's timeInterval in provisioning/datasources/datasources.yaml."""
 BOARD_PIXELS = 1600
 _NAME = re.compile(r"\$\{([a-z_]\w*)(?::\w+)?\}|\$([a-z_]\w*)")
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
-
-
-@dataclass(frozen=True)
-class Window:
-    """A time range in unix seconds."""
-
-    start: float
-    end: float
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return self.end - self.start
 
 
 def duration(text: str) -> float:

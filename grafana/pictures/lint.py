@@ -9,14 +9,17 @@ from typing import TypeAlias
 
 import yaml
 
-from grafana.pictures import expand, units
+from grafana.pictures import expand, units, values
 from grafana.pictures.board import Board, Json, Panel
-from grafana.pictures.evaluate import TRANSFORMATIONS
-from grafana.pictures.expand import Window
+from grafana.pictures.evaluate import IN_THE_STORE, TRANSFORMATIONS
+from grafana.pictures.questions import QUESTIONS
 from grafana.pictures.shown import DRAWN
+from stack.stores.protocol import Window
 
 SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
 MOST_PANELS = 12
+ON_TIME_RANGE = 2
+"""Grafana's number for a variable that is asked for again whenever the time range changes."""
 Known: TypeAlias = Mapping[str, set[str]]
 """The variables of every board, by its uid."""
 _BUILT_IN = {*expand.macros(Window(0, 1), 1), "__url_time_range", "__value", "__data"}
@@ -86,6 +89,16 @@ def _variables(board: Board, defined: set[str]) -> Iterator[str]:
         if variable.get("hide") != 2 and variable["name"] not in used:
             yield f"variable {variable['name']} is shown and changes nothing: hide it"
         yield from _source(variable.get("datasource"), f"variable {variable['name']}")
+        if values.told(variable):
+            yield from _told(variable)
+
+
+def _told(variable: Json) -> Iterator[str]:
+    # Grafana gives the whole sample to the expression, and asks again only when it is told to.
+    if str(variable.get("regex", "")).count("(") != 1 or variable.get("refresh") != ON_TIME_RANGE:
+        yield f"variable {variable['name']} takes no label, or does not follow the time range"
+    if not (variable.get("hide") == 2 and variable.get("skipUrlSync")):
+        yield f"variable {variable['name']} must be hidden and stay out of links: it is not chosen"
 
 
 def _query(target: Json) -> str:
@@ -107,11 +120,25 @@ def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
     for target in panel.targets:
         yield from _source(target.get("datasource"), f"query {target['refId']}")
         yield from _target(target)
+    yield from _names(panel)
     for step in panel.raw.get("transformations", []):
-        if step["id"] not in TRANSFORMATIONS:
+        if step["id"] not in TRANSFORMATIONS | (IN_THE_STORE if _is_asked(panel) else set()):
             yield f"transformation {step['id']} is not one that we evaluate"
     for url in panel.links():
         yield from _link(url, defined, known)
+
+
+def _is_asked(panel: Panel) -> bool:
+    """Whether the panel asks logs or traces."""
+    return any(target["datasource"]["uid"] in ("loki", "tempo") for target in panel.targets)
+
+
+def _names(panel: Panel) -> Iterator[str]:
+    names = [target["refId"] for target in panel.targets]
+    yield from (f"two queries are called {name}" for name in set(names) if names.count(name) > 1)
+    for name in names if _is_asked(panel) else []:
+        if name not in QUESTIONS:
+            yield f"query {name} is no question of grafana/pictures/questions.py: name it as one"
 
 
 def _says(panel: Panel) -> Iterator[str]:

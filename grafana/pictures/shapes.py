@@ -7,6 +7,8 @@ from statistics import pstdev
 
 from grafana.pictures.board import Json
 from grafana.pictures.frames import Cell, Exemplar, Line, Row, Series, Span
+from stack.stores.protocol import FoundTrace, LogRecord, Value
+from stack.stores.protocol import Span as StoredSpan
 
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -49,20 +51,40 @@ def merge(rows_of_targets: Sequence[list[Row]]) -> list[Row]:
     return list(joined.values())
 
 
-def organize(row: Row, options: Json) -> Row:
+def organize(found: Sequence[Row], options: Json) -> list[Row]:
     """Drop, order and rename columns, as the transformation `organize` does."""
-    only = options.get("includeByName") or row
-    kept = [name for name in row if name in only and not options["excludeByName"].get(name)]
-    order = options.get("indexByName", {})
-    names = options.get("renameByName", {})
-    ordered = sorted(kept, key=lambda name: order.get(name, len(order)))
-    return {names.get(name) or name: row[name] for name in ordered}
+    every = list(dict.fromkeys(name for row in found for name in row))
+    only, order = options.get("includeByName") or every, options.get("indexByName", {})
+    kept = [name for name in every if name in only and not options["excludeByName"].get(name)]
+    columns = sorted(kept, key=lambda name: order.get(name, len(order)))
+    headings = options.get("renameByName", {})
+    return [{headings.get(n) or n: row.get(n, "") for n in columns} for row in found]
 
 
-def lines(streams: Iterable[Json]) -> list[Line]:
-    """The log lines of all streams, newest first."""
-    found = [Line(int(at) / 1e9, text) for one in streams for at, text in one["values"]]
+def points(name: str, found: Sequence[tuple[float, float]]) -> list[Series]:
+    """The line of one tenant, none where it has no point."""
+    finite = [(at, value) for at, value in found if math.isfinite(value)]
+    return [Series(name, {"tenant": name}, finite, found[-1][1])] if finite else []
+
+
+def lines(records: Iterable[LogRecord]) -> list[Line]:
+    """The log lines, newest first."""
+    found = [Line(record.time_ns / 1e9, record.text) for record in records]
     return sorted(found, key=lambda line: line.at, reverse=True)
+
+
+def records(found: Iterable[LogRecord]) -> list[Row]:
+    """One row per log record, its fields as the columns that Grafana extracts from the labels."""
+    return [
+        {"Time": one.time_ns / 1e9, **{name: _cell(value) for name, value in one.fields.items()}}
+        for one in found
+    ]
+
+
+def _cell(value: Value) -> Cell:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def exemplars(result: Iterable[Json], step: float) -> list[Exemplar]:
@@ -83,48 +105,32 @@ def _apart(dots: list[Exemplar], distance: float) -> list[Exemplar]:
     return kept
 
 
-def found_traces(traces: Iterable[Json]) -> list[Row]:
-    """One row per span that a TraceQL search found, with what it selects, as `spans` tables do."""
+def found_traces(traces: Iterable[FoundTrace]) -> list[Row]:
+    """One row per trace that a search found, with its span's attributes, as `spans` tables do."""
     return [
         {
-            "traceIdHidden": trace["traceID"],
-            "Trace Service": trace.get("rootServiceName", ""),
-            "Trace Name": trace.get("rootTraceName", ""),
-            "Span ID": span["spanID"],
-            "Start time": int(span["startTimeUnixNano"]) / 1e9,
-            "Duration": float(span["durationNanos"]),
-            **{a["key"]: _attribute(a["value"]) for a in span.get("attributes", [])},
+            "traceIdHidden": trace.trace_id,
+            "Start time": trace.start_ns / 1e9,
+            "Duration": trace.seconds * 1e9,
+            **{name: _cell(value) for name, value in trace.attributes.items()},
         }
         for trace in traces
-        for group in trace.get("spanSets", [])
-        for span in group["spans"]
     ]
 
 
-def _attribute(value: Json) -> Cell:
-    kind, content = next(iter(value.items()))
-    return float(content) if kind in {"doubleValue", "intValue"} else str(content)
-
-
-def tree(trace: Json) -> list[Span]:
+def tree(spans: Sequence[StoredSpan]) -> list[Span]:
     """The spans of a trace, each under its parent, in order of their start."""
-    spans = [
-        span
-        for batch in trace.get("batches", [])
-        for scope in batch["scopeSpans"]
-        for span in scope["spans"]
-    ]
-    known = {span["spanId"] for span in spans}
-    roots = [span for span in spans if span.get("parentSpanId") not in known]
+    known = {span.span_id for span in spans}
+    roots = [span for span in spans if span.parent_id not in known]
     return [line for root in _by_start(roots) for line in _under(root, spans, 0)]
 
 
-def _by_start(spans: Iterable[Json]) -> list[Json]:
-    return sorted(spans, key=lambda span: int(span["startTimeUnixNano"]))
+def _by_start(spans: Iterable[StoredSpan]) -> list[StoredSpan]:
+    return sorted(spans, key=lambda span: span.start_ns)
 
 
-def _under(span: Json, spans: list[Json], depth: int) -> list[Span]:
-    start, end = (int(span[f"{edge}TimeUnixNano"]) / 1e9 for edge in ("start", "end"))
-    children = _by_start(s for s in spans if s.get("parentSpanId") == span["spanId"])
+def _under(span: StoredSpan, spans: Sequence[StoredSpan], depth: int) -> list[Span]:
+    start, end = span.start_ns / 1e9, span.end_ns / 1e9
+    children = _by_start(one for one in spans if one.parent_id == span.span_id)
     below = [line for child in children for line in _under(child, spans, depth + 1)]
-    return [Span(span["name"], depth, start, end - start), *below]
+    return [Span(span.name, depth, start, end - start), *below]

@@ -1,81 +1,67 @@
-"""The three stores' HTTP interfaces, asked with the parameters that Grafana sends."""
+"""Whom a picture asks: Prometheus as Grafana asks it, logs and traces through `stack.stores`."""
 
+import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlencode
 
 from grafana.pictures.board import Json
-from grafana.pictures.expand import Window
+from stack import settings
+from stack.http import Unanswered, ask
+from stack.stores import running
+from stack.stores.protocol import LogStore, StoreError, TraceStore, Window
+
+REPO = Path(__file__).parents[2]
 
 
-class StoreError(Exception):
-    """A store refused a query or did not answer; the text says which and why."""
+@cache
+def _running() -> running.Stores:
+    return running.stores(settings.load(REPO))
 
 
 @dataclass
 class Stores:
-    """Clients of Prometheus, Loki and Tempo; `seconds` holds how long each query took."""
+    """The three stores, by default those that run; `seconds` holds how long each query took."""
 
     prometheus: str = os.environ.get("PROMETHEUS_URL", "http://127.0.0.1:9090")
-    loki: str = os.environ.get("LOKI_URL", "http://127.0.0.1:3100")
-    tempo: str = os.environ.get("TEMPO_URL", "http://127.0.0.1:3200")
+    logs: LogStore = field(default_factory=lambda: _running().logs)
+    traces: TraceStore = field(default_factory=lambda: _running().traces)
     seconds: list[tuple[str, float]] = field(default_factory=list)
-    _client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, trust_env=False))
 
-    def _get(self, url: str, asked: str, /, **parameters: str | float | int) -> Any:
+    @contextmanager
+    def timed(self, asked: str) -> Iterator[None]:
+        """Note how long the query or question takes, refused ones as well."""
         start = time.perf_counter()
         try:
-            answer = self._client.get(url, params=parameters)
-        except httpx.HTTPError as error:
-            raise StoreError(f"{url} does not answer ({error!r}): run `make up`") from error
-        self.seconds.append((asked, time.perf_counter() - start))
-        if answer.is_error:
-            raise StoreError(f"{url} refused the query: {answer.text.strip()[:300]}")
-        return answer.json()
+            yield
+        finally:
+            self.seconds.append((asked, time.perf_counter() - start))
+
+    def _get(self, path: str, query: str, **parameters: float) -> Any:
+        url = f"{self.prometheus}/api/v1/{path}?{urlencode({'query': query, **parameters})}"
+        try:
+            with self.timed(query):
+                return json.loads(ask(url))["data"]
+        except Unanswered as error:
+            hint = "" if error.status else ": run `make up`"
+            raise StoreError(f"Prometheus: {error}{hint}") from error
 
     def prometheus_range(self, query: str, window: Window, step: float) -> list[Json]:
         """The series of a range query, at multiples of the step as Grafana aligns them."""
         start, end = (int(at // step) * step for at in (window.start, window.end))
-        url = f"{self.prometheus}/api/v1/query_range"
-        answer = self._get(url, query, query=query, start=start, end=end, step=step)
-        return list(answer["data"]["result"])
+        return list(self._get("query_range", query, start=start, end=end, step=step)["result"])
 
     def prometheus_instant(self, query: str, window: Window) -> list[Json]:
         """The samples of an instant query at the end of the window."""
-        url = f"{self.prometheus}/api/v1/query"
-        return list(self._get(url, query, query=query, time=window.end)["data"]["result"])
+        return list(self._get("query", query, time=window.end)["result"])
 
     def exemplars(self, query: str, window: Window) -> list[Json]:
         """The exemplars of the series that a query reads."""
-        url = f"{self.prometheus}/api/v1/query_exemplars"
-        answer = self._get(url, query, query=query, start=window.start, end=window.end)
-        return [exemplar for series in answer["data"] for exemplar in series["exemplars"]]
-
-    def loki_range(self, query: str, window: Window, step: float, limit: int) -> Json:
-        """The lines or series of a LogQL range query, newest first."""
-        url = f"{self.loki}/loki/api/v1/query_range"
-        times = {"start": f"{window.start:.3f}", "end": f"{window.end:.3f}"}
-        answer = self._get(
-            url, query, query=query, step=step, limit=limit, direction="backward", **times
-        )
-        return dict(answer["data"])
-
-    def loki_instant(self, query: str, window: Window) -> list[Json]:
-        """The samples of a LogQL metric query at the end of the window."""
-        url = f"{self.loki}/loki/api/v1/query"
-        answer = self._get(url, query, query=query, time=f"{window.end:.3f}")
-        return list(answer["data"]["result"])
-
-    def tempo_search(self, query: str, window: Window, limit: int, spans: int) -> list[Json]:
-        """The traces that a TraceQL query finds."""
-        url = f"{self.tempo}/api/search"
-        times = {"start": int(window.start), "end": int(window.end) + 1}
-        answer = self._get(url, query, q=query, limit=limit, spss=spans, **times)
-        return list(answer.get("traces", []))
-
-    def trace(self, trace_id: str) -> Json:
-        """One trace as OTLP JSON."""
-        return dict(self._get(f"{self.tempo}/api/traces/{trace_id}", trace_id))
+        found = self._get("query_exemplars", query, start=window.start, end=window.end)
+        return [exemplar for series in found for exemplar in series["exemplars"]]

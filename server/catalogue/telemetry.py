@@ -1,4 +1,4 @@
-"""What we read of the watchers: Collector, Prometheus, Tempo, Loki, Alertmanager, alertlog."""
+"""What we read of the watchers: Collector, Prometheus, the stores, Alertmanager, alertlog."""
 
 from server.catalogue.record import Kind, Method, Metric
 
@@ -79,28 +79,40 @@ PROMETHEUS = (
     ),
 )  # fmt: skip
 
-STORES = (
-    _read(
-        "tempo", "tempo_distributor_spans_received_total", Kind.COUNTER, "spans",
-        "Spans taken in.", "tenant",
+_OTHER_TRACES = 'Jaeger keeps the traces; the Collector\'s series of `job="jaeger"` stand for it'
+_OTHER_LOGS = "VictoriaLogs keeps the logs"
+_TEMPO = (
+    ("distributor_spans_received_total", "spans", "Spans taken in.", ("tenant",)),
+    ("discarded_spans_total", "spans", "Spans thrown away.", ("reason", "tenant")),
+    ("ingester_failed_flushes_total", "flushes", "Writes to disk that failed.", ()),
+)
+_LOKI = (
+    (
+        "distributor_lines_received_total", "lines", "Lines taken in.",
+        ("format", "is_internal_stream", "policy", "tenant"),
     ),
-    _read(
-        "tempo", "tempo_discarded_spans_total", Kind.COUNTER, "spans",
-        "Spans thrown away.", "reason", "tenant",
-    ),
-    _read(
-        "tempo", "tempo_ingester_failed_flushes_total", Kind.COUNTER, "flushes",
-        "Writes to disk that failed.",
-    ),
-    _read(
-        "loki", "loki_distributor_lines_received_total", Kind.COUNTER, "lines",
-        "Lines taken in.", "format", "is_internal_stream", "policy", "tenant",
-    ),
-    _read(
-        "loki", "loki_ingester_chunks_flush_failures_total", Kind.COUNTER, "chunks",
-        "Writes to disk that failed.",
-    ),
+    ("ingester_chunks_flush_failures_total", "chunks", "Writes to disk that failed.", ()),
 )  # fmt: skip
+_VICTORIALOGS = (
+    ("rows_ingested_total", Kind.COUNTER, "lines", "Lines taken in.", ("type",)),
+    ("rows_dropped_total", Kind.COUNTER, "lines", "Lines thrown away.", ("reason",)),
+    ("storage_is_read_only", Kind.GAUGE, "1", "1 while its disk is too full to write.", ("path",)),
+)
+STORES = (
+    *(
+        _read("tempo", f"tempo_{name}", Kind.COUNTER, unit, text, *labels, absent=_OTHER_TRACES)
+        for name, unit, text, labels in _TEMPO
+    ),
+    *(
+        _read("loki", f"loki_{name}", Kind.COUNTER, unit, text, *labels, absent=_OTHER_LOGS)
+        for name, unit, text, labels in _LOKI
+    ),
+    *(
+        _read("victorialogs", f"vl_{name}", kind, unit, text, *labels, absent="Loki keeps the logs")
+        for name, kind, unit, text, labels in _VICTORIALOGS
+    ),
+)
+"""What keeps traces and logs; which of them run is told by the label `store` of their targets."""
 
 ALERTS = (
     _read("alertmanager", "alertmanager_alerts", Kind.GAUGE, "alerts", "Alerts held.", "state"),

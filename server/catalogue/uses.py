@@ -5,6 +5,7 @@ nothing exposes, and every metric of the catalogue that nothing asks for.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from server.catalogue import ALL, BY_SERIES, Metric
 from server.catalogue.promql import Selector, grouped, selectors
 
 REPO = Path(__file__).parents[2]
-SCRAPED = frozenset({"job", "instance", "le", "quantile"})
+SCRAPED = frozenset({"job", "instance", "store", "le", "quantile"})
 """Labels that no metric declares: the scrape's, and those of a histogram's and summary's parts."""
+_VARIABLE = re.compile(r"label_values\((.+),.*\)|query_result\((.+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ def _place(node: Mapping[str, Any], place: str) -> str:
 def _texts(node: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(node.get("expr"), str):
         yield node["expr"]
-    if isinstance(query := node.get("query"), str) and query.startswith("label_values("):
-        yield query.removeprefix("label_values(").rpartition(",")[0]
+    if match := _VARIABLE.fullmatch(str(node.get("query", ""))):
+        yield match[1] or match[2]
 
 
 def _links(repo: Path) -> Iterator[Use]:

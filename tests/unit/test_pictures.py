@@ -1,27 +1,24 @@
 """The picture tool: variables and units as Grafana's, stores' answers, what is missing is named."""
 
-import json
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
 
-from grafana.pictures import board, evaluate, excuses, expand, page, shapes, units
+from grafana.pictures import bench, board, evaluate, excuses, expand, page, shapes, units
 from grafana.pictures.__main__ import missing
-from grafana.pictures.board import Board, Json
-from grafana.pictures.expand import Window
-from grafana.pictures.stores import StoreError, Stores
+from grafana.pictures.board import Board
+from grafana.pictures.stores import Stores
+from stack.stores.protocol import StoreError, Window
+from tests.unit.picture_stores import NOW, SPANS, Logs, Prometheus, Traces
 
 REPO = Path(__file__).parents[2]
-NOW = 1_795_470_000.0
-TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +70,7 @@ def test_variables_are_filled_in_and_an_undefined_one_is_an_error() -> None:
 def test_all_means_the_variables_all_value() -> None:
     boards = board.load()
     assert expand.defaults(boards[0]) == {"model": ".*", "tenant": ".*", "instance": ".*"}
-    assert expand.defaults(boards[5])["slower"] == "0.1"
+    assert expand.defaults(boards[5])["slow_edge"] == "0"
 
 
 def test_legend_takes_labels() -> None:
@@ -135,33 +132,19 @@ def test_merge_and_organize_join_rename_and_drop() -> None:
         "indexByName": {"Value #B": 0, "t": 1},
         "renameByName": {"Value #B": "Dollars"},
     }
-    assert list(shapes.organize(rows[0], options).items()) == [("Dollars", 2.0), ("t", "a")]
+    (row,) = shapes.organize(rows, options)
+    assert list(row.items()) == [("Dollars", 2.0), ("t", "a")]
 
 
-def _span(name: str, own: str, parent: str, start: int, end: int) -> Json:
-    ids = {"spanId": own, "parentSpanId": parent, "name": name}
-    return {**ids, "startTimeUnixNano": str(start), "endTimeUnixNano": str(end)}
-
-
-OTLP = {
-    "batches": [
-        {
-            "scopeSpans": [
-                {
-                    "spans": [
-                        _span("decode", "c", "a", 2_000_000_000, 5_000_000_000),
-                        _span("queue", "b", "a", 1_000_000_000, 2_000_000_000),
-                        _span("POST /v1", "a", "caller", 1_000_000_000, 5_000_000_000),
-                    ]
-                }
-            ]
-        }
-    ]
-}
+def test_a_column_keeps_its_place_where_the_first_row_lacks_it() -> None:
+    options = {"excludeByName": {}, "indexByName": {"a": 0, "b": 1, "c": 2}}
+    (first, _) = shapes.organize([{"c": 1.0, "a": 2.0}, {"b": "x"}], options)
+    assert first == {"a": 2.0, "b": "", "c": 1.0}
+    assert list(first) == ["a", "b", "c"]
 
 
 def test_spans_stand_under_their_parent_by_start() -> None:
-    spans = shapes.tree(OTLP)
+    spans = shapes.tree(SPANS)
     assert [(s.name, s.depth, s.seconds) for s in spans] == [
         ("POST /v1", 0, 4.0),
         ("queue", 1, 1.0),
@@ -169,46 +152,12 @@ def test_spans_stand_under_their_parent_by_start() -> None:
     ]
 
 
-class _Store(BaseHTTPRequestHandler):
-    """All three stores at once: every query has an answer but those that name `silent`."""
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-        body = json.dumps(_answer(url.path, asked)).encode()
-        self.send_response(400 if "refused" in asked.get("query", "") else 200)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-def _answer(path: str, asked: dict[str, str]) -> Json:
-    query = asked.get("query", "")
-    if path.startswith("/api/traces/"):
-        return OTLP
-    if path == "/api/search":
-        return {"traces": []}
-    if path.endswith("query_exemplars"):
-        return {"data": []}
-    metric = {"le": "1.0", "trace_id": TRACE, "model": "m", "job": "j", "tenant": "t"}
-    silent = "silent" in query or '{__name__=~"' in query
-    if path.endswith("query_range") and "line_format" in query:
-        return {"data": {"resultType": "streams", "result": [{"values": [["1", "a line"]]}]}}
-    if path.endswith("query_range"):
-        values = [[NOW - 30, "1"], [NOW - 15, "1"]]
-        result = [] if silent else [{"metric": metric, "values": values}]
-        return {"data": {"resultType": "matrix", "result": result}}
-    return {"data": {"result": [] if silent else [{"metric": metric, "value": [NOW, "2"]}]}}
-
-
 @pytest.fixture
 def stores() -> Iterator[Stores]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Store)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Prometheus)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield Stores(prometheus=url, loki=url, tempo=url)
+    yield Stores(prometheus=url, logs=Logs(), traces=Traces())
     server.shutdown()
 
 
@@ -226,7 +175,7 @@ def test_a_panel_without_data_is_named_with_its_query(stores: Stores) -> None:
 
 
 def test_a_refused_query_is_named_with_the_stores_reason(stores: Stores) -> None:
-    asked = evaluate.page(stores, changed("llm-red", "Phases, p95", "refused"), NOW, {})
+    asked = evaluate.page(stores, changed("llm-red", "Phases, p95", "illegal"), NOW, {})
     (line,) = missing([asked])
     assert "Phases, p95" in line
     assert "refused the query" in line
@@ -267,19 +216,25 @@ def test_a_panel_whose_metrics_are_there_has_no_excuse(
     assert excuses.excuse(stores, panel, Window(0, 1)) == ""
 
 
-def test_the_first_rows_link_chooses_the_trace(stores: Stores) -> None:
-    one = next(each for each in board.load() if each.uid == "llm-requests")
-    asked = evaluate.page(stores, one, NOW, {})
-    assert asked.values["trace"] == TRACE
-    (answer,) = (a for a in asked.answers if a.panel.kind == "traces")
-    assert [span.name for span in answer.data.spans] == ["POST /v1", "queue", "decode"]
-    chosen = evaluate.page(stores, one, NOW, {"trace": "f" * 32})
-    assert chosen.values["trace"] == "f" * 32
+def test_a_page_may_be_of_any_length(stores: Stores) -> None:
+    one = board.load()[0]
+    assert evaluate.page(stores, one, NOW, {}).window == Window(NOW - 1800, NOW)
+    day = evaluate.page(stores, one, NOW, {}, 86400)
+    assert day.window == Window(NOW - 86400, NOW)
+
+
+def test_every_panel_of_every_board_is_timed_for_a_range(stores: Stores) -> None:
+    found = bench.panels(stores, NOW, 21600)
+    assert len(found) == sum(len(one.panels) for one in board.load())
+    assert {timing.error for timing in found} == {""}
+    assert all(timing.seconds > 0 for timing in found)
+    assert "Slowest requests" in {timing.panel for timing in found}
 
 
 def test_a_store_that_is_away_says_what_to_do() -> None:
+    away = Stores("http://127.0.0.1:9", logs=Logs(), traces=Traces())
     with pytest.raises(StoreError, match="make up"):
-        Stores(prometheus="http://127.0.0.1:9").prometheus_instant("up", Window(0, 1))
+        away.prometheus_instant("up", Window(0, 1))
 
 
 def test_every_board_is_drawn_small_and_into_one_page(stores: Stores, tmp_path: Path) -> None:
