@@ -48,14 +48,16 @@ def query(name: str, chosen: dict[str, str]) -> str:
 
 
 def assert_told(
-    folder: Path, series: list[dict[str, str]], chosen: dict[str, str], told: dict[str, str]
+    folder: Path,
+    series: list[dict[str, str]],
+    chosen: dict[str, str],
+    told: dict[str, str | int],
 ) -> None:
-    """Ask promtool whether each variable is the label of exactly one sample."""
-    asked = [
-        {"expr": f"count by (le) ({query(name, chosen)})", "eval_time": "10m",
-         "exp_samples": [{"labels": f'{{le="{le}"}}', "value": 1}] if le else []}
-        for name, le in told.items()
-    ]  # fmt: skip
+    """Ask promtool what each variable is: this `le`, or some edge with so many requests above it.
+
+    Between two edges with as many above them nothing lies, so either begins the same ranking.
+    """
+    asked = [_asked(query(name, chosen), value) for name, value in told.items()]
     test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
     path = folder / "edges.yaml"
     path.write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
@@ -65,17 +67,29 @@ def assert_told(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def _asked(promql: str, told: str | int) -> dict[str, object]:
+    if isinstance(told, int):
+        expr, sample = f"sum({promql})", told
+        return {
+            "expr": expr,
+            "eval_time": "10m",
+            "exp_samples": [{"labels": "{}", "value": sample}],
+        }
+    found = [{"labels": f'{{le="{told}"}}', "value": 1}] if told else []
+    return {"expr": f"count by (le) ({promql})", "eval_time": "10m", "exp_samples": found}
+
+
 INCIDENT = durations({0.9: 10_000}) + durations({600.05: 10_000, 1500.0: 3}, "timeout")
-CASES = {
-    "ten thousand timeouts just above the deadline": (INCIDENT, {}, "600.0", "1200.0"),
-    "only what did not time out": (INCIDENT, {"outcome": "ok"}, "0.72", "1.0"),
-    "a crowd and few behind it": (durations({0.1: 500, 0.6: 3, 0.9: 9}), {}, "0.52", "0.72"),
-    "exactly ten behind an edge": (durations({0.1: 500, 0.9: 10}), {}, "0.1", "1.0"),
-    "too few requests for a ranking": (durations({0.3: 4}), {}, "0", "0.02"),
-    "more than ten beyond the last edge": (durations({5000.0: 40}), {}, "0.02", "1e9"),
+CASES: dict[str, tuple[list[dict[str, str]], dict[str, str], str | int, str | int]] = {
+    "ten thousand timeouts just above the deadline": (INCIDENT, {}, 10_003, 3),
+    "only what did not time out": (INCIDENT, {"outcome": "ok"}, 10_000, 0),
+    "a crowd and few behind it": (durations({0.1: 500, 0.6: 3, 0.9: 9}), {}, 12, 9),
+    "exactly ten behind an edge": (durations({0.1: 500, 0.9: 10}), {}, 10, 0),
+    "too few requests for a ranking": (durations({0.3: 4}), {}, "0", 4),
+    "more than ten beyond the last edge": (durations({5000.0: 40}), {}, 40, "1e9"),
     "another model": (durations({0.9: 50}) + durations({42.5: 50}, model="x"),
-                      {"model": "m"}, "0.72", "1.0"),
-    "typed by a reader": (INCIDENT, {"slower": "0.5"}, "0.5", "1200.0"),
+                      {"model": "m"}, 50, 0),
+    "typed by a reader": (INCIDENT, {"slower": "0.5"}, "0.5", 3),
     "no histogram at all": ([], {}, "0", "1e9"),
 }  # fmt: skip
 
@@ -83,7 +97,11 @@ CASES = {
 @needs_promtool
 @pytest.mark.parametrize(("series", "chosen", "edge", "beyond"), CASES.values(), ids=CASES)
 def test_an_edge_has_enough_requests_above_it_and_the_next_too_few(
-    tmp_path: Path, series: list[dict[str, str]], chosen: dict[str, str], edge: str, beyond: str
+    tmp_path: Path,
+    series: list[dict[str, str]],
+    chosen: dict[str, str],
+    edge: str | int,
+    beyond: str | int,
 ) -> None:
     assert_told(tmp_path, series, chosen, {"slow_edge": edge, "slow_next_edge": beyond})
 
@@ -91,7 +109,7 @@ def test_an_edge_has_enough_requests_above_it_and_the_next_too_few(
 @needs_promtool
 def test_a_cost_has_edges_of_its_own(tmp_path: Path) -> None:
     series = histogram(COST, COST_MICRODOLLARS, {30.0: 5000, 7e6: 12, 3e7: 2})
-    assert_told(tmp_path, series, {}, {"dear_edge": "5000000.0", "dear_next_edge": "20000000.0"})
+    assert_told(tmp_path, series, {}, {"dear_edge": 14, "dear_next_edge": 2})
     assert_told(tmp_path, series, {"dearer": "7"}, {"dear_edge": "7"})
 
 
