@@ -1,0 +1,145 @@
+"""What /metrics of the server says at each scrape of the day: the real collectors, fed in time.
+
+One process has one registry, so a process can make one day only.
+"""
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import TypeAlias
+
+from prometheus_client import PROCESS_COLLECTOR, REGISTRY
+
+from server import guard, metrics, red, use
+from server.bookkeeper import Bookkeeper, keys
+from server.books import BookFile, Books, Part
+from server.budget_metrics import PeriodCollector
+from server.labels import OTHER
+from server.ledger import Ledger
+from server.periods import Periods
+from server.record import RequestRecord
+from server.telemetry import Account
+from tests.bench import day_prices
+from tests.bench.day_requests import MICRODOLLARS_PER_HOUR, MODELS, TENANTS, Plan, ended_ns
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+Sample: TypeAlias = tuple[str, Labels, float]
+"""Name, labels, value."""
+
+
+class _Ledger(Ledger):
+    """The real books with records of the past booked in them; what nobody used was idle."""
+
+    def __init__(self, periods: Periods) -> None:
+        super().__init__(0, lambda: MICRODOLLARS_PER_HOUR)
+        self._periods = periods
+
+    def past(self, record: RequestRecord) -> None:
+        """Book a request that ended."""
+        amount = (record.gpu.nanodollars if record.gpu else None) or 0
+        self.books["part", Part.REQUESTS] += amount
+        self.books["model", record.model, record.outcome.value] += amount
+        self.books["tenant", record.tenant] += amount
+
+    def pass_time(self, seconds: float) -> None:
+        """Bill the device's time since the last call, less what requests used of it."""
+        bill = int(seconds * MICRODOLLARS_PER_HOUR / 3.6)
+        self._periods.add_bill(bill)
+        self.books["part", Part.IDLE] += bill // 2
+
+    @property
+    def step_model(self) -> tuple[int, float | None]:
+        """As after some hours of serving."""
+        return 3, 0.04
+
+    def snapshot(self, now: int) -> tuple[Books, int]:
+        """The books as they stand; `now` is of a clock that the past has not."""
+        return Counter(self.books), 1_000_000
+
+
+@dataclass
+class Server:
+    """The server's registry through the day.
+
+    `moment` is Unix seconds, a scrape comes each `seconds` and adds the labels of its `target`.
+    """
+
+    folder: Path
+    target: Labels
+    moment: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        """Register what a server that starts registers."""
+        REGISTRY.unregister(PROCESS_COLLECTOR)
+        self._dice = Random(0)
+        self._costs = day_prices.tracker(self.folder)
+        self._periods = Periods({}, self._today)
+        self._ledger = _Ledger(self._periods)
+        known = tuple(keys(MODELS, TENANTS))
+        REGISTRY.register(Bookkeeper(self._ledger, BookFile(None), self._periods, known))
+        REGISTRY.register(PeriodCollector(self._periods, day_prices.BUDGETS))
+        self._create()
+
+    def _today(self) -> datetime.date:
+        return datetime.datetime.fromtimestamp(self.moment, datetime.UTC).date()
+
+    def _create(self) -> None:
+        guard.create_label_sets()
+        red.create_label_sets(MODELS, TENANTS)
+        self._costs.create_label_sets(MODELS, TENANTS)
+        self._costs.create_gpu_label_sets(MODELS)
+        self._accounts = [Account("logs"), *[Account("spans")] * 6]
+        for model in MODELS:
+            metrics.GPU_COST_MISSING.labels(model)
+
+    def observe(self, record: RequestRecord) -> None:
+        """Count a request that ended, as the server does."""
+        cost = self._costs.cost(record)
+        red.observe(record)
+        self._costs.observe(record, cost)
+        if cost is not None:
+            self._periods.add_spend(record.tenant, cost)
+        self._ledger.past(record)
+        for account in self._accounts:
+            account.admit()
+            account.settle(1, delivered=True)
+
+    def samples(self, moment: float) -> Iterator[Sample]:
+        """What a scrape at this moment reads."""
+        self.moment = moment
+        self._ledger.pass_time(self.seconds)
+        self._set_gauges()
+        for family in REGISTRY.collect():
+            for sample in family.samples:
+                labels = (*sample.labels.items(), *self.target)
+                yield sample.name, labels, float(sample.value)
+
+    def _set_gauges(self) -> None:
+        for model in (*MODELS, OTHER):
+            metrics.IN_FLIGHT.labels(model).set(self._dice.randrange(40))
+            metrics.OLDEST_WAITING.labels(model).set(self._dice.random())
+        for _ in range(int(self.seconds / use.TICK_SECONDS)):
+            use.observe_lag(self._dice.expovariate(1000))
+
+
+def steps(plan: Plan, seconds: float) -> list[float]:
+    """The moments of the day's scrapes, the last one at its end."""
+    count = int(plan.hours * 3600 / seconds)
+    return [plan.end - seconds * (count - number) for number in range(1, count + 1)]
+
+
+def scrapes(
+    server: Server, records: Iterable[RequestRecord], moments: Iterable[float]
+) -> Iterator[tuple[float, Iterator[Sample]]]:
+    """Each scrape: its moment, and the samples of all that ended before it."""
+    rest = iter(records)
+    ahead = next(rest, None)
+    for moment in moments:
+        while ahead is not None and ended_ns(ahead) <= moment * 1e9:
+            server.observe(ahead)
+            ahead = next(rest, None)
+        yield moment, server.samples(moment)

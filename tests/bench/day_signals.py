@@ -1,0 +1,95 @@
+"""Log records and spans of the day: the server's own, by the request's clock, over OTLP."""
+
+import logging
+from decimal import Decimal
+
+from opentelemetry import trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import (
+    InMemoryLogRecordExporter,
+    LogRecordExporter,
+    LogRecordExportResult,
+    SimpleLogRecordProcessor,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from server import telemetry
+from server.cost import CostTracker
+from server.log_events import read_event
+from server.log_records import to_record
+from server.logs import fields
+from server.record import RequestRecord
+from server.settings import read_settings
+from server.tracing import Tracing
+from tests.bench.day_requests import ended_ns
+
+_LOGGER = "server.requests"
+
+
+def resource() -> Resource:
+    """The server's own, with its address as it is scraped natively."""
+    return telemetry.resource(read_settings({}), "0.32.0")
+
+
+class Logs:
+    """Turns requests into the log records that the server sends of them."""
+
+    def __init__(self, costs: CostTracker, exporter: LogRecordExporter) -> None:
+        self._costs = costs
+        self._exporter = exporter
+        self._kept = InMemoryLogRecordExporter()
+        provider = LoggerProvider(resource=resource(), shutdown_on_exit=False)
+        provider.add_log_record_processor(SimpleLogRecordProcessor(self._kept))
+        self._logger = provider.get_logger(_LOGGER)
+
+    def add(self, record: RequestRecord) -> None:
+        """Log the request at its end."""
+        said = {"event": "request_finished", **fields(record, self._costs.cost(record))}
+        line = logging.LogRecord(_LOGGER, logging.INFO, "", 0, said, None, None)
+        line.created = ended_ns(record) / 1e9
+        self._logger.emit(to_record(read_event(line)))
+
+    def send(self) -> bool:
+        """Send what was logged since the last call; False when the Collector did not take it."""
+        kept = self._kept.get_finished_logs()
+        self._kept.clear()
+        return self._exporter.export(kept) is LogRecordExportResult.SUCCESS
+
+
+class _Past(Tracing):
+    """The server's tracing, with the ids and times of a request that is over."""
+
+    def replay(self, record: RequestRecord, cost: Decimal | None) -> None:
+        """Make the request's span tree."""
+        self._ids.given = (int(record.trace_id, 16), int(record.span_id, 16))
+        try:
+            name = f"{record.method} {record.route}"
+            span = self._tracer.start_span(
+                name, trace.Context(), kind=SpanKind.SERVER, start_time=record.started_ns
+            )
+        finally:
+            self._ids.given = None
+        self.finish(span, record, cost)
+
+
+class Traces:
+    """Turns requests into the spans that the server sends of them."""
+
+    def __init__(self, costs: CostTracker, exporter: SpanExporter) -> None:
+        self._costs = costs
+        self._exporter = exporter
+        self._kept = InMemorySpanExporter()
+        self._tracing = _Past(resource(), SimpleSpanProcessor(self._kept))
+
+    def add(self, record: RequestRecord) -> None:
+        """Trace the request."""
+        self._tracing.replay(record, self._costs.cost(record))
+
+    def send(self) -> bool:
+        """Send the spans since the last call; False when the Collector did not take them."""
+        kept = self._kept.get_finished_spans()
+        self._kept.clear()
+        return self._exporter.export(kept) is SpanExportResult.SUCCESS

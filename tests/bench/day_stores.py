@@ -1,0 +1,90 @@
+"""Starts the parts that hold the day by the native way's own command lines, and ends them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack import gobuild, health, native, preflight, supervisor
+from stack.errors import Fault
+from stack.lineup import LineUp
+from stack.parts import CORE, STORES, Part
+from stack.settings import Settings
+from stack.supervisor import Supervisor
+
+PROMETHEUS, COLLECTOR = "prometheus", "otel-collector"
+_START_SECONDS = 15.0
+_CORE = {part.name: part for part in CORE}
+
+
+def recipes(runs: LineUp) -> list[gobuild.Recipe]:
+    """What has to be compiled: Prometheus, promtool, the Collector and the embedded stores."""
+    wanted = {PROMETHEUS, "promtool", COLLECTOR, *runs.stores}
+    return [recipe for recipe in gobuild.RECIPES if recipe.part in wanted]
+
+
+def parts(runs: LineUp, filling: bool) -> tuple[Part, ...]:
+    """What runs: the stores, and the Collector while they are filled."""
+    core = (PROMETHEUS, COLLECTOR) if filling else (PROMETHEUS,)
+    return (*(_CORE[name] for name in core), *(STORES[name] for name in runs.stores))
+
+
+def configuration(repo: Path, names: Sequence[str]) -> RawConfigParser:
+    """The native way's supervisord configuration with these programs only."""
+    config = RawConfigParser(inline_comment_prefixes=(" ;", "\t;"))
+    folder = repo / "native"
+    config.read([folder / "supervisord.conf", *sorted((folder / "programs").glob("*.conf"))])
+    for section in config.sections():
+        kind, _, name = section.partition(":")
+        if kind == "include" or (kind == "program" and name not in names):
+            config.remove_section(section)
+    return config
+
+
+@contextmanager
+def running(settings: Settings, runs: LineUp, *, filling: bool) -> Iterator[Supervisor]:
+    """Have the parts run for the block and end with it, also when it is interrupted."""
+    wanted = parts(runs, filling)
+    preflight.check_socket(supervisor.socket_path(settings))
+    preflight.check_ports(wanted)
+    try:
+        found = _start(settings, runs, wanted)
+        health.wait(settings, wanted, found.processes, aloud=False)
+        yield found
+    finally:
+        native.stop(settings)
+
+
+def _start(settings: Settings, runs: LineUp, wanted: Sequence[Part]) -> Supervisor:
+    for folder in (settings.logs, *(settings.state / part.name for part in wanted)):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings.run.mkdir(exist_ok=True, mode=0o700)
+    # Where the program links its configuration together.
+    (settings.run / PROMETHEUS).mkdir(exist_ok=True)
+    file = settings.run / "supervisord.conf"
+    with file.open("w") as out:
+        configuration(settings.repo, [part.name for part in wanted]).write(out)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("supervisord"), "-c", file],
+        env={**os.environ, **native.environment(settings, "none", runs)},
+        cwd=settings.repo,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Fault(f"supervisord did not start: {(done.stderr or done.stdout).strip()[-300:]}")
+    return _answering(settings)
+
+
+def _answering(settings: Settings) -> Supervisor:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        if found := supervisor.running(settings):
+            return found
+        time.sleep(0.2)
+    raise Fault("supervisord does not answer", f"see {settings.logs / 'supervisord.log'}")
