@@ -9,14 +9,20 @@ import pytest
 
 from grafana.pictures import bench, board
 from grafana.pictures.__main__ import missing
+from grafana.pictures.stores import Stores
 from tests.e2e.client import Client
+from tests.e2e.stores import stores
 
 pytestmark = pytest.mark.e2e
 
 REPO = Path(__file__).parents[2]
 LOAD = [sys.executable, "loadtest/mixed.py", "--rate", "2", "--seconds", "60", "--seed", "5"]
 PATIENCE_SECONDS = 90.0
-"""Rates need two scrapes, rules a minute, and Tempo finds a trace some seconds after its end."""
+"""Rates need two scrapes, rules a minute, and a store finds a trace some seconds after its end."""
+
+
+def _stores() -> Stores:
+    return Stores(logs=stores().logs, traces=stores().traces)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +34,11 @@ def loaded(client: Client) -> None:
 @pytest.mark.usefixtures("loaded")
 def test_every_panel_of_every_board_has_data() -> None:
     end = time.monotonic() + PATIENCE_SECONDS
-    while (empty := missing(bench.ask(board.load())[1])) and time.monotonic() < end:
+    while (empty := missing(bench.ask(board.load(), _stores())[1])) and time.monotonic() < end:
         time.sleep(5)
     assert empty == []
 
 
 @pytest.mark.usefixtures("loaded")
 def test_all_boards_answer_within_the_limit() -> None:
-    assert bench.run(board.load()) == 0
+    assert bench.run(board.load(), _stores) == 0

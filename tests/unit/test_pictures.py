@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from grafana.pictures import bench, board, evaluate, excuses, expand, page, shapes, units
+from grafana.pictures import board, evaluate, excuses, expand, page, shapes, units
 from grafana.pictures.__main__ import missing
 from grafana.pictures.board import Board
 from grafana.pictures.stores import Stores
@@ -221,14 +221,6 @@ def test_a_page_may_be_of_any_length(stores: Stores) -> None:
     assert evaluate.page(stores, one, NOW, {}).window == Window(NOW - 1800, NOW)
     day = evaluate.page(stores, one, NOW, {}, 86400)
     assert day.window == Window(NOW - 86400, NOW)
-
-
-def test_every_panel_of_every_board_is_timed_for_a_range(stores: Stores) -> None:
-    found = bench.panels(stores, NOW, 21600)
-    assert len(found) == sum(len(one.panels) for one in board.load())
-    assert {timing.error for timing in found} == {""}
-    assert all(timing.seconds > 0 for timing in found)
-    assert "Slowest requests" in {timing.panel for timing in found}
 
 
 def test_a_store_that_is_away_says_what_to_do() -> None:
