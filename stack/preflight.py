@@ -1,6 +1,7 @@
 """What must hold before anything starts: each miss is one line that names the fix."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,9 @@ from stack.settings import Settings
 
 GIB = 1024**3
 SOCKET_BYTES = 107
+LEAST_HOURS = 24
+"""VictoriaLogs keeps whole days."""
+_HOURS = re.compile(r"[1-9]\d*h")
 COLD_DISK_GIB, WARM_DISK_GIB, MEMORY_GIB = 15.0, 2.0, 6.0
 
 
@@ -77,8 +81,18 @@ def check_socket(path: Path) -> None:
         raise Fault(over, "set STATE_DIR to a shorter folder, or move the checkout")
 
 
+def check_retentions(settings: Settings) -> None:
+    """Raise Fault for a retention that one of the stores would not read as it is meant."""
+    for key in ("TRACES_RETENTION", "LOGS_RETENTION"):
+        value = settings.values.get(key) or "336h"
+        if not _HOURS.fullmatch(value) or int(value.removesuffix("h")) < LEAST_HOURS:
+            said = f"{key}={value} is no retention that every store reads"
+            raise Fault(said, f"write hours in .env, {LEAST_HOURS}h at least: {key}=336h")
+
+
 def native(settings: Settings, wanted: Iterable[Part], recipes: Iterable[gobuild.Recipe]) -> None:
     """Check all that the native way needs; raises Fault and has changed nothing."""
+    check_retentions(settings)
     check_socket(supervisor.socket_path(settings))
     check_ports(wanted)
     to_build = gobuild.missing(settings, recipes)

@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from stack import gobuild, orphans, ports, preflight
 from stack.errors import Fault
 from stack.parts import Part
+from stack.settings import load
 
 
 @pytest.fixture
@@ -103,3 +105,16 @@ def test_a_go_that_fetches_its_successor_or_is_new_enough(
     for version, toolchain in (("go1.24.0", "auto"), ("go1.26.7", "local"), ("go1.27", "local")):
         fake_go(tmp_path, version, toolchain)
         gobuild.check_toolchain(repo)
+
+
+@pytest.mark.parametrize("value", ["14d", "90m", "12h", "0h", "336", "forever", "1.5h", "-24h"])
+@pytest.mark.parametrize("key", ["TRACES_RETENTION", "LOGS_RETENTION"])
+def test_a_retention_that_a_store_would_refuse_stops_before_anything_starts(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    with pytest.raises(Fault, match=rf"{key}={re.escape(value)} is no retention .*{key}=336h"):
+        preflight.check_retentions(load(tmp_path, {key: value}))
+
+
+def test_a_retention_in_hours_is_taken_and_an_empty_one_is_the_default(tmp_path: Path) -> None:
+    preflight.check_retentions(load(tmp_path, {"TRACES_RETENTION": "24h", "LOGS_RETENTION": ""}))
