@@ -12,9 +12,12 @@ def _file(settings: Settings) -> Path:
 
 
 def remembered(settings: Settings) -> dict[str, str]:
-    """Way, model, args and stores of what was started; empty when nothing was."""
-    memo = _file(settings)
-    return dict(json.loads(memo.read_text())) if memo.exists() else {}
+    """Way, model, args and stores of what was started; empty when nothing was, or it is torn."""
+    try:
+        found = json.loads(_file(settings).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def remember(settings: Settings, what: Mapping[str, str]) -> None:

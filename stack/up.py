@@ -37,6 +37,9 @@ def _already_native(settings: Settings, found: supervisor.Supervisor) -> None:
     known = memo.remembered(settings)
     if known and {key: known.get(key) for key in _wish(settings)} != _wish(settings):
         say(f"  it serves {known.get('model')}: `make down && make up` changes that")
+    for key, name in lineup.words(lineup.running(settings)).items():
+        if settings.values.get(key, name) not in ("", name):
+            say(f"  it runs with {key}={name}: `make down && make up` changes that")
     found.start_all()
     wanted = parts(lineup.running(settings))
     health.wait(settings, wanted, found.processes, aloud=False)

@@ -107,6 +107,15 @@ def test_what_was_started_is_remembered_whatever_the_shell_says_now(tmp_path: Pa
     assert lineup.running(here).logs == "loki"
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '"native"', "\0"])
+def test_a_torn_memo_is_no_memo(tmp_path: Path, text: str) -> None:
+    here = settings(tmp_path)
+    here.run.mkdir(parents=True)
+    (here.run / "up.json").write_text(text)
+    assert memo.remembered(here) == {}
+    assert lineup.running(here).stores == COMPOSE.stores
+
+
 def test_only_what_runs_is_compiled_probed_and_scraped(tmp_path: Path) -> None:
     here = settings(tmp_path)
     made = {recipe.part for recipe in native.recipes(COMPOSE)}
