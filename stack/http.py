@@ -1,5 +1,6 @@
 """Small HTTP helpers on loopback: text or JSON out, no proxies."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -16,25 +17,6 @@ def probe(url: str, timeout: float = 2.0) -> bool:
             return bool(200 <= answer.status < 300)
     except (OSError, ValueError):
         return False
-
-
-def get_text(url: str, timeout: float = 5.0, accept: str = "text/plain") -> str | None:
-    """The body of a GET, or None when the URL does not answer with 2xx text."""
-    request = urllib.request.Request(url, headers={"Accept": accept})
-    try:
-        with _OPENER.open(request, timeout=timeout) as answer:
-            return str(answer.read().decode())
-    except (OSError, ValueError, urllib.error.HTTPError):
-        return None
-
-
-def get_json(url: str, timeout: float = 5.0) -> Any:
-    """The JSON body of a GET, or None when the URL does not answer with 2xx JSON."""
-    text = get_text(url, timeout, "application/json")
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return None
 
 
 class Unanswered(Exception):  # noqa: N818, it says what happened
@@ -56,5 +38,22 @@ def ask(url: str, timeout: float = 30.0, accept: str = "application/json") -> st
         reason = error.read().decode(errors="replace").strip()[:REASON_CHARACTERS]
         said = f"{where} refused the query ({error.code}): {reason}"
         raise Unanswered(said, error.code) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unanswered(f"{where} does not answer ({error})") from error
+
+
+def get_text(url: str, timeout: float = 5.0, accept: str = "text/plain") -> str | None:
+    """The body of a GET, or None when the URL does not answer with 2xx text."""
+    try:
+        return ask(url, timeout, accept)
+    except Unanswered:
+        return None
+
+
+def get_json(url: str, timeout: float = 5.0) -> Any:
+    """The JSON body of a GET, or None when the URL does not answer with 2xx JSON."""
+    text = get_text(url, timeout, "application/json")
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from stack.http import Unanswered, ask
 from stack.stores import otlp
-from stack.stores.protocol import Fields, FoundTrace, NotFound, Scope, Span, StoreError, Window
+from stack.stores.answer import as_json
+from stack.stores.protocol import Fields, FoundTrace, Scope, Span, Window
 
 URL = "http://127.0.0.1:16686"
 _SERVICE = "llm-server"
@@ -48,16 +48,9 @@ class Jaeger:
     def __init__(self, url: str = URL) -> None:
         self._url = url
 
-    def _ask(self, link: str) -> Any:
-        try:
-            return json.loads(ask(link))
-        except Unanswered as error:
-            kind = NotFound if error.status == 404 else StoreError
-            raise kind(f"Jaeger: {error}") from error
-
     def trace(self, trace_id: str) -> list[Span]:
         """The spans of one trace by start; raises NotFound."""
-        return otlp.spans(self._ask(self.page(trace_id))["result"])
+        return otlp.spans(as_json("Jaeger", self.page(trace_id))["result"])
 
     def newest_requests(
         self, above: float, scope: Scope, window: Window, most: int
@@ -72,7 +65,7 @@ class Jaeger:
             "minDuration": f"{above:.6f}s",
             "limit": most if scope == Scope() else _MOST,
         }
-        answer = self._ask(f"{self._url}/api/traces?{urlencode(asked)}")
+        answer = as_json("Jaeger", f"{self._url}/api/traces?{urlencode(asked)}")
         found = [one for trace in answer["data"] for one in _servers(trace)]
         chosen = [one for one in found if one.seconds > above and _is_in(scope, one.attributes)]
         return sorted(chosen, key=lambda one: one.start_ns, reverse=True)[:most]

@@ -1,13 +1,12 @@
 """Logs in Loki, asked in LogQL; the boards' Loki queries are written here too, with variables."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from stack.http import Unanswered, ask
+from stack.stores.answer import as_json
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window, once
+from stack.stores.protocol import LogRecord, Points, Scope, Window, once
 
 URL = "http://127.0.0.1:3100"
 MOST_LINES = 1000
@@ -73,11 +72,9 @@ class Loki:
         asked = {"query": query, **times, **more}
         return f"{self._url}/loki/api/v1/query_range?{urlencode(asked)}"
 
-    def _ask(self, link: str) -> list[Any]:
-        try:
-            return list(json.loads(ask(link, timeout=60.0))["data"]["result"])
-        except (Unanswered, ValueError) as error:
-            raise StoreError(f"Loki: {error}") from error
+    @staticmethod
+    def _ask(link: str) -> list[Any]:
+        return list(as_json("Loki", link)["data"]["result"])
 
     def _lines(
         self, query: str, window: Window, most: int, direction: str, **more: int

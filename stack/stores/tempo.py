@@ -1,13 +1,12 @@
 """Traces in Tempo, asked in TraceQL; the boards' search is written here too, with variables."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from stack.http import Unanswered, ask
 from stack.stores import otlp
-from stack.stores.protocol import FoundTrace, NotFound, Scope, Span, StoreError, Window
+from stack.stores.answer import as_json
+from stack.stores.protocol import FoundTrace, Scope, Span, Window
 
 URL = "http://127.0.0.1:3200"
 SHOWN = ("llm.outcome", "llm.reason", "llm.cost.microdollars", "llm.gpu.cost.microdollars")
@@ -45,16 +44,9 @@ class Tempo:
     def __init__(self, url: str = URL) -> None:
         self._url = url
 
-    def _ask(self, link: str) -> Any:
-        try:
-            return json.loads(ask(link))
-        except Unanswered as error:
-            kind = NotFound if error.status == 404 else StoreError
-            raise kind(f"Tempo: {error}") from error
-
     def trace(self, trace_id: str) -> list[Span]:
         """The spans of one trace by start; raises NotFound."""
-        return otlp.spans(self._ask(self.page(trace_id)))
+        return otlp.spans(as_json("Tempo", self.page(trace_id)))
 
     def newest_requests(
         self, above: float, scope: Scope, window: Window, most: int
@@ -67,7 +59,7 @@ class Tempo:
             "start": int(window.start),
             "end": int(window.end) + 1,
         }
-        answer = self._ask(f"{self._url}/api/search?{urlencode(asked)}")
+        answer = as_json("Tempo", f"{self._url}/api/search?{urlencode(asked)}")
         found = [_found(raw) for raw in answer.get("traces", [])]
         return sorted(found, key=lambda one: one.start_ns, reverse=True)
 

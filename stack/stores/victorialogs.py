@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from stack.http import Unanswered, ask
+from stack.stores.answer import text
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, StoreError, Window, once
+from stack.stores.protocol import LogRecord, Points, Scope, Window, once
 
 URL = "http://127.0.0.1:9428"
 _SERVER = '{"service.name"="llm-server"}'
@@ -69,11 +69,9 @@ class VictoriaLogs:
         return f"{self._url}/select/logsql/{path}?{urlencode({'query': query, **times, **more})}"
 
     def _rows(self, query: str, window: Window) -> Iterator[Any]:
-        try:
-            text = ask(self._link("query", query, window))
-        except Unanswered as error:
-            raise StoreError(f"VictoriaLogs: {error}") from error
-        yield from (json.loads(line) for line in text.splitlines() if line)
+        # Not splitlines(): it splits at letters that may stand within a record, such as U+2028.
+        lines = text("VictoriaLogs", self._link("query", query, window)).split("\n")
+        yield from (json.loads(line) for line in lines if line)
 
     def _records(self, query: str, window: Window) -> list[LogRecord]:
         return [_record(row) for row in self._rows(query, window)]

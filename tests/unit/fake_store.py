@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Answer = tuple[int, str]
+CUT_OFF = "cut off"
+"""An answer that begins so ends before it is whole, as that of a store that is killed."""
 
 
 @dataclass
@@ -46,6 +48,8 @@ def serving(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[FakeSto
             store.asked.append((parts.path, parameters))
             status, body = answer(parts.path, parameters)
             self.send_response(status)
+            if body.startswith(CUT_OFF):
+                self.send_header("Content-Length", str(len(body) + 1))
             self.end_headers()
             self.wfile.write(body.encode())
 

@@ -1,5 +1,6 @@
 """Both log stores answer the same questions with the same records."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from stack.stores.loki import MOST_LINES, Loki
 from stack.stores.protocol import EVERY, LogRecord, LogStore, Scope, StoreError, Window
 from stack.stores.victorialogs import VictoriaLogs
-from tests.unit.fake_store import Answer, FakeStore, as_json, as_lines, serving
+from tests.unit.fake_store import CUT_OFF, Answer, FakeStore, as_json, as_lines, serving
 
 TRACE, SPAN = "0123456789abcdef0123456789abcdef", "00000000000000aa"
 WINDOW = Window(1_700_000_000.0, 1_700_003_600.0)
@@ -86,6 +87,23 @@ def test_a_record_comes_back_typed_with_its_ids_as_text(name: str) -> None:
 
 
 @by_store
+def test_a_text_may_hold_letters_at_which_lines_could_be_split(name: str) -> None:
+    make, rows = STORES[name]
+    text = "one\u2028two\u0085three\x1cfour\nfive"
+    with serving(lambda _, __: unescaped(rows([(AT_NS, text, FIELDS)]))) as store:
+        (found,) = make(store.url).trace_records(TRACE, WINDOW)
+    assert found.text == text
+
+
+def unescaped(answer: Answer) -> Answer:
+    """The answer with its letters as they are, as the stores send them."""
+    status, body = answer
+    for letter in ("\u2028", "\u0085"):
+        body = body.replace(json.dumps(letter)[1:-1], letter)
+    return status, body
+
+
+@by_store
 def test_an_id_of_digits_alone_is_no_number(name: str) -> None:
     make, rows = STORES[name]
     digits = {**FIELDS, "trace_id": "0" * 31 + "7", "tenant": "007", "response_id": "1e5"}
@@ -116,6 +134,13 @@ def test_a_store_that_is_away_is_an_error_and_not_an_empty_answer(name: str) -> 
     make, _ = STORES[name]
     with pytest.raises(StoreError, match="does not answer"):
         make("http://127.0.0.1:9").newest_requests(EVERY, WINDOW, 5)
+
+
+@by_store
+def test_an_answer_that_breaks_off_is_an_error_and_not_half_an_answer(name: str) -> None:
+    make, _ = STORES[name]
+    with serving(lambda _, __: (200, CUT_OFF)) as store, pytest.raises(StoreError, match="answer"):
+        make(store.url).newest_requests(EVERY, WINDOW, 5)
 
 
 @by_store
