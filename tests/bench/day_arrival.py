@@ -1,8 +1,8 @@
 """Has the day arrived? Its log records are counted, some of its traces looked up."""
 
+import time
 import urllib.request
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 from server.record import RequestRecord
 from stack.errors import Fault
@@ -44,16 +44,20 @@ def _count(store: LogStore, expected: int, window: Window) -> int:
 
 
 def _missing(store: TraceStore, some: Iterable[RequestRecord]) -> int:
-    """How many of the traces are not there whole."""
-    return sum(poll(partial(_whole, store, one), 10.0) is None for one in some)
+    """How many of the traces are not there whole, after _PATIENCE_SECONDS."""
+    missing, until = list(some), time.monotonic() + _PATIENCE_SECONDS
+    while missing := [one for one in missing if not _is_whole(store, one)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(1)
+    return len(missing)
 
 
-def _whole(store: TraceStore, record: RequestRecord) -> bool | None:
+def _is_whole(store: TraceStore, record: RequestRecord) -> bool:
     try:
-        spans = store.trace(record.trace_id)
+        return len(store.trace(record.trace_id)) == 1 + len(record.phases)
     except StoreError:
-        return None
-    return True if len(spans) == 1 + len(record.phases) else None
+        return False
 
 
 def flush(stores: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Fills a state folder: metrics as blocks first, then logs and traces through the Collector."""
 
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from tests.bench.day_requests import Plan, requests
 from tests.bench.day_send import COLLECTOR, Source, send
 from tests.bench.day_series import Server, scrapes, steps
 from tests.bench.day_signals import Logs, Traces
+
+_TRACES_PER_SECOND = {"tempo": 700.0}
+"""Tempo holds each trace for up to 10 s, and throws away what comes while it holds 10,000."""
 
 
 @contextmanager
@@ -83,13 +87,14 @@ class Fill:
         random.seed(self.plan.seed)
         costs = day_prices.tracker(self.settings.state)
         self._send("logs", Logs(costs, telemetry.log_exporter(COLLECTOR)))
-        self._send("traces", Traces(costs, telemetry.span_exporter(COLLECTOR)))
+        pace = _TRACES_PER_SECOND.get(self.runs.traces, math.inf)
+        self._send("traces", Traces(costs, telemetry.span_exporter(COLLECTOR)), pace)
         with _timed("looking for them in the stores") as ticker:
             ticker.label = day_arrival.check(self.runs, self.plan)
 
-    def _send(self, name: str, source: Source) -> None:
+    def _send(self, name: str, source: Source, pace: float = math.inf) -> None:
         with _timed(name) as ticker:
-            sent = send(requests(self.plan), source, self.plan.expected, ticker)
+            sent = send(requests(self.plan), source, self.plan.expected, ticker, pace)
             ticker.label = f"{name} of {sent:,} requests"
 
     def _record(self) -> None:

@@ -17,7 +17,8 @@ _MOST_WAITING = 64 * 2**20
 """Bytes in the Collector's queue of an exporter above which no more is sent."""
 _PATIENCE_SECONDS = 1800.0
 _SEE = "see otel-collector.log in the folder's logs/"
-_LOST = ("send_failed", "enqueue_failed", "receiver_refused", "receiver_failed")
+_LOST = ("send_failed", "enqueue_failed", "receiver_failed")
+"""What the Collector refuses is not lost: it is sent again."""
 
 
 class Source(Protocol):
@@ -30,12 +31,14 @@ class Source(Protocol):
         """Send all that was made; False when it was not taken."""
 
 
-def send(records: Iterable[RequestRecord], source: Source, expected: int, shown: Ticker) -> int:
+def send(
+    records: Iterable[RequestRecord], source: Source, expected: int, shown: Ticker, pace: float
+) -> int:
     """Send every request's and wait for their arrival; returns how many requests that were.
 
-    Raises Fault when the Collector takes no more or a store refuses them for good.
+    `pace` is the most requests a second. Raises Fault when the Collector takes no more.
     """
-    sent, what = 0, shown.label
+    sent, what, started = 0, shown.label, time.monotonic()
     for record in records:
         source.add(record)
         sent += 1
@@ -43,6 +46,7 @@ def send(records: Iterable[RequestRecord], source: Source, expected: int, shown:
             _deliver(source)
             shown.label = f"{what}, {sent / expected:.0%} sent"
             _wait(_MOST_WAITING)
+            time.sleep(max(0.0, started + sent / pace - time.monotonic()))
     _deliver(source)
     shown.label = f"{what}, all sent, on their way through the Collector"
     _wait(0)
@@ -73,7 +77,7 @@ def waiting() -> float:
 
 
 def lost() -> dict[str, float]:
-    """What the Collector says that it lost or refused, by metric."""
+    """What the Collector says that it lost, by metric."""
     found: dict[str, float] = {}
     for one in scrape(_METRICS) or ():
         if one.value and any(word in one.name for word in _LOST):

@@ -1,6 +1,7 @@
 """The synthetic day: the same from the same seed, in time order, written as the server writes."""
 
 import dataclasses
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,17 @@ from server.catalogue import READ
 from server.record import Outcome, RequestRecord
 from stack.errors import Fault
 from stack.lineup import LineUp
-from tests.bench import day, day_blocks, day_folder, day_others, day_rules, day_stores, day_table
+from stack.say import Ticker
+from tests.bench import (
+    day,
+    day_blocks,
+    day_folder,
+    day_others,
+    day_rules,
+    day_send,
+    day_stores,
+    day_table,
+)
 from tests.bench.day_folder import Contents
 from tests.bench.day_measure import Row, Timing
 from tests.bench.day_prices import tracker
@@ -134,6 +145,45 @@ class TestSignals:
             int(one.span_id, 16)
         }
         assert (server.attributes or {})["llm.cost.microdollars"]
+
+
+class _Source:
+    """Takes what it is handed, or nothing."""
+
+    def __init__(self, takes: bool = True) -> None:
+        self.sent: list[int] = []
+        self._takes, self._waiting = takes, 0
+
+    def add(self, record: RequestRecord) -> None:
+        self._waiting += 1
+
+    def send(self) -> bool:
+        self.sent.append(self._waiting)
+        self._waiting = 0
+        return self._takes
+
+
+class TestSending:
+    @pytest.fixture(autouse=True)
+    def collector(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(day_send, "waiting", lambda: 0.0)
+
+    def test_all_are_sent_in_batches(self, made: list[RequestRecord]) -> None:
+        source = _Source()
+        assert day_send.send(made[:1200], source, 1200, Ticker("logs"), math.inf) == 1200
+        assert source.sent == [500, 500, 200]
+
+    def test_no_more_are_sent_than_a_store_holds(
+        self, made: list[RequestRecord], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slept: list[float] = []
+        monkeypatch.setattr("tests.bench.day_send.time.sleep", slept.append)
+        day_send.send(made[:1000], _Source(), 1000, Ticker("traces"), 100.0)
+        assert slept == pytest.approx([5.0, 10.0], abs=0.5)
+
+    def test_a_collector_that_takes_no_more_ends_it(self, made: list[RequestRecord]) -> None:
+        with pytest.raises(Fault, match="takes no more"):
+            day_send.send(made[:600], _Source(takes=False), 600, Ticker("logs"), math.inf)
 
 
 FED = """
