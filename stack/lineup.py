@@ -65,7 +65,12 @@ def _refusal(settings: Settings, name: str) -> str:
     command, repo = verify_command(name), settings.repo
     try:
         done = subprocess.run(
-            command, cwd=repo, capture_output=True, timeout=VERIFY_SECONDS, check=False
+            command,
+            cwd=repo,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERIFY_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"the `{name}` on PATH does not run ({type(error).__name__})"

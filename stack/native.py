@@ -115,9 +115,13 @@ def _folders(settings: Settings, runs: LineUp) -> None:
 
 
 def _take(source: Path, target: Path, names: Iterable[str], ending: str) -> None:
-    """Make the target folder hold these files of the source and no others."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    """Make the target folder hold these files of the source and no other of them.
+
+    What an operator has put there stays.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob(f"*{ending}"):
+        (target / path.name).unlink(missing_ok=True)
     for name in names:
         shutil.copyfile(source / f"{name}{ending}", target / f"{name}{ending}")
 

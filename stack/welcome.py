@@ -23,7 +23,7 @@ def welcome(settings: Settings) -> None:
     title("Where things are")
     runs = lineup.running(settings)
     for part in [part for part in parts(runs) if part.page]:
-        say(f"  {part.name:<15} {paint(f'{part.page_url:<30}', 'cyan')} {part.shows}")
+        say(f"  {part.name:<15} {paint(f'{part.page_url:<36}', 'cyan')} {part.shows}")
     if not runs.grafana:
         say("  boards          `make pictures` draws them into .state/pictures")
     title("A first request (the answer's x-trace-id header names its trace)")

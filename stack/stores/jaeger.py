@@ -12,8 +12,10 @@ from stack.stores.protocol import Fields, FoundTrace, Scope, Span, Window
 
 URL = "http://127.0.0.1:16686"
 _SERVICE = "llm-server"
-_MOST = 1500
-"""Traces that one search may answer with before the scope is applied to them, which is here."""
+_MOST = 200
+"""Traces, the newest, that one search answers with where it cannot look up the whole scope."""
+_SEARCHES = 8
+_LITERAL = re.compile(r"[\w.:/@-]+")
 
 
 def _tags(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,15 +31,30 @@ def _servers(trace: Mapping[str, Any]) -> Iterator[FoundTrace]:
             yield FoundTrace(span["traceID"].zfill(32), start, length, {**_tags(process), **tags})
 
 
-def _is_in(scope: Scope, attributes: Fields) -> bool:
-    wanted = {
+def _patterns(scope: Scope) -> dict[str, str]:
+    """The attributes that the scope narrows, and their patterns."""
+    every = {
         "gen_ai.request.model": scope.model,
         "llm.tenant": scope.tenant,
         "service.instance.id": scope.instance,
         "llm.outcome": scope.outcome,
     }
-    found = {name: str(attributes.get(name, "")) for name in wanted}
-    return all(re.fullmatch(pattern, found[name]) for name, pattern in wanted.items())
+    return {name: pattern for name, pattern in every.items() if pattern != ".*"}
+
+
+def _index(patterns: Mapping[str, str]) -> dict[str, str]:
+    """What Badger can look up: equal values. It reads each index whole over the time range.
+
+    That of the span's kind has an entry a request, that of the service one a span.
+    """
+    equal = {name: value for name, value in patterns.items() if _LITERAL.fullmatch(value)}
+    return equal or {"span.kind": "server"}
+
+
+def _is_in(patterns: Mapping[str, str], attributes: Fields) -> bool:
+    return all(
+        re.fullmatch(pattern, str(attributes.get(name, ""))) for name, pattern in patterns.items()
+    )
 
 
 class Jaeger:
@@ -55,20 +72,38 @@ class Jaeger:
     def newest_requests(
         self, above: float, scope: Scope, window: Window, most: int
     ) -> list[FoundTrace]:
-        """Traces of requests that took longer than `above` seconds, newest first."""
+        """Traces of requests that took longer than `above` seconds, newest first.
+
+        What Badger cannot look up is looked for in the newest _SEARCHES x _MOST traces above.
+        """
+        found, patterns = dict[tuple[str, int], FoundTrace](), _patterns(scope)
+        tags = _index(patterns)
+        limit = max(most, _MOST) if set(patterns) - set(tags) else most
+        for _ in range(_SEARCHES):
+            page = self._search(above, tags, window, limit)
+            servers = [one for trace in page for one in _servers(trace)]
+            found |= {
+                (one.trace_id, one.start_ns): one
+                for one in servers
+                if one.seconds > above and _is_in(patterns, one.attributes)
+            }
+            if len(found) >= most or len(page) < limit or not servers:
+                break
+            window = Window(window.start, min(one.start_ns for one in servers) / 1e9)
+        return sorted(found.values(), key=lambda one: one.start_ns, reverse=True)[:most]
+
+    def _search(
+        self, above: float, tags: Mapping[str, str], window: Window, limit: int
+    ) -> list[Any]:
         asked = {
             "service": _SERVICE,
-            # Badger reads an index whole: this one has an entry a request, a service's a span.
-            "tags": json.dumps({"span.kind": "server"}),
+            "tags": json.dumps(tags),
             "start": int(window.start * 1e6),
             "end": int(window.end * 1e6),
             "minDuration": f"{above:.6f}s",
-            "limit": most if scope == Scope() else _MOST,
+            "limit": limit,
         }
-        answer = as_json("Jaeger", f"{self._url}/api/traces?{urlencode(asked)}")
-        found = [one for trace in answer["data"] for one in _servers(trace)]
-        chosen = [one for one in found if one.seconds > above and _is_in(scope, one.attributes)]
-        return sorted(chosen, key=lambda one: one.start_ns, reverse=True)[:most]
+        return list(as_json("Jaeger", f"{self._url}/api/traces?{urlencode(asked)}")["data"] or [])
 
     def page(self, trace_id: str) -> str:
         """A URL that answers with the trace."""

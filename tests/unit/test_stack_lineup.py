@@ -127,5 +127,8 @@ def test_only_what_runs_is_compiled_probed_and_scraped(tmp_path: Path) -> None:
     for folder in ("programs", "prometheus/targets-extra"):
         found = {path.stem for path in (here.run / folder).iterdir()}
         assert found == {"jaeger", "victorialogs"}
+    own = here.run / "prometheus/targets-extra/dcgm.yaml"
+    own.write_text("- targets: ['127.0.0.1:9400']")
     native._include(here, LineUp("tempo", "victorialogs", grafana=False))
+    assert own.exists(), "what an operator has put there stays"
     assert {path.stem for path in (here.run / "programs").iterdir()} == {"tempo", "victorialogs"}

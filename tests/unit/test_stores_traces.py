@@ -9,7 +9,7 @@ import pytest
 from stack.stores.jaeger import Jaeger
 from stack.stores.protocol import EVERY, NotFound, Scope, Span, StoreError, TraceStore, Window
 from stack.stores.tempo import Tempo
-from tests.unit.fake_store import as_json, serving
+from tests.unit.fake_store import Answer, as_json, serving
 
 TRACE = "00f067aa0ba902b700f067aa0ba902b7"
 SERVER, CHILD = "00f067aa0ba902b7", "00f067aa0ba902b8"
@@ -107,12 +107,28 @@ def test_jaeger_searches_by_the_index_with_an_entry_a_request_and_applies_the_sc
         jaeger_trace(5, 9.0, "acme", kind="client"),
     ]
     with serving(lambda _, __: as_json({"data": traces})) as store:
-        found = Jaeger(store.url).newest_requests(1.5, Scope(tenant="acme"), WINDOW, 20)
+        found = Jaeger(store.url).newest_requests(1.5, Scope(tenant="(acme)"), WINDOW, 20)
     assert [one.trace_id for one in found] == [f"{2:032x}", f"{1:032x}"]
     assert (found[0].seconds, found[0].start_ns) == (3.0, 1_700_000_000_000_002_000)
     assert found[0].attributes["llm.outcome"] == "ok"
     assert store.query["tags"] == '{"span.kind": "server"}'
     assert store.query["minDuration"] == "1.500000s"
+
+
+def test_jaeger_looks_up_what_is_equal_and_goes_on_where_a_page_had_no_match() -> None:
+    every = [jaeger_trace(n, 2.0, "rare" if n < 3 else "common") for n in range(500)]
+
+    def answer(_: str, asked: dict[str, str]) -> Answer:
+        limit, end = int(asked["limit"]), int(asked["end"])
+        held = [trace for trace in every if trace["spans"][0]["startTime"] <= end]
+        return as_json({"data": held[::-1][:limit]})
+
+    with serving(answer) as store:
+        found = Jaeger(store.url).newest_requests(0.5, Scope(tenant="rare|none"), WINDOW, 20)
+        assert [one.start_ns % 1_000_000 for one in found] == [2000, 1000, 0]
+        assert len(store.asked) == 3
+        Jaeger(store.url).newest_requests(0.5, Scope(tenant="rare", model=".*"), WINDOW, 3)
+        assert store.query["tags"] == '{"llm.tenant": "rare"}'
 
 
 def test_tempo_restores_the_zeros_that_its_search_leaves_out() -> None:
