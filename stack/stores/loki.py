@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from stack.stores.answer import as_json
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, Window, once
+from stack.stores.protocol import LogRecord, Points, Scope, Window, once, quoted
 
 URL = "http://127.0.0.1:3100"
 MOST_LINES = 1000
@@ -21,8 +21,8 @@ _RENAMED = {"severity_text": "level", "service_instance_id": "instance"}
 def finished(scope: Scope) -> str:
     """The LogQL of finished requests in the scope; what matches everything is left out."""
     fields = {"model": scope.model, "tenant": scope.tenant, "outcome": scope.outcome}
-    instance = "" if scope.instance == ".*" else f', service_instance_id=~"{scope.instance}"'
-    chosen = [f'{name}=~"{text}"' for name, text in fields.items() if text != ".*"]
+    instance = "" if scope.instance == ".*" else f", service_instance_id=~{quoted(scope.instance)}"
+    chosen = [f"{name}=~{quoted(text)}" for name, text in fields.items() if text != ".*"]
     selector = f'{{service_name="llm-server"{instance}}}'
     return " | ".join([selector, 'event="request_finished"', *chosen])
 

@@ -1,5 +1,6 @@
 """What may be asked of a store: a closed set of questions, the same of each that can answer."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -40,6 +41,11 @@ class Scope:
 
 
 EVERY = Scope()
+
+
+def quoted(text: str) -> str:
+    """Text as a string of LogQL, LogsQL or TraceQL; a board's `$variable` stays as it is."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

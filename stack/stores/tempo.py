@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from stack.stores import otlp
 from stack.stores.answer import as_json
-from stack.stores.protocol import FoundTrace, Scope, Span, Window
+from stack.stores.protocol import FoundTrace, Scope, Span, Window, quoted
 
 URL = "http://127.0.0.1:3200"
 SHOWN = ("llm.outcome", "llm.reason", "llm.cost.microdollars", "llm.gpu.cost.microdollars")
@@ -18,9 +18,10 @@ def slower_than(above: str, scope: Scope) -> str:
     shown = ", ".join(f"span.{name}" for name in SHOWN)
     return (
         f'{{ resource.service.name = "llm-server" && kind = server && duration > {above}s '
-        f'&& span.gen_ai.request.model =~ "{scope.model}" && span.llm.tenant =~ "{scope.tenant}" '
-        f'&& resource.service.instance.id =~ "{scope.instance}" '
-        f'&& span.llm.outcome =~ "{scope.outcome}" }} '
+        f"&& span.gen_ai.request.model =~ {quoted(scope.model)} "
+        f"&& span.llm.tenant =~ {quoted(scope.tenant)} "
+        f"&& resource.service.instance.id =~ {quoted(scope.instance)} "
+        f"&& span.llm.outcome =~ {quoted(scope.outcome)} }} "
         f"| select({shown}) with (most_recent=true)"
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from stack.stores.answer import text
 from stack.stores.fields import typed
-from stack.stores.protocol import LogRecord, Points, Scope, Window, once
+from stack.stores.protocol import LogRecord, Points, Scope, Window, once, quoted
 
 URL = "http://127.0.0.1:9428"
 _SERVER = '{"service.name"="llm-server"}'
@@ -20,11 +20,6 @@ _RENAMED = {
 }
 
 
-def _quoted(text: str) -> str:
-    """Text as a LogsQL string."""
-    return json.dumps(text, ensure_ascii=False)
-
-
 def _finished(scope: Scope) -> str:
     """The query of finished requests in the scope; what matches everything is left out."""
     fields = {
@@ -34,7 +29,7 @@ def _finished(scope: Scope) -> str:
         "outcome": scope.outcome,
     }
     chosen = [
-        f"{_quoted(name)}:~{_quoted(f'^({pattern})$')}"
+        f"{quoted(name)}:~{quoted(f'^({pattern})$')}"
         for name, pattern in fields.items()
         if pattern != ".*"
     ]
@@ -64,8 +59,8 @@ class VictoriaLogs:
         self._url = url
 
     def _link(self, path: str, query: str, window: Window, **more: str | int) -> str:
-        # Its range ends before `end`, and a record may be stamped on the last nanosecond.
-        times = {"start": f"{window.start:.9f}", "end": f"{window.end:.9f}"}
+        # VictoriaLogs leaves the last nanosecond out.
+        times = {"start": int(window.start * 1e9), "end": int(window.end * 1e9) + 1}
         return f"{self._url}/select/logsql/{path}?{urlencode({'query': query, **times, **more})}"
 
     def _rows(self, query: str, window: Window) -> Iterator[Any]:
@@ -76,20 +71,25 @@ class VictoriaLogs:
     def _records(self, query: str, window: Window) -> list[LogRecord]:
         return [_record(row) for row in self._rows(query, window)]
 
+    def _first(self, query: str, by: str, window: Window, most: int) -> list[LogRecord]:
+        """The first records in this order, each once though every one may be there twice."""
+        found = self._records(f"{query} | sort by ({by}) limit {2 * most}", window)
+        return list(once(found))[:most]
+
     def trace_records(self, trace_id: str, window: Window) -> list[LogRecord]:
         """Every record of the server that carries the trace id, by time."""
-        return self._records(f"{_trace_query(trace_id)} | sort by (_time)", window)
+        return list(once(self._records(f"{_trace_query(trace_id)} | sort by (_time)", window)))
 
     def worst_requests(
         self, field: str, above: float, scope: Scope, window: Window, most: int
     ) -> list[LogRecord]:
         """The finished requests with the largest `field`: exact, so `above` only narrows."""
-        query = f"{_finished(scope)} {field}:>{above} | sort by ({field} desc) limit {2 * most}"
-        return list(once(self._records(query, window)))[:most]
+        query = f"{_finished(scope)} {field}:>{above}"
+        return self._first(query, f"{field} desc", window, most)
 
     def newest_requests(self, scope: Scope, window: Window, most: int) -> list[LogRecord]:
         """The finished requests that ended last, newest first."""
-        return self._records(f"{_finished(scope)} | sort by (_time desc) limit {most}", window)
+        return self._first(_finished(scope), "_time desc", window, most)
 
     def tenant_quantile(
         self, field: str, q: float, scope: Scope, window: Window, step: float
@@ -107,17 +107,17 @@ class VictoriaLogs:
 
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
         """Every record of these events, by time."""
-        chosen = ", ".join(_quoted(name) for name in names)
+        chosen = ", ".join(quoted(name) for name in names)
         yield from once(self._records(f"{_SERVER} event:in({chosen}) | sort by (_time)", window))
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are."""
-        query = f"{_SERVER} event:={_quoted(event)} | stats count_uniq(trace_id, span_id) found"
+        query = f"{_SERVER} event:={quoted(event)} | stats count_uniq(trace_id, span_id) found"
         return sum(int(row["found"]) for row in self._rows(query, window))
 
     def alerts(self, window: Window, most: int) -> list[LogRecord]:
         """The state changes of alerts, newest first."""
-        return self._records(f"{_ALERTS} | sort by (_time desc) limit {most}", window)
+        return self._first(_ALERTS, "_time desc", window, most)
 
     def records(self, window: Window) -> Iterator[LogRecord]:
         """Every record of every service, by time."""
@@ -129,4 +129,4 @@ class VictoriaLogs:
 
 
 def _trace_query(trace_id: str) -> str:
-    return f"{_SERVER} trace_id:={_quoted(trace_id)}"
+    return f"{_SERVER} trace_id:={quoted(trace_id)}"

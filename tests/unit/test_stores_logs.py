@@ -144,6 +144,15 @@ def test_an_answer_that_breaks_off_is_an_error_and_not_half_an_answer(name: str)
 
 
 @by_store
+def test_a_window_holds_its_last_nanosecond(name: str) -> None:
+    make, rows = STORES[name]
+    with serving(lambda _, __: rows([])) as store:
+        make(store.url).newest_requests(EVERY, WINDOW, 5)
+    times = [int(store.query[key]) for key in ("start", "end")]
+    assert times == [1_700_000_000 * 10**9, 1_700_003_600 * 10**9 + 1]
+
+
+@by_store
 def test_a_scope_narrows_and_everything_is_left_out(name: str) -> None:
     make, rows = STORES[name]
     with serving(lambda _, __: rows([])) as store:
@@ -153,6 +162,12 @@ def test_a_scope_narrows_and_everything_is_left_out(name: str) -> None:
         logs.newest_requests(Scope(tenant="acme|other", instance="a:1"), WINDOW, 5)
         assert "acme|other" in store.query["query"]
         assert "model" not in store.query["query"]
+
+
+def test_loki_gets_values_as_strings_whatever_is_in_them() -> None:
+    with serving(lambda _, __: loki([])) as store:
+        Loki(store.url).newest_requests(HOSTILE, WINDOW, 5)
+    assert r'tenant=~"a\"b|c.d"' in store.query["query"]
 
 
 def test_victorialogs_gets_values_as_strings_whatever_is_in_them() -> None:
@@ -230,6 +245,9 @@ def test_a_batch_that_was_delivered_twice_is_told_once() -> None:
         assert len(list(logs.events(("request_finished",), WINDOW))) == 3
         assert len(logs.worst_requests("duration_seconds", 0, EVERY, WINDOW, 10)) == 3
         assert len(list(logs.records(WINDOW))) == 3
+        assert len(logs.newest_requests(EVERY, WINDOW, 10)) == 3
+        assert len(logs.trace_records(TRACE, WINDOW)) == 3
+        assert len(logs.alerts(WINDOW, 2)) == 2
 
 
 def test_quantiles_by_tenant_are_series_of_the_same_shape() -> None:
