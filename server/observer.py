@@ -191,6 +191,6 @@ class Observer:
         """Record what was in flight when the process before this one was killed."""
         for record in self._journal.leftovers():
             with guarded("recover"):
-                self._tracing.lost(record)
+                self._tracing.replay(record, None)
                 red.observe(record)
                 logs.request_finished(record, None)

@@ -63,8 +63,11 @@ class Tracing:
             span.set_status(Status(StatusCode.ERROR))
         span.end(_wall(record.started_ns, record.duration_seconds or 0.0))
 
-    def lost(self, record: RequestRecord) -> None:
-        """A span of no length with the ids of a request whose process was killed."""
+    def replay(self, record: RequestRecord, cost: Decimal | None) -> None:
+        """The span tree, with its own ids and times, of a request that is over.
+
+        Of one whose process was killed no end is known: its span has no length.
+        """
         self._ids.given = (int(record.trace_id, 16), int(record.span_id, 16))
         try:
             name = f"{record.method} {record.route}"
@@ -73,7 +76,7 @@ class Tracing:
             )
         finally:
             self._ids.given = None
-        self.finish(span, record, None)
+        self.finish(span, record, cost)
 
     def _add_phase(self, parent: Span, started_ns: int, phase: Phase) -> None:
         child = self._tracer.start_span(

@@ -1,9 +1,7 @@
 """Log records and spans of the day: the server's own, by the request's clock, over OTLP."""
 
 import logging
-from decimal import Decimal
 
-from opentelemetry import trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import (
     InMemoryLogRecordExporter,
@@ -14,7 +12,6 @@ from opentelemetry.sdk._logs.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
 
 from server import telemetry
 from server.cost import CostTracker
@@ -59,22 +56,6 @@ class Logs:
         return self._exporter.export(kept) is LogRecordExportResult.SUCCESS
 
 
-class _Past(Tracing):
-    """The server's tracing, with the ids and times of a request that is over."""
-
-    def replay(self, record: RequestRecord, cost: Decimal | None) -> None:
-        """Make the request's span tree."""
-        self._ids.given = (int(record.trace_id, 16), int(record.span_id, 16))
-        try:
-            name = f"{record.method} {record.route}"
-            span = self._tracer.start_span(
-                name, trace.Context(), kind=SpanKind.SERVER, start_time=record.started_ns
-            )
-        finally:
-            self._ids.given = None
-        self.finish(span, record, cost)
-
-
 class Traces:
     """Turns requests into the spans that the server sends of them."""
 
@@ -82,7 +63,7 @@ class Traces:
         self._costs = costs
         self._exporter = exporter
         self._kept = InMemorySpanExporter()
-        self._tracing = _Past(resource(), SimpleSpanProcessor(self._kept))
+        self._tracing = Tracing(resource(), SimpleSpanProcessor(self._kept))
 
     def add(self, record: RequestRecord) -> None:
         """Trace the request."""

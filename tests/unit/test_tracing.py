@@ -173,7 +173,7 @@ def test_an_incomplete_phase_says_so(recorder: Recorder) -> None:
 
 
 def test_a_killed_request_gets_a_span_with_its_original_ids(recorder: Recorder) -> None:
-    recorder.tracing.lost(killed_record())
+    recorder.tracing.replay(killed_record(), None)
     (span,) = recorder.spans()
     assert f"{span.context.trace_id:032x}" == TRACE_ID
     assert f"{span.context.span_id:016x}" == SPAN_ID
@@ -185,8 +185,8 @@ def test_a_killed_request_gets_a_span_with_its_original_ids(recorder: Recorder) 
     assert attributes["llm.reason"] == "killed"
 
 
-def test_ids_are_random_again_after_a_lost_one(recorder: Recorder) -> None:
-    recorder.tracing.lost(killed_record())
+def test_ids_are_random_again_after_a_replayed_one(recorder: Recorder) -> None:
+    recorder.tracing.replay(killed_record(), None)
     fresh = {Tracing.ids(recorder.tracing.start("x", {})) for _ in range(3)}
     assert len(fresh) == 3
     assert TRACE_ID not in {trace_id for trace_id, _ in fresh}
