@@ -155,11 +155,11 @@ def _show(books: Books, requests: int) -> None:
 def _told(store: LogStore, since: float) -> list[float]:
     """What each request cost by device time, by the records since the Unix time; microdollars."""
     try:
-        found = list(store.events(_EVENTS, Window(since, time.time() + 60)))
+        found = store.events(_EVENTS, Window(since, time.time() + 60))
+        costs = (record.fields.get("gpu_cost_microdollars") for record in found)
+        return [float(str(cost)) for cost in costs if cost is not None]
     except StoreError as error:
         raise Fault(str(error), f"see `make logs PART={store.name}`") from error
-    costs = (record.fields.get("gpu_cost_microdollars") for record in found)
-    return [float(str(cost)) for cost in costs if cost is not None]
 
 
 def _agree(store: LogStore) -> tuple[Books, int, list[Finding]]:

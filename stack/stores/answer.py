@@ -1,6 +1,7 @@
 """What a store answers to a URL, or why it does not, with the store's name."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from stack.http import Unanswered, ask
@@ -22,7 +23,18 @@ def text(store: str, url: str) -> str:
 
 def as_json(store: str, url: str) -> Any:
     """The JSON body of a GET; raises NotFound or StoreError with the store's reason."""
-    body = text(store, url)
+    return _parsed(store, url, text(store, url))
+
+
+def as_lines(store: str, url: str) -> Iterator[Any]:
+    """The JSON values of a GET, one a line; raises NotFound or StoreError with the reason."""
+    # Not splitlines(): it splits at letters that may stand within a record, such as U+2028.
+    for line in text(store, url).split("\n"):
+        if line:
+            yield _parsed(store, url, line)
+
+
+def _parsed(store: str, url: str, body: str) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:

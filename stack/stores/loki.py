@@ -14,7 +14,6 @@ MOST_LINES = 1000
 _PAGE = 5000
 """Loki's own max_entries_limit_per_query."""
 _SERVER = '{service_name="llm-server"}'
-_ALERTS = '{service_name="alertmanager"}'
 _RENAMED = {"severity_text": "level", "service_instance_id": "instance"}
 
 
@@ -146,10 +145,6 @@ class Loki:
         asked = urlencode({"query": query, "time": f"{window.end:.3f}"})
         found = self._ask(f"{self._url}/loki/api/v1/query?{asked}")
         return sum(int(float(sample["value"][1])) for sample in found)
-
-    def alerts(self, window: Window, most: int) -> list[LogRecord]:
-        """The state changes of alerts, newest first."""
-        return self._lines(_ALERTS, window, most, "backward")
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""

@@ -125,16 +125,13 @@ class LogStore(Protocol):
     def tenant_quantile(
         self, field: str, q: float, scope: Scope, window: Window, step: float
     ) -> dict[str, Points]:
-        """The quantile of `field` over each step of seconds, by tenant."""
+        """The quantile of `field` over each step of seconds, by tenant; a point ends its step."""
 
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
         """Every record of these events, by time, each once."""
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are, one that was delivered twice counted once."""
-
-    def alerts(self, window: Window, most: int) -> list[LogRecord]:
-        """The state changes of alerts, newest first."""
 
     def records(self, window: Window) -> Iterator[LogRecord]:
         """Every record of every service, by time."""

@@ -1,18 +1,18 @@
 """Logs in VictoriaLogs, asked in LogsQL."""
 
 import datetime
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from stack.stores.answer import text
+from stack.stores.answer import as_lines
 from stack.stores.fields import typed
 from stack.stores.protocol import LogRecord, Points, Scope, Window, once, quoted
 
 URL = "http://127.0.0.1:9428"
 _SERVER = '{"service.name"="llm-server"}'
-_ALERTS = '{"service.name"="alertmanager"}'
+_SLICE_NS = 600 * 10**9
+"""Records are read by so much time: VictoriaLogs sorts no more than fits a share of its memory."""
 _RENAMED = {
     "severity_text": "level",
     "service.name": "service_name",
@@ -58,18 +58,26 @@ class VictoriaLogs:
     def __init__(self, url: str = URL) -> None:
         self._url = url
 
-    def _link(self, path: str, query: str, window: Window, **more: str | int) -> str:
-        # VictoriaLogs leaves the last nanosecond out.
-        times = {"start": int(window.start * 1e9), "end": int(window.end * 1e9) + 1}
-        return f"{self._url}/select/logsql/{path}?{urlencode({'query': query, **times, **more})}"
+    def _link(self, query: str, start_ns: int, end_ns: int) -> str:
+        """The URL of a query over a time in Unix nanoseconds, without the last of them."""
+        asked = urlencode({"query": query, "start": start_ns, "end": end_ns})
+        return f"{self._url}/select/logsql/query?{asked}"
+
+    def _between(self, query: str, start_ns: int, end_ns: int) -> Iterator[Any]:
+        return as_lines("VictoriaLogs", self._link(query, start_ns, end_ns))
 
     def _rows(self, query: str, window: Window) -> Iterator[Any]:
-        # Not splitlines(): it splits at letters that may stand within a record, such as U+2028.
-        lines = text("VictoriaLogs", self._link("query", query, window)).split("\n")
-        yield from (json.loads(line) for line in lines if line)
+        return self._between(query, *_nanoseconds_of(window))
 
     def _records(self, query: str, window: Window) -> list[LogRecord]:
         return [_record(row) for row in self._rows(query, window)]
+
+    def _all(self, query: str, window: Window) -> Iterator[LogRecord]:
+        """Every record of a query by time, each once, slice by slice."""
+        first, last = _nanoseconds_of(window)
+        for start in range(first, last, _SLICE_NS):
+            rows = self._between(query, start, min(start + _SLICE_NS, last))
+            yield from once(sorted(map(_record, rows), key=lambda record: record.time_ns))
 
     def _first(self, query: str, by: str, window: Window, most: int) -> list[LogRecord]:
         """The first records in this order, each once though every one may be there twice."""
@@ -101,32 +109,34 @@ class VictoriaLogs:
         )
         found: dict[str, Points] = {}
         for row in self._rows(query, window):
-            point = (_nanoseconds(row["_time"]) / 1e9, float(row["value"]))
-            found.setdefault(row["tenant"], []).append(point)
+            # It names the beginning of each step, Loki and Prometheus the end.
+            point = (_nanoseconds(row["_time"]) / 1e9 + step, float(row["value"]))
+            found.setdefault(row.get("tenant", ""), []).append(point)
         return {tenant: sorted(points) for tenant, points in sorted(found.items())}
 
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
         """Every record of these events, by time."""
         chosen = ", ".join(quoted(name) for name in names)
-        yield from once(self._records(f"{_SERVER} event:in({chosen}) | sort by (_time)", window))
+        yield from self._all(f"{_SERVER} event:in({chosen})", window)
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are."""
         query = f"{_SERVER} event:={quoted(event)} | stats count_uniq(trace_id, span_id) found"
         return sum(int(row["found"]) for row in self._rows(query, window))
 
-    def alerts(self, window: Window, most: int) -> list[LogRecord]:
-        """The state changes of alerts, newest first."""
-        return self._first(_ALERTS, "_time desc", window, most)
-
     def records(self, window: Window) -> Iterator[LogRecord]:
         """Every record of every service, by time."""
-        yield from once(self._records("* | sort by (_time)", window))
+        yield from self._all("*", window)
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""
-        return self._link("query", _trace_query(trace_id), window)
+        return self._link(_trace_query(trace_id), *_nanoseconds_of(window))
 
 
 def _trace_query(trace_id: str) -> str:
     return f"{_SERVER} trace_id:={quoted(trace_id)}"
+
+
+def _nanoseconds_of(window: Window) -> tuple[int, int]:
+    """The window's first nanosecond, and the one behind its last."""
+    return int(window.start * 1e9), int(window.end * 1e9) + 1

@@ -240,22 +240,40 @@ def test_loki_pages_events_and_tells_each_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_batch_that_was_delivered_twice_is_told_once() -> None:
     rows = [(AT_NS, "", request(n % 3, 1.0)) for n in range(6)]
-    with serving(lambda _, __: victorialogs(rows)) as store:
+
+    def answer(_: str, asked: dict[str, str]) -> Answer:
+        return victorialogs(rows if int(asked["start"]) <= AT_NS < int(asked["end"]) else [])
+
+    with serving(answer) as store:
         logs = VictoriaLogs(store.url)
         assert len(list(logs.events(("request_finished",), WINDOW))) == 3
         assert len(logs.worst_requests("duration_seconds", 0, EVERY, WINDOW, 10)) == 3
         assert len(list(logs.records(WINDOW))) == 3
         assert len(logs.newest_requests(EVERY, WINDOW, 10)) == 3
         assert len(logs.trace_records(TRACE, WINDOW)) == 3
-        assert len(logs.alerts(WINDOW, 2)) == 2
+
+
+def test_victorialogs_reads_all_records_in_slices_without_a_gap_and_sorts_none_of_them() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def answer(_: str, parameters: dict[str, str]) -> Answer:
+        assert "sort" not in parameters["query"], "it may sort no more than its memory allows"
+        asked.append((int(parameters["start"]), int(parameters["end"])))
+        return victorialogs([])
+
+    with serving(answer) as store:
+        assert list(VictoriaLogs(store.url).events(("request_finished",), WINDOW)) == []
+    assert len(asked) == 7
+    assert (asked[0][0], asked[-1][1]) == (1_700_000_000 * 10**9, 1_700_003_600 * 10**9 + 1)
+    assert all(end == start for (_, end), (start, _) in zip(asked, asked[1:], strict=False))
 
 
 def test_quantiles_by_tenant_are_series_of_the_same_shape() -> None:
     points = [[1700000000, "0.5"], [1700000060, "0.75"]]
     series = {"metric": {"tenant": "acme"}, "values": points}
     rows = [
-        {"_time": "2023-11-14T22:14:20Z", "tenant": "acme", "value": "0.75"},
-        {"_time": "2023-11-14T22:13:20Z", "tenant": "acme", "value": "0.5"},
+        {"_time": "2023-11-14T22:13:20Z", "tenant": "acme", "value": "0.75"},
+        {"_time": "2023-11-14T22:12:20Z", "tenant": "acme", "value": "0.5"},
     ]
     asked = ("duration_seconds", 0.95, EVERY, WINDOW, 60.0)
     with serving(lambda _, __: as_json({"data": {"result": [series]}})) as store:
