@@ -12,6 +12,7 @@ from stack.errors import Fault
 from stack.settings import Settings
 
 VERIFY_SECONDS = 20.0
+_GRAFANA = "GRAFANA_RUNS"
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,21 @@ def running(settings: Settings) -> LineUp:
     """What the last `make up` started; where nothing did, what the variables name, as tests do."""
     known = {**settings.values, **memo.remembered(settings)}
     return LineUp(
-        known.get(TRACES.key) or TRACES.found,
-        known.get(LOGS.key) or LOGS.found,
-        known.get("GRAFANA", "") == "yes",
+        _known(known.get(TRACES.key), TRACES),
+        _known(known.get(LOGS.key), LOGS),
+        known.get(_GRAFANA, "") == "yes",
     )
+
+
+def _known(name: object, signal: Signal) -> str:
+    """A store of the signal; raises Fault for a name that is none."""
+    if name not in (None, "", signal.found, signal.embedded):
+        fix = f"use {signal.found} or {signal.embedded}, or make down && make up"
+        raise Fault(f"{signal.key}={name} is unknown", fix)
+    return str(name or signal.found)
 
 
 def words(lineup: LineUp) -> dict[str, str]:
     """The line-up as `running` reads it."""
     grafana = "yes" if lineup.grafana else "no"
-    return {TRACES.key: lineup.traces, LOGS.key: lineup.logs, "GRAFANA": grafana}
+    return {TRACES.key: lineup.traces, LOGS.key: lineup.logs, _GRAFANA: grafana}

@@ -22,7 +22,9 @@ def remembered(settings: Settings) -> dict[str, str]:
 
 def remember(settings: Settings, what: Mapping[str, str]) -> None:
     """Keep it until `forget`."""
-    _file(settings).write_text(json.dumps(dict(what)))
+    beside = _file(settings).with_suffix(".new")
+    beside.write_text(json.dumps(dict(what)))
+    beside.replace(_file(settings))
 
 
 def forget(settings: Settings) -> None:

@@ -114,7 +114,7 @@ def status(settings: Settings) -> int:
     say(f"way: {'compose' if is_compose else 'native'}")
     wanted = parts(lineup.running(settings))
     seen = found.processes() if found else compose.containers(settings)()
-    healthy = _table(wanted, seen) and _data_sources(settings, wanted)
+    healthy = all([_table(wanted, seen), _data_sources(settings, wanted)])
     _alerts()
     _lost()
     _recorded(stores(settings).logs)

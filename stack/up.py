@@ -75,12 +75,15 @@ def _start_native(settings: Settings, choice: Choice) -> None:
     model = _prepare(settings, runs)
     title("2/2  Start")
     try:
-        found = native.start(settings, model, runs)
+        settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Before the start: what is killed in between leaves parts that have to be known.
         _remember(settings, "native", runs)
+        found = native.start(settings, model, runs)
         took = health.wait(settings, wanted, found.processes)
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
         native.stop(settings)
+        memo.forget(settings)
         raise
     slowest = max(took, key=lambda name: took[name])
     say(f"  all healthy; the slowest was {slowest} with {took[slowest]:.0f} s")
@@ -88,6 +91,7 @@ def _start_native(settings: Settings, choice: Choice) -> None:
 
 def _start_compose(settings: Settings) -> None:
     lineup.check_compose(settings)
+    preflight.check_retentions(settings)
     compose.up(settings)
     _remember(settings, "compose", lineup.COMPOSE)
 

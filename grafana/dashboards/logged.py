@@ -52,8 +52,10 @@ def dearest(scope: Scope) -> list[Logs]:
 
 def _worst(name: str, field: str, edges: str, scope: Scope) -> list[Logs]:
     # Of a crowded bucket Loki sends the newest only: the few above its end are asked for apart.
-    asked = {"requests": f"${{{edges}_edge}}", "outliers": f"${{{edges}_next_edge}}"}
+    # Above the first edge they are, too, unless a reader has typed a higher one.
+    requests = loki.worst(field, f"${{{edges}_edge}}", scope)
+    outliers = f"{requests} | {field} > ${{{edges}_next_edge}}"
     return [
-        Logs(f"{name}_{what}", loki.worst(field, above, scope), lines=loki.MOST_LINES)
-        for what, above in asked.items()
+        Logs(f"{name}_{what}", query, lines=loki.MOST_LINES)
+        for what, query in (("requests", requests), ("outliers", outliers))
     ]

@@ -1,4 +1,4 @@
-"""Types of a record's fields, which both log stores hand out as text: by the unit in its name."""
+"""Types of a record's fields, which both log stores hand out as text: by its name."""
 
 import json
 import re
@@ -6,17 +6,17 @@ import re
 from stack.stores.protocol import Value
 
 _NUMBER = re.compile(r".*_(seconds|tokens|microdollars|percent)|status_code|severity_number")
-_LIST = re.compile(r"\[.*\]", re.DOTALL)
-_BOOLEAN = {"true": True, "false": False}
+_LISTS = ("finish_reasons", "gpu_model_versions")
+_BOOLEANS = ("stream",)
 
 
 def typed(name: str, text: str) -> Value:
-    """The value as its writer had it; an id that happens to be digits stays text."""
+    """The value as its writer had it; a name or an id that looks like a number stays text."""
     if _NUMBER.fullmatch(name):
         return _number(text)
-    if _LIST.fullmatch(text):
+    if name in _LISTS:
         return _list(text)
-    return _BOOLEAN.get(text, text)
+    return text == "true" if name in _BOOLEANS else text
 
 
 def _number(text: str) -> Value:

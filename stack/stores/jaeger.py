@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,13 +22,16 @@ def _tags(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {tag["key"]: tag["value"] for tag in raw["tags"]}
 
 
-def _servers(trace: Mapping[str, Any]) -> Iterator[FoundTrace]:
-    """The SERVER spans of our service in a trace."""
+def _servers(trace: Mapping[str, Any], window: Window) -> Iterator[tuple[str, FoundTrace]]:
+    """The SERVER spans of our service in a trace that began in the window, by their ids."""
+    first, last = window.start * 1e6, window.end * 1e6
     for span in trace["spans"]:
         process, tags = trace["processes"][span["processID"]], _tags(span)
-        if process["serviceName"] == _SERVICE and tags.get("span.kind") == "server":
+        is_ours = process["serviceName"] == _SERVICE and tags.get("span.kind") == "server"
+        if is_ours and first <= span["startTime"] <= last:
             start, length = span["startTime"] * 1000, span["duration"] / 1e6
-            yield FoundTrace(span["traceID"].zfill(32), start, length, {**_tags(process), **tags})
+            found = FoundTrace(span["traceID"].zfill(32), start, length, {**_tags(process), **tags})
+            yield span["spanID"], found
 
 
 def _patterns(scope: Scope) -> dict[str, str]:
@@ -57,6 +60,11 @@ def _is_in(patterns: Mapping[str, str], attributes: Fields) -> bool:
     )
 
 
+def _oldest(traces: Sequence[Mapping[str, FoundTrace]]) -> int:
+    """Where a page of traces ends: each stands in it by its newest request, Unix nanoseconds."""
+    return min(max(one.start_ns for one in trace.values()) for trace in traces if trace)
+
+
 class Jaeger:
     """The TraceStore of Jaeger."""
 
@@ -74,22 +82,20 @@ class Jaeger:
     ) -> list[FoundTrace]:
         """Traces of requests that took longer than `above` seconds, newest first.
 
-        What Badger cannot look up is looked for in the newest _SEARCHES x _MOST traces above.
+        Badger looks up equal values, and of a trace as a whole; the rest is done here, with the
+        newest _SEARCHES x _MOST traces above.
         """
-        found, patterns = dict[tuple[str, int], FoundTrace](), _patterns(scope)
-        tags = _index(patterns)
-        limit = max(most, _MOST) if set(patterns) - set(tags) else most
+        found, patterns = dict[str, FoundTrace](), _patterns(scope)
+        tags, limit = _index(patterns), max(most, _MOST) if patterns else most
         for _ in range(_SEARCHES):
             page = self._search(above, tags, window, limit)
-            servers = [one for trace in page for one in _servers(trace)]
-            found |= {
-                (one.trace_id, one.start_ns): one
-                for one in servers
-                if one.seconds > above and _is_in(patterns, one.attributes)
-            }
-            if len(found) >= most or len(page) < limit or not servers:
+            traces = [dict(_servers(trace, window)) for trace in page]
+            for span_id, one in (pair for trace in traces for pair in trace.items()):
+                if one.seconds > above and _is_in(patterns, one.attributes):
+                    found[one.trace_id + span_id] = one
+            if len(found) >= most or len(page) < limit or not any(traces):
                 break
-            window = Window(window.start, min(one.start_ns for one in servers) / 1e9)
+            window = Window(window.start, _oldest(traces) / 1e9)
         return sorted(found.values(), key=lambda one: one.start_ns, reverse=True)[:most]
 
     def _search(

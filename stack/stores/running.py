@@ -24,6 +24,6 @@ class Stores:
 
 
 def stores(settings: Settings) -> Stores:
-    """The stores that run, or would."""
+    """The stores that run; where none does those that the variables name, else compose's."""
     runs = lineup.running(settings)
     return Stores(TRACES[runs.traces](), LOGS[runs.logs]())

@@ -86,7 +86,7 @@ def test_a_trace_that_is_not_there_is_not_a_store_that_is_away(name: str) -> Non
 def jaeger_trace(number: int, seconds: float, tenant: str, kind: str = "server") -> dict[str, Any]:
     tags = {"span.kind": kind, "llm.tenant": tenant, "llm.outcome": "ok"}
     span = {
-        **{"traceID": f"{number:x}", "spanID": "aa", "processID": "p1"},
+        **{"traceID": f"{number:x}", "spanID": f"{number:016x}", "processID": "p1"},
         **{"startTime": 1_700_000_000_000_000 + number, "duration": int(seconds * 1e6)},
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
@@ -129,6 +129,31 @@ def test_jaeger_looks_up_what_is_equal_and_goes_on_where_a_page_had_no_match() -
         assert len(store.asked) == 3
         Jaeger(store.url).newest_requests(0.5, Scope(tenant="rare", model=".*"), WINDOW, 3)
         assert store.query["tags"] == '{"llm.tenant": "rare"}'
+
+
+def test_jaeger_does_not_skip_what_lies_between_two_requests_of_one_trace() -> None:
+    every = [jaeger_trace(n, 2.0, "rare" if n < 3 else "common") for n in range(500)]
+    agent = jaeger_trace(499, 2.0, "common")
+    first = {**agent["spans"][0], "spanID": "ff", "startTime": 1_700_000_000_000_000}
+    every[499] = {**agent, "spans": [*agent["spans"], first]}
+
+    def answer(_: str, asked: dict[str, str]) -> Answer:
+        end = int(asked["end"])
+        held = [trace for trace in every if trace["spans"][0]["startTime"] <= end]
+        return as_json({"data": held[::-1][: int(asked["limit"])]})
+
+    with serving(answer) as store:
+        found = Jaeger(store.url).newest_requests(0.5, Scope(tenant="rare|none"), WINDOW, 20)
+    assert len(found) == 3
+
+
+def test_jaeger_leaves_out_a_request_of_the_same_trace_outside_the_window() -> None:
+    trace = jaeger_trace(7, 2.0, "acme")
+    early = {**trace["spans"][0], "spanID": "ff", "startTime": 1_600_000_000_000_000}
+    trace["spans"].append(early)
+    with serving(lambda _, __: as_json({"data": [trace]})) as store:
+        found = Jaeger(store.url).newest_requests(0.5, EVERY, WINDOW, 20)
+    assert [one.start_ns for one in found] == [1_700_000_000_000_007_000]
 
 
 def test_tempo_restores_the_zeros_that_its_search_leaves_out() -> None:
