@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from grafana.pictures import shapes
 from grafana.pictures.frames import Data
 from grafana.pictures.stores import Stores
+from stack.errors import Fault
 from stack.stores.protocol import EVERY, Scope, Window
 
 WORST = 10
@@ -35,8 +36,13 @@ class Asked:
         return Scope(**{name: self.values[name] for name in names if name in self.values})
 
     def above(self, edge: str) -> float:
-        """The threshold in a variable; raises KeyError for one that the board does not have."""
-        return float(self.values[edge] or 0)
+        """The threshold in a variable; raises Fault for a text that is no number."""
+        text = self.values[edge] or "0"
+        try:
+            return float(text)
+        except ValueError as error:
+            fix = "type seconds or microdollars, for example 5"
+            raise Fault(f"{edge.partition('_')[0]}er than {text} is no number", fix) from error
 
 
 def _worst(stores: Stores, asked: Asked, data: Data, field: str, edge: str) -> None:

@@ -13,6 +13,7 @@ from grafana.pictures.board import Board
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.questions import QUESTIONS, Asked
 from grafana.pictures.stores import Stores
+from stack.errors import Fault
 from stack.stores.protocol import EVERY, Scope, Window
 from tests.unit.picture_stores import NOW, TRACE, Logs, Prometheus, Traces, finished
 
@@ -210,3 +211,9 @@ def test_asked_knows_only_what_the_board_has() -> None:
     assert (asked.above("edge"), asked.above("empty")) == (1e6, 0.0)
     with pytest.raises(KeyError):
         asked.above("gone")
+
+
+def test_a_threshold_that_is_no_number_says_what_to_type() -> None:
+    asked = Asked({"slow_edge": "5s"}, WINDOW, 10, 60.0)
+    with pytest.raises(Fault, match="slower than 5s is no number: type seconds"):
+        asked.above("slow_edge")
