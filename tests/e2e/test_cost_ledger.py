@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stack.settings import Settings
 from tests.conftest import run_stack
 from tests.e2e.client import CHAT, COMPLETIONS, Client, Exchange, poll
 from tests.e2e.ledger import unheard
@@ -110,10 +111,10 @@ def test_every_answer_of_a_request_is_in_its_cost(client: Client) -> None:
     assert samples()[f"{GPU_COST}_count"] == count + 1
 
 
-def test_the_audit_agrees(client: Client) -> None:
+def test_the_audit_agrees(client: Client, stack: Settings) -> None:
     sent = client.chat(f"Audit {secrets.token_hex(4)}")
     story(sent.trace_id)
-    done = run_stack("cost-audit")
+    done = run_stack("cost-audit", STATE_DIR=str(stack.state))
     assert done.returncode == 0, done.stdout
     for part in ("requests", "idle", "start_up", "stall", "lost", "bill = clock x price"):
         assert part in done.stdout

@@ -64,5 +64,5 @@ def test_what_was_in_flight_is_counted_with_its_outcome(
     # What it had used is nobody's, and stays in the bill.
     poll("its device time in the bill as lost", lambda: _lost() > lost)
     assert_all_signals()
-    audit = run_stack("cost-audit")
+    audit = run_stack("cost-audit", STATE_DIR=str(parts.settings.state))
     assert audit.returncode == 0, audit.stdout
