@@ -184,7 +184,7 @@ def audit(settings: Settings) -> int:
         mark = paint("✓", "green") if each.good else paint("✗", "red")
         off = each.found - each.expected
         share = f" {off / each.expected:+.4%}" if each.expected else ""
-        say(f"  {mark} {each.what:<30} {each.found:>16,.3f}  {each.expected:>16,.3f}{share}")
+        say(f"  {mark} {each.what:<32} {each.found:>16,.3f}  {each.expected:>16,.3f}{share}")
     if not all(each.good for each in found):
         raise Fault("the bill does not add up", "see docs/cost.md#when-the-audit-fails")
     return 0

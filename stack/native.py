@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stack import gobuild, lineup, orphans, secret, supervisor, venv
@@ -140,10 +140,18 @@ def start(settings: Settings, model: str, runs: LineUp) -> supervisor.Supervisor
     """Start supervisord, which starts every part; raises Fault when it refuses."""
     _folders(settings, runs)
     _include(settings, runs)
-    command = [str(venv.folder(settings, "native") / "bin" / "supervisord"), "-c"]
+    program = venv.folder(settings, "native") / "bin" / "supervisord"
+    file = settings.repo / "native" / "supervisord.conf"
+    return launch(settings, program, file, environment(settings, model, runs))
+
+
+def launch(
+    settings: Settings, program: Path, file: Path, variables: Mapping[str, str]
+) -> supervisor.Supervisor:
+    """Run supervisord with this configuration until it answers; raises Fault when it refuses."""
     done = subprocess.run(
-        [*command, str(settings.repo / "native" / "supervisord.conf")],
-        env={**os.environ, **environment(settings, model, runs)},
+        [str(program), "-c", str(file)],
+        env={**os.environ, **variables},
         cwd=settings.repo,
         capture_output=True,
         text=True,
@@ -151,7 +159,7 @@ def start(settings: Settings, model: str, runs: LineUp) -> supervisor.Supervisor
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise Fault(f"supervisord did not start: {said[-1]}", "see native/supervisord.conf")
+        raise Fault(f"supervisord did not start: {said[-1]}", f"see {file}")
     return _answering(settings)
 
 

@@ -66,9 +66,8 @@ class Loki:
         self._url = url
 
     def _range_link(self, query: str, window: Window, **more: str | int) -> str:
-        # Loki leaves the last nanosecond out.
-        times = {"start": int(window.start * 1e9), "end": int(window.end * 1e9) + 1}
-        asked = {"query": query, **times, **more}
+        start, end = window.nanoseconds
+        asked = {"query": query, "start": start, "end": end, **more}
         return f"{self._url}/loki/api/v1/query_range?{urlencode(asked)}"
 
     @staticmethod
@@ -122,7 +121,7 @@ class Loki:
 
     def _all(self, query: str, window: Window) -> Iterator[LogRecord]:
         """Every record of a query by time, page by page; those of a page's last moment again."""
-        start_ns = int(window.start * 1e9)
+        start_ns, _ = window.nanoseconds
         while True:
             page = self._lines(query, window, _PAGE, "forward", start=start_ns)
             yield from page

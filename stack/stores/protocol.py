@@ -29,6 +29,11 @@ class Window:
         """Its length."""
         return self.end - self.start
 
+    @property
+    def nanoseconds(self) -> tuple[int, int]:
+        """Its first nanosecond and the one behind its last, which stores leave out."""
+        return int(self.start * 1e9), int(self.end * 1e9) + 1
+
 
 @dataclass(frozen=True)
 class Scope:

@@ -67,14 +67,14 @@ class VictoriaLogs:
         return as_lines("VictoriaLogs", self._link(query, start_ns, end_ns))
 
     def _rows(self, query: str, window: Window) -> Iterator[Any]:
-        return self._between(query, *_nanoseconds_of(window))
+        return self._between(query, *window.nanoseconds)
 
     def _records(self, query: str, window: Window) -> list[LogRecord]:
         return [_record(row) for row in self._rows(query, window)]
 
     def _all(self, query: str, window: Window) -> Iterator[LogRecord]:
         """Every record of a query by time, each once, slice by slice."""
-        first, last = _nanoseconds_of(window)
+        first, last = window.nanoseconds
         for start in range(first, last, _SLICE_NS):
             rows = self._between(query, start, min(start + _SLICE_NS, last))
             yield from once(sorted(map(_record, rows), key=lambda record: record.time_ns))
@@ -130,13 +130,8 @@ class VictoriaLogs:
 
     def page(self, trace_id: str, window: Window) -> str:
         """A URL that answers with the records of a trace."""
-        return self._link(_trace_query(trace_id), *_nanoseconds_of(window))
+        return self._link(_trace_query(trace_id), *window.nanoseconds)
 
 
 def _trace_query(trace_id: str) -> str:
     return f"{_SERVER} trace_id:={quoted(trace_id)}"
-
-
-def _nanoseconds_of(window: Window) -> tuple[int, int]:
-    """The window's first nanosecond, and the one behind its last."""
-    return int(window.start * 1e9), int(window.end * 1e9) + 1

@@ -1,23 +1,18 @@
 """Starts the parts that hold the day by the native way's own command lines, and ends them."""
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 
 from stack import gobuild, health, native, preflight, supervisor
-from stack.errors import Fault
 from stack.lineup import LineUp
 from stack.parts import CORE, STORES, Part
 from stack.settings import Settings
 from stack.supervisor import Supervisor
 
 PROMETHEUS, COLLECTOR = "prometheus", "otel-collector"
-_START_SECONDS = 15.0
 _CORE = {part.name: part for part in CORE}
 
 
@@ -68,23 +63,5 @@ def _start(settings: Settings, runs: LineUp, wanted: Sequence[Part]) -> Supervis
     file = settings.run / "supervisord.conf"
     with file.open("w") as out:
         configuration(settings.repo, [part.name for part in wanted]).write(out)
-    done = subprocess.run(
-        [Path(sys.executable).with_name("supervisord"), "-c", file],
-        env={**os.environ, **native.environment(settings, "none", runs)},
-        cwd=settings.repo,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Fault(f"supervisord did not start: {(done.stderr or done.stdout).strip()[-300:]}")
-    return _answering(settings)
-
-
-def _answering(settings: Settings) -> Supervisor:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        if found := supervisor.running(settings):
-            return found
-        time.sleep(0.2)
-    raise Fault("supervisord does not answer", f"see {settings.logs / 'supervisord.log'}")
+    program = Path(sys.executable).with_name("supervisord")
+    return native.launch(settings, program, file, native.environment(settings, "none", runs))

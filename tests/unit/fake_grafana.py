@@ -2,11 +2,12 @@
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.unit.listening import listening
 
 PASSWORD = "right"
 UIDS = ("prometheus", "loki", "tempo", "alertmanager")
@@ -66,9 +67,5 @@ def serving(fake: Fake) -> Iterator[Fake]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     fake.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with listening(server):
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -1,13 +1,14 @@
 """A store that answers what a test says, and remembers what it was asked."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.unit.listening import listening
 
 Answer = tuple[int, str]
 CUT_OFF = "cut off"
@@ -57,10 +58,6 @@ def serving(answer: Callable[[str, dict[str, str]], Answer]) -> Iterator[FakeSto
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    store = FakeStore(f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with listening(server) as url:
+        store = FakeStore(url)
         yield store
-    finally:
-        server.shutdown()
-        server.server_close()

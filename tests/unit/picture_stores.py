@@ -1,11 +1,14 @@
 """Stores for pictures: a Prometheus that answers every query, logs and traces held in memory."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from grafana.pictures.stores import Stores
 from stack.stores.protocol import (
     FoundTrace,
     LogRecord,
@@ -17,6 +20,7 @@ from stack.stores.protocol import (
     TraceStore,
     Window,
 )
+from tests.unit.listening import listening
 
 NOW = 1_795_470_000.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -113,3 +117,10 @@ class Traces(TraceStore):
         self.asked.append(("newest_requests", above, scope, most))
         shown = {"llm.outcome": "ok", "llm.cost.microdollars": 7.5, "llm.tenant": "acme"}
         return [FoundTrace(TRACE, int(NOW * 1e9), 9.5, shown)]
+
+
+@contextmanager
+def answering() -> Iterator[Stores]:
+    """All three for the block."""
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Prometheus)) as url:
+        yield Stores(prometheus=url, logs=Logs(), traces=Traces())

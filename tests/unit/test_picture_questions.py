@@ -1,8 +1,6 @@
 """What a picture asks of logs and traces: by name, with the board's variables, of any store."""
 
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,18 +13,15 @@ from grafana.pictures.questions import QUESTIONS, Asked
 from grafana.pictures.stores import Stores
 from stack.errors import Fault
 from stack.stores.protocol import EVERY, Scope, Window
-from tests.unit.picture_stores import NOW, TRACE, Logs, Prometheus, Traces, finished
+from tests.unit.picture_stores import NOW, TRACE, Logs, Traces, answering, finished
 
 WINDOW = Window(NOW - 1800, NOW)
 
 
 @pytest.fixture
 def stores() -> Iterator[Stores]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Prometheus)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield Stores(prometheus=url, logs=Logs(), traces=Traces())
-    server.shutdown()
+    with answering() as found:
+        yield found
 
 
 def explorer() -> Board:

@@ -3,9 +3,7 @@
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from grafana.pictures.__main__ import missing
 from grafana.pictures.board import Board
 from grafana.pictures.stores import Stores
 from stack.stores.protocol import StoreError, Window
-from tests.unit.picture_stores import NOW, SPANS, Logs, Prometheus, Traces
+from tests.unit.picture_stores import NOW, SPANS, Logs, Traces, answering
 
 REPO = Path(__file__).parents[2]
 
@@ -154,11 +152,8 @@ def test_spans_stand_under_their_parent_by_start() -> None:
 
 @pytest.fixture
 def stores() -> Iterator[Stores]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Prometheus)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield Stores(prometheus=url, logs=Logs(), traces=Traces())
-    server.shutdown()
+    with answering() as found:
+        yield found
 
 
 def changed(uid: str, title: str, expr: str) -> Board:
