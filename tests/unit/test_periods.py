@@ -1,34 +1,48 @@
-"""Spend of the day and the month: exact over restarts, anew at 0:00 UTC and on the first."""
+"""Spend of the day and the month: exact over restarts, anew at 0:00 UTC, whatever a clock does."""
 
 import datetime
-import json
 from decimal import Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.budget_metrics import PeriodCollector
 from server.budgets import Budget, Budgets
-from server.periods import Periods
+from server.periods import STRETCH_SECONDS, STRETCHES, KeptPeriods, Periods
 
-EVE = datetime.date(2026, 1, 30)
+EVE = datetime.datetime(2026, 1, 30, 12, tzinfo=datetime.UTC).timestamp()
+DAY = 86400.0
 
 
 class Clock:
-    def __init__(self, day: datetime.date = EVE) -> None:
-        self.day = day
+    """A wall clock that can be set, and the time that passes whatever it says."""
 
-    def __call__(self) -> datetime.date:
-        return self.day
+    def __init__(self, now: float = EVE) -> None:
+        self.now = now
+        self.passed = 1000.0
+        self.boot = "first"
 
-    def next(self) -> None:
-        self.day += datetime.timedelta(days=1)
+    def go(self, seconds: float) -> None:
+        self.now += seconds
+        self.passed += seconds
+
+    def reboot(self) -> None:
+        self.passed, self.boot = 30.0, "second"
+
+    def periods(self, kept: KeptPeriods | None = None) -> Periods:
+        text = msgspec.json.encode(kept or KeptPeriods())
+        found = msgspec.json.decode(text, type=KeptPeriods)
+        return Periods(found, lambda: self.now, lambda: self.passed, self.boot)
 
 
 def test_a_day_ends_at_midnight_and_a_month_with_its_last() -> None:
     clock = Clock()
-    periods = Periods({}, clock)
+    periods = clock.periods()
     for _ in range(3):
         periods.add_spend("t", Decimal("1.5"))
         periods.add_bill(7)
-        clock.next()
+        clock.go(DAY)
     assert (periods.spent("day"), periods.billed("day")) == (0, 0)
     periods.add_spend("t", Decimal("2.25"))
     assert (periods.spent("day"), periods.spent("day", "t")) == (2250, 2250)
@@ -39,26 +53,144 @@ def test_a_day_ends_at_midnight_and_a_month_with_its_last() -> None:
 
 def test_a_restart_counts_on_where_the_day_and_month_still_last() -> None:
     clock = Clock()
-    first = Periods({}, clock)
+    first = clock.periods()
     first.add_spend("t", Decimal("1"))
     first.add_bill(5)
-    kept = json.loads(json.dumps(first.state()))
-    same_day = Periods(kept, clock)
+    kept = first.state()
+    same_day = clock.periods(kept)
     assert (same_day.spent("day", "t"), same_day.billed("month")) == (1000, 5)
-    clock.next()
-    next_day = Periods(kept, clock)
+    clock.go(DAY)
+    next_day = clock.periods(kept)
     assert (next_day.spent("day", "t"), next_day.spent("month", "t")) == (0, 1000)
-    clock.next()
-    assert Periods(kept, clock).spent("month", "t") == 0
+    clock.go(DAY)
+    assert clock.periods(kept).spent("month", "t") == 0
+
+
+def test_a_clock_that_jumps_a_year_ahead_and_back_loses_nothing() -> None:
+    clock = Clock()
+    periods = clock.periods()
+    periods.add_spend("t", Decimal(1))
+    clock.now += 365 * DAY
+    periods.add_spend("t", Decimal(2))
+    clock.now -= 365 * DAY
+    periods.add_spend("t", Decimal(4))
+    assert (periods.spent("day"), periods.spent("month", "t")) == (7000, 7000)
+
+
+def test_a_restart_while_the_clock_is_wrong_loses_nothing() -> None:
+    clock = Clock()
+    first = clock.periods()
+    first.add_spend("t", Decimal(1))
+    clock.now += 365 * DAY
+    second = clock.periods(first.state())
+    second.add_spend("t", Decimal(2))
+    third = clock.periods(second.state())
+    clock.now -= 365 * DAY
+    assert third.spent("day", "t") == 3000
+    assert clock.periods(third.state()).spent("month", "t") == 3000
+
+
+def test_after_a_boot_what_was_spent_keeps_its_day() -> None:
+    clock = Clock()
+    first = clock.periods()
+    first.add_spend("t", Decimal(1))
+    clock.go(DAY)
+    kept = first.state()
+    clock.reboot()
+    second = clock.periods(kept)
+    assert (second.spent("day"), second.spent("month")) == (0, 1000)
+    clock.now -= DAY
+    assert second.spent("day") == 1000
+
+
+def test_a_second_back_over_midnight_wipes_nothing() -> None:
+    clock = Clock(EVE + DAY / 2 - 0.5)
+    periods = clock.periods()
+    periods.add_spend("t", Decimal(1))
+    clock.go(1.0)
+    periods.add_spend("t", Decimal(2))
+    clock.now -= 1.0
+    periods.add_spend("t", Decimal(4))
+    assert periods.spent("day") == 5000
+    clock.go(1.0)
+    assert periods.spent("day") == 2000
+    assert clock.periods(periods.state()).spent("day") == 2000
+
+
+def test_a_start_in_1970_counts_for_the_day_on_which_the_clock_is_set() -> None:
+    clock = Clock(100.0)
+    kept = KeptPeriods({"2026-01-30": {"spend": 5000}}, {"2026-01": {"spend": 5000}})
+    periods = clock.periods(kept)
+    periods.add_spend("t", Decimal(1))
+    assert periods.spent("day") == 1000
+    clock.go(60)
+    clock.now = EVE
+    assert (periods.spent("day"), periods.spent("month")) == (6000, 6000)
+
+
+def test_what_a_process_left_in_1970_counts_when_the_next_one_starts() -> None:
+    clock = Clock(100.0)
+    first = clock.periods(KeptPeriods({"2026-01-30": {"spend": 5000}}))
+    first.add_spend("t", Decimal(1))
+    kept = first.state()
+    clock.reboot()
+    clock.now = EVE
+    second = clock.periods(kept)
+    assert (second.spent("day"), second.spent("month")) == (6000, 1000)
+
+
+def test_a_clock_that_is_set_right_dates_this_process_by_the_time_that_passed() -> None:
+    clock = Clock(EVE - 100 * DAY)
+    periods = clock.periods()
+    periods.add_spend("t", Decimal(1))
+    clock.go(DAY)
+    periods.add_spend("t", Decimal(2))
+    clock.go(60)
+    clock.now = EVE
+    assert (periods.spent("day"), periods.spent("month")) == (2000, 3000)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3 * STRETCH_SECONDS), st.floats(-1e9, 1e9)), max_size=30))
+def test_spend_is_never_lost_by_a_clock(steps: list[tuple[float, float]]) -> None:
+    clock = Clock(EVE - 12 * 3600 + 1)
+    periods, passed = clock.periods(), 0.0
+    for seconds, jump in steps:
+        clock.go(seconds)
+        passed += seconds
+        clock.now = max(0.0, clock.now + jump)
+        periods.add_spend("t", Decimal(1))
+    clock.now = EVE - 12 * 3600 + 1 + passed
+    # Whatever it said meanwhile: the true days hold all of it again.
+    periods.spent("day")
+    for period, length in (("day", 10), ("month", 7)):
+        sums = periods._sums[period]
+        assert sum(each["spend"] for each in sums.values()) == 1000 * len(steps)
+        assert set(sums) <= {_day(EVE + DAY * n)[:length] for n in range(5)}
+
+
+def test_long_ago_is_settled_and_stays() -> None:
+    clock = Clock()
+    periods = clock.periods()
+    hours = 24 * 40
+    for _ in range(hours):
+        periods.add_spend("t", Decimal(1))
+        clock.go(STRETCH_SECONDS + 1)
+    state = clock.periods(periods.state()).state()
+    assert (len(state.day), len(state.month), len(state.stretches)) == (8, 3, STRETCHES)
+    here = [n for n in range(hours) if _day(EVE + n * 3601)[:7] == _day(clock.now)[:7]]
+    assert periods.spent("month") == 1000 * len(here)
+
+
+def _day(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).date().isoformat()
 
 
 def test_nothing_kept_is_a_fresh_start() -> None:
-    for kept in ({}, {"day": None}, {"day": {"name": "2026-01-30"}, "month": 3}):
-        assert Periods(kept if "name" not in str(kept) else {}, Clock()).spent("day") == 0
+    assert Clock().periods().spent("day") == 0
 
 
 def test_shares_of_budgets() -> None:
-    periods = Periods({}, Clock())
+    periods = Clock().periods()
     periods.add_spend("a", Decimal(3_000_000))
     limits = {"a": Budget(day=Decimal(4), month=Decimal(30)), "b": Budget(month=Decimal(10))}
     collector = PeriodCollector(periods, Budgets(Decimal("0.7"), limits))
@@ -78,5 +210,5 @@ def test_shares_of_budgets() -> None:
 
 
 def test_without_budgets_there_are_none() -> None:
-    names = {family.name for family in PeriodCollector(Periods({}, Clock()), Budgets()).collect()}
+    names = {family.name for family in PeriodCollector(Clock().periods(), Budgets()).collect()}
     assert names == {"llm_spend_today_microdollars", "llm_spend_month_microdollars"}
