@@ -1,10 +1,13 @@
-"""Shows the ledger on /metrics and keeps it on disk: what one process counts, the next may tell."""
+"""Shows the ledger on /metrics and keeps it on disk: where one process ends, the next goes on.
 
-import asyncio
+What is shown is what was kept. So a counter of the ledger never falls, whoever scrapes it and
+whenever the process is killed, and nobody has to know what was scraped (docs/decisions/0013).
+"""
+
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from prometheus_client.registry import Collector
@@ -16,10 +19,13 @@ from server.ledger import Ledger
 from server.metrics import Family, family, single
 from server.periods import Periods
 from server.record import Outcome
+from server.writer import Writer
 
 _log = logging.getLogger(__name__)
 SAVE_SECONDS = 1.0
 """How often the books are kept: the time of a killed process is known to this."""
+SCRAPE_PATIENCE_SECONDS = 0.5
+"""How long a scrape waits for the disk before it shows what was kept last."""
 
 
 def keys(models: Iterable[str], tenants: Iterable[str]) -> Iterator[Key]:
@@ -29,8 +35,20 @@ def keys(models: Iterable[str], tenants: Iterable[str]) -> Iterator[Key]:
     yield from (("tenant", tenant) for tenant in tenants)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The books and what is open, in nanodollars, of one moment (s, monotonic)."""
+
+    books: Books
+    open: int
+    moment: float
+
+
 class Bookkeeper(Collector):
-    """Exposes a ledger that has a price, and remembers what of it Prometheus has seen."""
+    """Exposes a ledger that has a price, as it was kept last.
+
+    Without a state folder nothing is kept, and what is shown is what stands in the ledger.
+    """
 
     def __init__(
         self, ledger: Ledger, file: BookFile, periods: Periods, known: Sequence[Key]
@@ -39,10 +57,14 @@ class Bookkeeper(Collector):
         self._file = file
         self._periods = periods
         self._known = tuple(known)
-        self._left = file.left
+        self._writer = Writer(self._keep, "ledger", SAVE_SECONDS)
         periods.add_bill(file.open)
-        self._shown: Books = Counter()
-        self._seen: Books = Counter()
+        # Until something is kept: what the file holds, with what was lost with the process before.
+        self._kept = Page(ledger.carried, 0, time.monotonic())
+
+    def start(self) -> None:
+        """Keep the books every SAVE_SECONDS from now on."""
+        self._writer.start()
 
     def describe(self) -> list[Family]:
         """Nothing: what there is depends on the price."""
@@ -50,21 +72,37 @@ class Bookkeeper(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Every family of the ledger; none that is money while the devices have no price."""
-        books, open_ = self._ledger.snapshot(time.monotonic_ns())
+        page = self._page()
         yield single(cost.LEDGER_ERROR, self._ledger.error / 1e9)
+        yield single(cost.LEDGER_AGE, max(0.0, time.monotonic() - page.moment))
         yield from self._step_model()
         rate = self._ledger.rate
         if rate is None:
             return
-        self._shown = books
-        yield self._counters(cost.BILL, "part", books)
-        yield self._counters(cost.GPU_COST, "model", books)
-        yield self._counters(cost.TENANT_GPU_COST, "tenant", books)
+        yield self._counters(cost.BILL, "part", page.books)
+        yield self._counters(cost.GPU_COST, "model", page.books)
+        yield self._counters(cost.TENANT_GPU_COST, "tenant", page.books)
         yield self._counters(cost.BILL_CARRIED, "part", self._ledger.carried)
-        yield single(cost.BILL_OPEN, open_ / 1000)
+        yield single(cost.BILL_OPEN, page.open / 1000)
         yield single(cost.DEVICE_PRICE, rate / 3600)
         yield single(cost.BILL_TODAY, self._periods.billed("day") / 1000)
         yield single(cost.BILL_MONTH, self._periods.billed("month") / 1000)
+
+    def _page(self) -> Page:
+        if not self._file.exists:
+            return self._look()
+        self._writer.ask(SCRAPE_PATIENCE_SECONDS)
+        return self._kept
+
+    def _look(self) -> Page:
+        now = time.monotonic_ns()
+        books, open_ = self._ledger.snapshot(now)
+        return Page(books, open_, now / 1e9)
+
+    def _keep(self) -> None:
+        page = self._look()
+        self._file.write(page.books, page.open, self._periods.state())
+        self._kept = page
 
     def _step_model(self) -> Iterator[Family]:
         version, error = self._ledger.step_model
@@ -79,33 +117,15 @@ class Bookkeeper(Collector):
             found.add_metric(list(key[1:]), books[key] / 1000)
         return found
 
-    def seen(self) -> None:
-        """What was last shown is about to reach Prometheus."""
-        self._seen = self._shown
-        self.save()
-
-    def carry(self) -> None:
-        """Count what an earlier process left; only once the counters have been seen without it."""
-        left, self._left = self._left, Counter()
-        self._ledger.add(left)
-        self.save()
-
-    async def keep(self) -> None:
-        """Keep the books every SAVE_SECONDS, for ever."""
-        while True:
-            await asyncio.sleep(SAVE_SECONDS)
-            await asyncio.to_thread(self.save)
-
-    def close(self, died: bool) -> None:
-        """The process ends: close the ledger, say what it came to, keep it."""
+    def close(self, died: bool, patience: float) -> None:
+        """The process ends: close the ledger, say what it came to, keep it within so many s."""
         with guarded("ledger"):
             self._ledger.close(time.monotonic_ns(), died)
-            parts = {part.value: self._ledger.books["part", part] / 1000 for part in Part}
+            books = self._ledger.books
+            parts = {
+                part.value: (books["part", part] - self._ledger.carried["part", part]) / 1000
+                for part in Part
+            }
             _log.info("ledger closed, microdollars: %s", parts)
-        self.save()
-
-    def save(self) -> None:
-        """Keep the books as they stand."""
-        with guarded("ledger"):
-            books, open_ = self._ledger.snapshot(time.monotonic_ns())
-            self._file.write(books, self._seen, self._left, open_, self._periods.state())
+        if not self._writer.end(patience):
+            _log.error("the last books could not be kept in %g s", patience)

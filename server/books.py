@@ -1,12 +1,17 @@
 """The ledger's books: integer nanodollars by what they were for, and how they outlive a process."""
 
-import json
+import datetime
 import logging
 import os
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from server import durable
+from server.periods import Amount, KeptPeriods
 
 _log = logging.getLogger(__name__)
 FILE = "ledger.json"
@@ -25,76 +30,112 @@ class Part(StrEnum):
 Key: TypeAlias = tuple[str, ...]
 """("part", part), ("model", model, outcome) or ("tenant", tenant)."""
 Books: TypeAlias = "Counter[Key]"
-"""Nanodollars by key, since the process started."""
+"""Nanodollars by key, since the books were opened."""
+
+_LENGTHS = {"part": 2, "model": 3, "tenant": 2}
 
 
-def less(books: Books, seen: Books) -> Books:
-    """What stands in the books and was not seen yet."""
-    return Counter({key: amount - seen[key] for key, amount in books.items() if amount > seen[key]})
+class Kept(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands in the file; `open` nanodollars are lost if the process is killed now."""
+
+    version: Literal[2]
+    books: list[tuple[tuple[str, ...], Amount]]
+    open: Amount
+    periods: KeptPeriods
+
+
+class _Period1(msgspec.Struct):
+    name: str
+    sums: dict[str, Amount]
+
+
+class _Kept1(msgspec.Struct):
+    """What the version before wrote, whose counters began at 0 with each process."""
+
+    books: list[list[str | int]]
+    seen: list[list[str | int]]
+    left: list[list[str | int]]
+    open: Amount
+    periods: dict[Literal["day", "month"], _Period1]
 
 
 class BookFile:
     """The books on disk; without a folder nothing outlives the process.
 
-    `left` is what the process before counted and nobody saw, with `open`, what its requests in
-    flight had cost, among what was lost.
-
-    What Prometheus saw is noted before it is sent: killed in between, an amount is missing there
-    rather than counted twice. Not synced: it survives the process, not the machine.
+    `carried` is what the process before had counted, with what its requests in flight had cost
+    (`open`) among what was lost; `periods` is what it spent by day and month. A file that cannot be
+    read, or does not hold what it should, is set aside under another name.
     """
 
     def __init__(self, state_dir: Path | None) -> None:
         self._path = state_dir / FILE if state_dir else None
-        self._kept = self._read()
-        self.open = 0
-        self.left = self._left()
+        kept = self._read() or Kept(2, [], 0, KeptPeriods())
+        self.open = kept.open
+        self.carried: Books = Counter(dict(kept.books))
+        if kept.open:
+            self.carried["part", Part.LOST] += kept.open
+        self.periods = kept.periods
 
     @property
-    def periods(self) -> dict[str, Any]:
-        """What the last process kept of the day and the month."""
-        found = self._kept.get("periods")
-        return found if isinstance(found, dict) else {}
+    def exists(self) -> bool:
+        """True where the books outlive the process."""
+        return self._path is not None
 
-    def _left(self) -> Books:
+    def _read(self) -> Kept | None:
+        if self._path is None:
+            return None
         try:
-            left = less(_books(self._kept["books"]), _books(self._kept["seen"]))
-            left.update(_books(self._kept["left"]))
-            self.open = int(self._kept["open"])
-            left["part", Part.LOST] += self.open
-        except (KeyError, TypeError, ValueError):
-            if self._kept:
-                _log.error("%s cannot be read: what it held is not counted", self._path)
-            return Counter()
-        return left
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self._path.read_text()) if self._path else {}
+            return _decode(self._path.read_bytes())
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            _log.error("%s cannot be read (%s)", self._path, type(error).__name__)
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self._set_aside(self._path, error)
+            return None
 
-    def write(self, books: Books, seen: Books, left: Books, open_: int, periods: Any) -> None:
-        """Keep all of it; raises OSError when the folder cannot be written.
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = path.with_name(f"{path.stem}.bad-{moment}{path.suffix}")
+        try:
+            os.replace(path, aside)
+        except OSError:
+            aside = path
+        why = type(error).__name__ if isinstance(error, OSError) else str(error)
+        _log.error(
+            "%s cannot be used (%s) and was kept as %s: the bill, the day's and the month's spend "
+            "begin at 0",
+            path,
+            why,
+            aside.name,
+        )
 
-        `left` is what an earlier process left and is not in the books yet; `open_` nanodollars are
-        lost if this process is killed now.
-        """
+    def write(self, books: Books, open_: int, periods: KeptPeriods) -> None:
+        """Keep all of it; raises OSError when the folder cannot be written."""
         if self._path is None:
             return
-        parts = {"books": _rows(books), "seen": _rows(seen), "left": _rows(left)}
-        text = json.dumps({**parts, "open": open_, "periods": periods})
-        scratch = self._path.with_suffix(".new")
-        scratch.write_text(text)
-        os.replace(scratch, self._path)
+        kept = Kept(2, sorted(books.items()), open_, periods)
+        durable.replace(self._path, msgspec.json.encode(kept))
 
 
-def _rows(books: Books) -> list[list[str | int]]:
-    return [[*key, amount] for key, amount in sorted(books.items())]
+def _decode(text: bytes) -> Kept:
+    version = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("version")
+    if version is None:
+        kept = _from_version_1(msgspec.json.decode(text, type=_Kept1))
+    else:
+        kept = msgspec.json.decode(text, type=Kept)
+    for key, _ in kept.books:
+        if len(key) != _LENGTHS.get(key[0] if key else "") or not _is_part(key):
+            raise ValueError("a key of the books means nothing")
+    return kept
 
 
-def _books(rows: list[list[str | int]]) -> Books:
-    return Counter({tuple(str(part) for part in row[:-1]): int(row[-1]) for row in rows})
+def _is_part(key: Key) -> bool:
+    return key[0] != "part" or key[1] in tuple(Part)
+
+
+def _from_version_1(old: _Kept1) -> Kept:
+    books: Books = Counter()
+    for row in (*old.books, *old.left):
+        books[tuple(str(part) for part in row[:-1])] += int(row[-1])
+    sums = {period: {kept.name: kept.sums} for period, kept in old.periods.items()}
+    periods = KeptPeriods(sums.get("day", {}), sums.get("month", {}))
+    return Kept(2, list(books.items()), old.open, periods)

@@ -1,30 +1,21 @@
 """/metrics on its own port, and the wait that lets a dying process be scraped once more."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import REGISTRY, Metric, make_wsgi_app
+from prometheus_client import REGISTRY, Metric, make_wsgi_app, start_http_server
 from prometheus_client.registry import Collector
 
-from server.settings import Settings, SettingsError
+from server.settings import PREFIX, Settings, SettingsError
 
 LAST_SCRAPE_SECONDS = 7.0
-"""How long the end waits for a scrape: one interval of 5 s and some."""
+"""How long the end, and the start, wait for a scrape: one interval of 5 s and some."""
+_MOST_READERS = 64
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a scrape every 5 s is no news."""
 
 
 class _WithoutHttp(Collector):
@@ -52,51 +43,79 @@ class _Body:
         self._sent()
 
 
-class Exposition:
-    """Serves OpenMetrics of this process, vLLM's series included, and knows the last scrape.
+class Readers:
+    """Who reads /metrics, by address and program: whoever comes again and again is a scraper.
 
-    `before_prometheus` runs once what Prometheus asked for is made and before it is sent.
+    A person who looks once is none, and neither is one that has missed two of its turns.
     """
 
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._turns: dict[str, tuple[float, float | None]] = {}
+
+    def note(self, who: str, began: float) -> None:
+        """The reader has all of what it asked for at `began` (monotonic seconds)."""
+        with self._changed:
+            last = self._turns.pop(who, None)
+            gap = began - last[0] if last and began > last[0] else None
+            self._turns[who] = (began, gap)
+            while len(self._turns) > _MOST_READERS:
+                del self._turns[next(iter(self._turns))]
+            self._changed.notify_all()
+
+    def scrapers(self, now: float) -> list[str]:
+        """Those that are expected again."""
+        with self._changed:
+            return [who for who, turn in self._turns.items() if _is_due(turn, now)]
+
+    def wait(self, who: Iterable[str], since: float, patience: float) -> bool:
+        """Wait until each has read what was there at `since`; False when patience ran out."""
+        names = tuple(who)
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(self._turns.get(name, (0.0, None))[0] >= since for name in names),
+                patience,
+            )
+
+
+def _is_due(turn: tuple[float, float | None], now: float) -> bool:
+    last, gap = turn
+    return gap is not None and now - last <= 3 * gap
+
+
+class Exposition:
+    """Serves OpenMetrics of this process, vLLM's series included, and knows who scrapes it."""
+
     def __init__(self, settings: Settings) -> None:
-        self._scraped = threading.Condition()
-        self._one = threading.Lock()
-        self.before_prometheus: Callable[[], None] = lambda: None
-        self._last = 0.0
+        self.readers = Readers()
         # Level 9 of gzip costs more than sending the text over loopback.
         self._app: Wsgi = make_wsgi_app(_WithoutHttp(), disable_compression=True)
+        host, port = settings.metrics_host, settings.metrics_port
         try:
-            self._server = make_server(
-                settings.metrics_host,
-                settings.metrics_port,
-                self._serve,
-                server_class=_Server,
-                handler_class=_Quiet,
-            )
+            self._server, _ = start_http_server(port, host, _WithoutHttp())
         except OSError as error:
-            fix = f"{settings.metrics_port} cannot be used ({error.strerror}); free or change it"
-            raise SettingsError("environment", "LLM_SERVER_METRICS_PORT", fix) from error
-        threading.Thread(target=self._server.serve_forever, daemon=True, name="metrics").start()
+            raise _refusal(host, port, error) from error
+        self._server.set_app(self._serve)
 
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         began = time.monotonic()
-        with self._one:
-            chunks = list(self._app(environ, start))
-            # A person who looks is no witness: what only they saw is not stored anywhere.
-            if environ.get("HTTP_USER_AGENT", "").startswith("Prometheus/"):
-                self.before_prometheus()
-        return _Body(chunks, lambda: self._sent(began))
+        chunks = list(self._app(environ, start))
+        who = f"{environ.get('REMOTE_ADDR')} {environ.get('HTTP_USER_AGENT')}"[:200]
+        return _Body(chunks, lambda: self.readers.note(who, began))
 
-    def _sent(self, began: float) -> None:
-        with self._scraped:
-            self._last = max(self._last, began)
-            self._scraped.notify_all()
+    def wait_for_scrapers(self, since: float, patience: float = LAST_SCRAPE_SECONDS) -> bool:
+        """Wait until every scraper has read since the time (monotonic seconds).
 
-    def wait_for_scrape(self, since: float) -> bool:
-        """Wait for a scrape that began at or after `since` (monotonic seconds).
-
-        What a process counted after its last scrape would die with it. Gives up after
-        LAST_SCRAPE_SECONDS and returns False.
+        What a process counted after its last scrape would die with it. Where nobody scrapes there
+        is nobody to wait for. Gives up after `patience` seconds and returns False.
         """
-        with self._scraped:
-            return self._scraped.wait_for(lambda: self._last >= since, LAST_SCRAPE_SECONDS)
+        return self.readers.wait(self.readers.scrapers(time.monotonic()), since, patience)
+
+
+def _refusal(host: str, port: int, error: OSError) -> SettingsError:
+    # Only these two are about the port; a name that leads nowhere has no errno of the system's.
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        fix = f"{port} cannot be used ({error.strerror}); free or change it"
+        return SettingsError("environment", f"{PREFIX}METRICS_PORT", fix)
+    fix = f"'{host}' cannot be listened on ({error.strerror}); name an address of this machine"
+    return SettingsError("environment", f"{PREFIX}METRICS_HOST", fix)

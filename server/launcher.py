@@ -32,9 +32,8 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
 from server import http, stat_logger, use
-from server.bookkeeper import Bookkeeper
 from server.engine import ObservedLLM
-from server.exposition import Exposition
+from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
 from server.parts import Parts
@@ -121,11 +120,10 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     try:
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
-        keeper = parts.keep_books(observer)
+        parts.keep_books(observer)
         http.install(observer)
         async with _beside(
-            _recover(parts.exposition, observer, keeper),
-            keeper.keep(),
+            _recover(parts.exposition, observer),
             watch(parts.prices, observer.create_cost_label_sets),
             use.watch_event_loop(),
         ):
@@ -150,13 +148,12 @@ async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.cancel()
 
 
-async def _recover(exposition: Exposition, observer: Observer, keeper: Bookkeeper) -> None:
-    # After a scrape has seen the counters at 0: `killed` counted before it would rise unseen.
-    created = time.monotonic()
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, exposition.wait_for_scrape, created)
+async def _recover(exposition: Exposition, observer: Observer) -> None:
+    # After a scrape has seen the counters at 0: `killed` counted before it would rise unseen. Who
+    # asks now may be anybody, so the time of one scrape is waited whoever does.
+    await asyncio.sleep(LAST_SCRAPE_SECONDS)
+    await asyncio.to_thread(exposition.wait_for_scrapers, time.monotonic() - LAST_SCRAPE_SECONDS)
     observer.recover()
-    keeper.carry()
 
 
 def _interrupt(*_: object) -> None:

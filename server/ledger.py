@@ -9,10 +9,10 @@ it passes, up to the moment at which a request is handed over (docs/cost.md).
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from server.account import Account
-from server.books import Books, Part
+from server.books import Books, Key, Part
 from server.periods import Periods
 from server.purse import Purse, Till
 from server.record import GpuUse, RequestRecord
@@ -27,11 +27,16 @@ class Ledger:
 
     `start` is when the process started, ns of CLOCK_MONOTONIC; `price` is microdollars an hour for
     all devices together, None where none is known: then time is measured and no money is booked.
+    The books go on from `carried`, what an earlier process had counted; no period takes it again.
     `on_late` is told of a request that was settled after it was recorded.
     """
 
     def __init__(
-        self, start: int, price: Callable[[], int | None], periods: Periods | None = None
+        self,
+        start: int,
+        price: Callable[[], int | None],
+        periods: Periods | None = None,
+        carried: Mapping[Key, int] | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._start = self._paid_until = start
@@ -44,8 +49,8 @@ class Ledger:
         self._owners: dict[str, str] = {}
         self._settled = 0
         self._time: Counter[Part] = Counter()
-        self.books: Books = Counter()
-        self.carried: Books = Counter()
+        self.carried: Books = Counter(carried)
+        self.books: Books = Counter(carried)
         self.on_late: Callable[[RequestRecord, GpuUse], None] = lambda _record, _use: None
         self.error = 0
         self.fault = ""
@@ -236,12 +241,6 @@ class Ledger:
         # Most steps have neither idle time before them nor a stall.
         self._time[part] += nanoseconds
         self.books["part", part] += self._till.pay(nanoseconds) if nanoseconds else 0
-
-    def add(self, books: Books) -> None:
-        """Count what an earlier process left; it was billed then, so no period takes it."""
-        with self._lock:
-            self.books.update(books)
-            self.carried.update(books)
 
     @property
     def step_model(self) -> tuple[int, float | None]:

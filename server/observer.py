@@ -119,8 +119,10 @@ class Observer:
             metrics.IN_FLIGHT.labels(live.model).inc()
             live.accepted = True
             self._waiting.add(live)
-            self._journal.begin(live)
+            # Nothing that only notes may come before what decides who pays.
             self._open_account(live)
+            with guarded("journal"):
+                self._journal.begin(live)
 
     def _open_account(self, live: LiveRequest) -> None:
         with guarded("ledger"):

@@ -21,8 +21,12 @@ from server.periods import Periods
 from server.price_file import PriceFile
 from server.routes import Routes
 from server.settings import Settings
+from server.state_dir import StateDir
 from server.tenants import read_tenants
 from server.tracing import Tracing
+
+DISK_SECONDS = 2.0
+"""How long the end waits for a disk that does not answer."""
 
 
 class Parts:
@@ -31,6 +35,7 @@ class Parts:
     def __init__(self, settings: Settings, models: Sequence[str]) -> None:
         self.settings = settings
         self.models = models
+        self.state = StateDir(settings.state_dir)
         self.prices = PriceFile(settings.prices_file)
         self.tenants = read_tenants(settings.keys_file)
         self.budgets = read_budgets(settings.budgets_file)
@@ -41,7 +46,7 @@ class Parts:
         self.exposition = Exposition(settings)
         self._books = BookFile(settings.state_dir)
         self.periods = Periods(self._books.periods)
-        self.ledger = Ledger(process.started(), lambda: None, self.periods)
+        self.ledger = Ledger(process.started(), lambda: None, self.periods, self._books.carried)
         self.ledger.on_late = logs.request_settled_late
         self._metered = False
         self._observer: Observer | None = None
@@ -68,11 +73,11 @@ class Parts:
         )
         return self._observer
 
-    def keep_books(self, observer: Observer) -> Bookkeeper:
+    def keep_books(self, observer: Observer) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
         known = tuple(keys(*observer.known))
         keeper = self._keeper = Bookkeeper(self.ledger, self._books, self.periods, known)
-        self.exposition.before_prometheus = keeper.seen
+        keeper.start()
         REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
         if self._metered:
@@ -80,18 +85,18 @@ class Parts:
         gpus = gpu.collector()
         if gpus is not None:
             REGISTRY.register(gpus)
-        return keeper
 
     def leave(self, died: bool) -> None:
         """Say the last words: books, spans, logs, and a last scrape for what it has to tell."""
         since = self._observer.last_record if self._observer else 0.0
         if self._keeper is not None:
-            self._keeper.close(died)
+            self._keeper.close(died, DISK_SECONDS)
             since = time.monotonic() if died else since
+        self.journal.close(DISK_SECONDS)
         self.tracing.shutdown()
         logs.shutdown()
         # Counted last, lost first: what no scrape has seen would die with the process.
-        self.exposition.wait_for_scrape(since)
+        self.exposition.wait_for_scrapers(since)
 
 
 def _tracing(settings: Settings) -> Tracing:

@@ -1,21 +1,33 @@
 """What was learned of a device's steps, kept for the next start: its prior."""
 
 import json
+import logging
 import math
-import os
 from pathlib import Path
 
+from server import durable
 from server.step_model import Coefficients, StepModel
+from server.writer import Writer
 
+_log = logging.getLogger(__name__)
 FILE = "step-model.json"
 
 
 class StepModelFile:
-    """One JSON object of coefficients by device and model; without a folder it keeps nothing."""
+    """One JSON object of coefficients by device and model; without a folder it keeps nothing.
+
+    It only caches: a disk that is full, or slow, costs the next start its prior and nothing else.
+    """
 
     def __init__(self, state_dir: Path | None, device: str, model: str) -> None:
         self._path = state_dir / FILE if state_dir else None
         self._key = f"{device} | {model}"
+        self._due: Coefficients | None = None
+        self._said = False
+        # No engine step waits for a disk.
+        self._writer = Writer(self._write, "ledger")
+        if self._path:
+            self._writer.start()
 
     def load(self) -> StepModel:
         """A model with what was learned before on this device, else with the prior."""
@@ -26,12 +38,26 @@ class StepModelFile:
         return StepModel((max(step, 1.0), prefill, decode, kv), fitted=True)
 
     def save(self, coefficients: Coefficients) -> None:
-        """Keep the coefficients; raises OSError when the folder cannot be written."""
-        if self._path is None:
+        """Have the coefficients kept, soon."""
+        self._due = coefficients
+        self._writer.nudge()
+
+    def close(self, patience: float) -> bool:
+        """Keep what is due; True when that was done within so many seconds."""
+        return self._writer.end(patience)
+
+    def _write(self) -> None:
+        due = self._due
+        if self._path is None or due is None:
             return
-        scratch = self._path.with_suffix(".new")
-        scratch.write_text(json.dumps({**self._read(), self._key: list(coefficients)}))
-        os.replace(scratch, self._path)
+        try:
+            text = json.dumps({**self._read(), self._key: list(due)})
+            durable.replace(self._path, text.encode())
+        except OSError as error:
+            if not self._said:
+                self._said = True
+                why = error.strerror
+                _log.warning("%s cannot be written (%s): it is a cache only", self._path, why)
 
     def _read(self) -> dict[str, object]:
         try:

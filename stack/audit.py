@@ -27,7 +27,7 @@ _PARTS = ("requests", "idle", "start_up", "stall", "lost")
 
 @dataclass(frozen=True)
 class Books:
-    """What one scrape says, in microdollars, without what an earlier process left."""
+    """What one scrape says, in microdollars, without what earlier processes had counted."""
 
     parts: dict[str, float]
     carried: dict[str, float]
@@ -77,7 +77,8 @@ def read_books(samples: list[Sample], seconds: float) -> Books:
         price=_sum(samples, "llm_device_price_microdollars_per_second"),
         error_seconds=_sum(samples, "llm_ledger_error_seconds"),
         missing=_sum(samples, "llm_gpu_cost_missing_requests_total"),
-        seconds=seconds,
+        # What is shown is what was kept, which a slow disk makes older than the page.
+        seconds=seconds - _sum(samples, "llm_ledger_age_seconds"),
     )
 
 
@@ -148,7 +149,7 @@ def _show(books: Books, requests: int) -> None:
     say(f"  {'bill':<10} {_dollars(books.bill)}  at {books.price * 3600 / 1e6:g} $/h")
     for part, amount in books.carried.items():
         if amount:
-            say(f"  beside it, of the process before: {part} {_dollars(amount).strip()}")
+            say(f"  beside it, of the processes before: {part} {_dollars(amount).strip()}")
     say(f"  {requests:,} requests with device time; {books.missing:g} whose device time is missing")
 
 

@@ -35,13 +35,13 @@ def money() -> list[Panel]:
         ),
         stat(
             "Idle share of the bill",
-            "Share of the bill that bought nothing, in this range and since each server's start; "
+            "Share of the bill that bought nothing, in this range and since the books were opened; "
             "when it stays high, run fewer replicas or give them more work.",
             "percentunit",
             Query(
                 f"sum(increase({idle}[$__range])) / sum(increase({whole}[$__range]))", "this range"
             ),
-            Query(f"sum({idle}) / sum({whole})", "since the start"),
+            Query(f"sum({idle}) / sum({whole})", "since opened"),
             empty=NO_PRICE,
             width=6,
             height=5,

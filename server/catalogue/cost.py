@@ -147,8 +147,9 @@ BILL = Metric(
     "llm_bill_microdollars_total",
     Kind.COUNTER,
     "microdollars",
-    "What the devices cost since the process started, by what it bought: requests, idle, start_up, "
-    "stall, lost; the sum and llm_bill_open_microdollars are the whole bill.",
+    "What the devices cost since the books were opened, over restarts, by what it bought: "
+    "requests, idle, start_up, stall, lost; the sum and llm_bill_open_microdollars are the whole "
+    "bill. Priced when it is settled: a request that runs over a change of price pays the new one.",
     Method.COST,
     ("part",),
     absent=_NO_DEVICE_PRICE,
@@ -165,8 +166,8 @@ BILL_CARRIED = Metric(
     "llm_bill_carried_microdollars",
     Kind.GAUGE,
     "microdollars",
-    "What llm_bill_microdollars_total holds of the process before: counted there, seen by nobody, "
-    "or lost with it.",
+    "What llm_bill_microdollars_total began with in this process: counted by those before it, and "
+    "lost with them.",
     Method.COST,
     ("part",),
     absent=_NO_DEVICE_PRICE,
@@ -187,6 +188,15 @@ LEDGER_ERROR = Metric(
     "Device time by the engine's clock less what the ledger accounted for: 0, to the nanosecond.",
     Method.COST,
     absent=_NO_DEVICE_PRICE,
+)
+LEDGER_AGE = Metric(
+    "llm_ledger_age_seconds",
+    Kind.GAUGE,
+    "seconds",
+    "How old the books are that /metrics shows: what is shown is what is kept on disk, so this "
+    "grows while the state folder cannot be written.",
+    Method.COST,
+    absent="vLLM runs a scheduler of its own",
 )
 STEP_MODEL_ERROR = Metric(
     "llm_step_model_error_ratio",
@@ -231,7 +241,8 @@ BILL_TODAY = Metric(
     "llm_bill_today_microdollars",
     Kind.GAUGE,
     "microdollars",
-    "What the devices cost since 0:00 UTC, over restarts.",
+    "What the devices cost since 0:00 UTC, over restarts. Dated when it is settled: a request that "
+    "runs over midnight is of the day on which it ended.",
     Method.COST,
     absent=_NO_DEVICE_PRICE,
 )
@@ -239,7 +250,8 @@ BILL_MONTH = Metric(
     "llm_bill_month_microdollars",
     Kind.GAUGE,
     "microdollars",
-    "What the devices cost since the first of the month, 0:00 UTC, over restarts.",
+    "What the devices cost since the first of the month, 0:00 UTC, over restarts. Dated when it is "
+    "settled: a request that runs over midnight is of the day on which it ended.",
     Method.COST,
     absent=_NO_DEVICE_PRICE,
 )

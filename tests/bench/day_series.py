@@ -3,7 +3,6 @@
 One process has one registry, so a process can make one day only.
 """
 
-import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -77,15 +76,12 @@ class Server:
         REGISTRY.unregister(PROCESS_COLLECTOR)
         self._dice = Random(0)
         self._costs = day_prices.tracker(self.folder)
-        self._periods = Periods({}, self._today)
+        self._periods = Periods(None, lambda: self.moment, lambda: self.moment)
         self._ledger = _Ledger(self._periods)
         known = tuple(keys(MODELS, TENANTS))
         REGISTRY.register(Bookkeeper(self._ledger, BookFile(None), self._periods, known))
         REGISTRY.register(PeriodCollector(self._periods, day_prices.BUDGETS))
         self._create()
-
-    def _today(self) -> datetime.date:
-        return datetime.datetime.fromtimestamp(self.moment, datetime.UTC).date()
 
     def _create(self) -> None:
         guard.create_label_sets()

@@ -145,7 +145,7 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
             costs or CostTracker(in_force()),
             Tracing(Resource({}), None),
             journal or Journal(None),
-            Periods({}),
+            Periods(),
             ledger,
         )
         monkeypatch.setattr(http, "_observer", observer)

@@ -1,52 +1,113 @@
-"""The books outlive a process: nothing is counted twice, and what was lost shows as lost."""
+"""The books outlive a process: where one ends the next goes on, and a counter never falls."""
 
 import json
+import os
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server import bookkeeper, durable
 from server.bookkeeper import Bookkeeper, keys
 from server.books import FILE, BookFile, Books, Part
 from server.ledger import Ledger
-from server.periods import Periods
+from server.periods import KeptPeriods, Periods
+from tests.unit.helpers import hook_failures
 from tests.unit.test_ledger import SECOND, owner, ready, report
 
-IDLE = ("part", Part.IDLE.value)
 STALL = ("part", Part.STALL.value)
+LOST = ("part", Part.LOST.value)
 
 
 def books(**parts: int) -> Books:
     return Counter({("part", name): amount for name, amount in parts.items()})
 
 
-def test_what_nobody_saw_is_left_for_the_next_process(tmp_path: Path) -> None:
-    written = books(idle=100, stall=7)
-    BookFile(tmp_path).write(written, books(idle=60), Counter(), 5, {"day": {}})
+@pytest.fixture
+def keepers() -> Iterator[list[Bookkeeper]]:
+    made: list[Bookkeeper] = []
+    yield made
+    for keeper in made:
+        keeper._writer.end(2)
+
+
+def keep(folder: Path | None, ledger: Ledger | None = None, start: bool = True) -> Bookkeeper:
+    file = BookFile(folder)
+    found = Bookkeeper(ledger or Ledger(0, lambda: 0, None, file.carried), file, Periods(), ())
+    if start:
+        found.start()
+    return found
+
+
+def test_what_was_counted_goes_on_in_the_next_process(tmp_path: Path) -> None:
+    BookFile(tmp_path).write(books(idle=100, stall=7), 5, KeptPeriods({"2026-11-27": {"bill": 3}}))
     found = BookFile(tmp_path)
-    assert found.left == books(idle=40, stall=7, lost=5)
-    assert (found.open, found.periods) == (5, {"day": {}})
+    assert found.carried == books(idle=100, stall=7, lost=5)
+    assert (found.open, found.periods) == (5, KeptPeriods({"2026-11-27": {"bill": 3}}))
 
 
-def test_what_was_left_and_not_carried_is_left_again(tmp_path: Path) -> None:
-    BookFile(tmp_path).write(books(idle=3), books(idle=3), books(idle=40, lost=5), 2, {})
-    assert BookFile(tmp_path).left == books(idle=40, lost=7)
+OLD = {
+    "books": [["part", "idle", 100], ["model", "m", "ok", 9]],
+    "seen": [["part", "idle", 60]],
+    "left": [["part", "lost", 4]],
+    "open": 2,
+    "periods": {"day": {"name": "2026-11-27", "sums": {"spend": 8}},
+                "month": {"name": "2026-11", "sums": {"spend": 80}}},
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"books": 1}', '{"books": [["a"]]}'])
-def test_unreadable_books_are_said_and_start_anew(
+def test_what_the_version_before_kept_goes_on_too(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(json.dumps(OLD))
+    found = BookFile(tmp_path)
+    assert found.carried == books(idle=100, lost=6) + Counter({("model", "m", "ok"): 9})
+    assert found.periods.day == {"2026-11-27": {"spend": 8}}
+    assert found.periods.month == {"2026-11": {"spend": 80}}
+
+
+GOOD = {"version": 2, "books": [[["part", "idle"], 1]], "open": 0, "periods": {}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "{}", "\ufeff{}", '{"books": 1}', '{"books": [["a"]]}', "\x00" * 40,
+     *(json.dumps({name: value for name, value in GOOD.items() if name != gone}) for gone in GOOD),
+     *(json.dumps({name: value for name, value in OLD.items() if name != gone}) for gone in OLD),
+     json.dumps({**GOOD, "version": 3}), json.dumps({**GOOD, "more": 1}),
+     json.dumps({**GOOD, "open": -1}), json.dumps({**GOOD, "open": 1.5}),
+     json.dumps({**GOOD, "books": [[["part", "idle"], -1]]}),
+     json.dumps({**GOOD, "books": [[["part", "what"], 1]]}),
+     json.dumps({**GOOD, "books": [[[], 1]]}), json.dumps({**GOOD, "books": [[["model", "m"], 1]]}),
+     json.dumps({**GOOD, "periods": {"day": {"2026-11-27": 3}}}),
+     json.dumps({**GOOD, "periods": {"week": {}}}),
+     json.dumps({**GOOD, "periods": {"stretches": [{"begun": 1}]}})],
+)  # fmt: skip
+def test_a_file_that_is_no_books_is_set_aside_and_said(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FILE).write_text(text)
-    assert BookFile(tmp_path).left == Counter()
-    assert text == "[]" or "cannot be read" in caplog.text
+    found = BookFile(tmp_path)
+    assert (found.carried, found.open, found.periods) == (Counter(), 0, KeptPeriods())
+    (aside,) = tmp_path.iterdir()
+    assert aside.name.startswith("ledger.bad-") and aside.read_text() == text
+    (said,) = caplog.messages
+    assert FILE in said and aside.name in said and "begin at 0" in said
+    BookFile(tmp_path).write(books(idle=1), 0, KeptPeriods())
+    assert BookFile(tmp_path).carried == books(idle=1)
+
+
+def test_good_books_are_good(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(json.dumps(GOOD))
+    assert BookFile(tmp_path).carried == books(idle=1)
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    BookFile(None).write(books(idle=1), Counter(), Counter(), 0, {})
-    assert BookFile(None).left == Counter()
+    BookFile(None).write(books(idle=1), 0, KeptPeriods())
+    assert BookFile(None).carried == Counter()
 
 
 class Story:
@@ -55,42 +116,49 @@ class Story:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.counted = self.seen = self._last = 0
+        self.full = False
         self.start()
 
     def start(self) -> None:
-        self.ledger = Ledger(0, lambda: 0)
-        self.keeper = Bookkeeper(self.ledger, BookFile(self.folder), Periods({}), ())
-        self.scrape()
+        """The process before is killed, without a word."""
+        file = BookFile(self.folder)
+        self.counted = file.carried[STALL]
+        self.ledger = Ledger(0, lambda: 0, None, file.carried)
+        self.keeper = Bookkeeper(self.ledger, file, Periods(), ())
 
     def count(self, amount: int) -> None:
         self.counted += amount
-        self.ledger.add(Counter({STALL: amount}))
+        self.ledger.books[STALL] += amount
 
     def save(self) -> None:
-        self.keeper.save()
+        if not self.full:
+            self.keeper._keep()
+
+    def disk_is_full(self) -> None:
+        self.full = True
+
+    def disk_has_room(self) -> None:
+        self.full = False
 
     def scrape(self) -> None:
-        list(self.keeper.collect())
-        self.keeper.seen()
-        value = self.ledger.books[STALL]
+        self.save()
+        value = self.keeper._kept.books[STALL]
         self.seen += value - self._last if value >= self._last else value
         self._last = value
 
-    def carry(self) -> None:
-        self.keeper.carry()
-
     def killed_before_a_scrape_is_sent(self) -> None:
-        list(self.keeper.collect())
-        self.keeper.seen()
+        self.save()
         self.start()
 
 
-EVENTS = ("save", "scrape", "start", "carry", "killed_before_a_scrape_is_sent")
+EVENTS = (
+    "save", "scrape", "start", "killed_before_a_scrape_is_sent", "disk_is_full", "disk_has_room",
+)  # fmt: skip
 
 
 @given(st.lists(st.one_of(st.integers(1, 10**6), st.sampled_from(EVENTS)), max_size=60))
 @settings(deadline=None)
-def test_prometheus_never_sees_more_than_was_counted(
+def test_whoever_scrapes_and_whenever_it_is_killed_prometheus_sees_what_was_kept(
     tmp_path_factory: pytest.TempPathFactory, events: list[int | str]
 ) -> None:
     story = Story(tmp_path_factory.mktemp("books"))
@@ -100,37 +168,23 @@ def test_prometheus_never_sees_more_than_was_counted(
         else:
             getattr(story, event)()
         assert story.seen <= story.counted
-
-
-@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=20))
-@settings(deadline=None)
-def test_what_was_saved_before_each_kill_is_seen_in_the_end(
-    tmp_path_factory: pytest.TempPathFactory, amounts: list[int]
-) -> None:
-    story = Story(tmp_path_factory.mktemp("books"))
-    for amount in amounts:
-        story.count(amount)
-        story.save()
-        story.start()
-    story.carry()
+    story.disk_has_room()
     story.scrape()
-    assert story.seen == story.counted == sum(amounts)
+    assert story.seen == story.counted
 
 
-def test_a_process_that_saves_and_is_scraped_loses_nothing(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_loses_what_was_open_and_nothing_else(
+    tmp_path: Path, keepers: list[Bookkeeper]
+) -> None:
     first = Ledger(0, lambda: 3_600_000)
-    keeper = Bookkeeper(first, BookFile(tmp_path), Periods({}), ())
+    keepers.append(keep(tmp_path, first))
     first.ready(SECOND)
-    first.receive(report(5 * SECOND, origin=SECOND, idle=4 * SECOND), owner)
-    list(keeper.collect())
-    keeper.seen()
-    first.receive(report(9 * SECOND, origin=SECOND, idle=4 * SECOND, stall=4 * SECOND), owner)
-    keeper.save()
-    second = Ledger(0, lambda: 3_600_000)
-    keeper = Bookkeeper(second, BookFile(tmp_path), Periods({}), ())
-    assert second.books == Counter()
-    keeper.carry()
-    assert second.books[STALL] == second.carried[STALL] == 4_000_000
+    busy = report(9 * SECOND, origin=SECOND, idle=4 * SECOND, stall=3 * SECOND, open=SECOND)
+    first.receive(busy, owner)
+    assert keepers[0]._writer.ask(2)
+    second = BookFile(tmp_path)
+    assert second.carried[STALL] == 3_000_000
+    assert second.carried[LOST] == second.open >= 1_000_000
 
 
 def exposed(keeper: Bookkeeper) -> dict[str, dict[tuple[str, ...], float]]:
@@ -145,7 +199,7 @@ def exposed(keeper: Bookkeeper) -> dict[str, dict[tuple[str, ...], float]]:
 
 def test_every_known_label_set_is_there_before_the_first_request() -> None:
     known = tuple(keys(["m"], ["t"]))
-    found = exposed(Bookkeeper(ready(), BookFile(None), Periods({}), known))
+    found = exposed(Bookkeeper(ready(), BookFile(None), Periods(), known))
     assert found["llm_tenant_gpu_cost_microdollars_total"] == {("t",): 0.0}
     assert set(found["llm_gpu_cost_microdollars_total"]) == {
         ("m", outcome) for outcome in ("ok", "client_error", "server_error", "aborted", "timeout")
@@ -155,21 +209,85 @@ def test_every_known_label_set_is_there_before_the_first_request() -> None:
 
 
 def test_without_a_price_there_is_no_money_and_never_a_zero() -> None:
-    found = exposed(Bookkeeper(ready(None), BookFile(None), Periods({}), tuple(keys("m", "t"))))
-    assert set(found) == {"llm_ledger_error_seconds", "llm_step_model_version"}
+    found = exposed(Bookkeeper(ready(None), BookFile(None), Periods(), tuple(keys("m", "t"))))
+    assert set(found) == {
+        "llm_ledger_error_seconds", "llm_ledger_age_seconds", "llm_step_model_version",
+    }  # fmt: skip
 
 
 def test_the_end_of_a_process_is_in_its_books(tmp_path: Path) -> None:
-    ledger = ready()
-    Bookkeeper(ledger, BookFile(tmp_path), Periods({}), ()).close(died=True)
+    keep(tmp_path, ready()).close(died=True, patience=2)
     kept = json.loads((tmp_path / FILE).read_text())
-    assert ["part", "lost"] in [row[:2] for row in kept["books"]]
+    assert ["part", "lost"] in [row[0] for row in kept["books"]]
     assert kept["open"] == 0
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
-    from tests.unit.helpers import hook_failures
+def bill(keeper: Bookkeeper) -> dict[tuple[str, ...], float]:
+    return exposed(keeper)["llm_bill_microdollars_total"]
 
-    keeper = Bookkeeper(ready(), BookFile(tmp_path / "gone"), Periods({}), ())
+
+def test_a_scrape_shows_the_books_of_its_moment_once_they_are_kept(
+    tmp_path: Path, keepers: list[Bookkeeper]
+) -> None:
+    ledger = ready()
+    keepers.append(keep(tmp_path, ledger))
+    ledger.books[STALL] += 5000
+    assert bill(keepers[0])["stall",] == 5.0
+    assert BookFile(tmp_path).carried[STALL] == 5000
+
+
+@pytest.mark.parametrize("error", [28, 13, 30], ids=["ENOSPC", "EACCES", "EROFS"])
+def test_a_disk_that_takes_nothing_moves_no_money(
+    tmp_path: Path, keepers: list[Bookkeeper], monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    ledger = ready()
+    keepers.append(keep(tmp_path, ledger))
+    ledger.books[STALL] += 1000
+    before = bill(keepers[0])
+
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(durable.os, "replace", refuse)
+    ledger.books[STALL] += 1000
     with hook_failures("ledger", 1):
-        keeper.save()
+        assert bill(keepers[0]) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE]
+    # A process that starts now goes on from what Prometheus has seen.
+    assert BookFile(tmp_path).carried[STALL] == 1000
+    monkeypatch.undo()
+    assert bill(keepers[0])["stall",] == 2.0
+
+
+def test_a_disk_that_hangs_delays_no_scrape_and_shows_its_age(
+    tmp_path: Path, keepers: list[Bookkeeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = ready()
+    keepers.append(keep(tmp_path, ledger))
+    before = bill(keepers[0])
+    hung, write = threading.Event(), durable.replace
+    monkeypatch.setattr(bookkeeper, "SCRAPE_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(
+        durable, "replace", lambda path, data: (hung.wait(10), write(path, data))[1]
+    )
+    ledger.books[STALL] += 1000
+    for _ in range(3):
+        time.sleep(0.02)
+        found = exposed(keepers[0])
+    assert found["llm_bill_microdollars_total"] == before
+    assert 0.05 < found["llm_ledger_age_seconds"][()] < 9
+    hung.set()
+    assert keepers[0]._writer.ask(2)
+    assert bill(keepers[0])["stall",] == before["stall",] + 1.0
+
+
+def test_an_end_does_not_wait_for_a_disk_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hung = threading.Event()
+    monkeypatch.setattr(durable, "replace", lambda *_: hung.wait(10))
+    began = time.monotonic()
+    keep(tmp_path, ready()).close(died=False, patience=0.1)
+    assert time.monotonic() - began < 5
+    assert "could not be kept" in caplog.text
+    hung.set()

@@ -44,7 +44,7 @@ def middleware(monkeypatch: pytest.MonkeyPatch) -> http.Middleware:
     tenants = Tenants({hashlib.sha256(KEY.encode()).hexdigest(): "team"})
     observer = Observer(
         read_settings({}), tenants, Routes(["generate"], False), ["served"],
-        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None), Periods({}),
+        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None), Periods(),
     )  # fmt: skip
     observer.create_label_sets()
     monkeypatch.setattr(http, "_observer", observer)

@@ -44,8 +44,9 @@ def sources() -> list[Path]:
 
 LEDGER = {
     cost.BILL, cost.BILL_CARRIED, cost.BILL_OPEN, cost.BILL_TODAY, cost.BILL_MONTH, cost.GPU_COST,
-    cost.TENANT_GPU_COST, cost.DEVICE_PRICE, cost.LEDGER_ERROR, cost.STEP_MODEL_ERROR,
-    cost.STEP_MODEL_VERSION, cost.SPEND_TODAY, cost.SPEND_MONTH, cost.BUDGET_DAY_USED,
+    cost.TENANT_GPU_COST, cost.DEVICE_PRICE, cost.LEDGER_ERROR, cost.LEDGER_AGE,
+    cost.STEP_MODEL_ERROR, cost.STEP_MODEL_VERSION, cost.SPEND_TODAY, cost.SPEND_MONTH,
+    cost.BUDGET_DAY_USED,
     cost.BUDGET_MONTH_USED, cost.BUDGET_SOFT,
 }  # fmt: skip
 

@@ -8,8 +8,8 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from server import exposition, red
-from server.exposition import Exposition
+from server import red
+from server.exposition import Exposition, Readers
 from server.settings import SettingsError
 from tests.unit.helpers import TRACE_ID, record, settings
 
@@ -21,9 +21,15 @@ def served() -> Exposition:
     return Exposition(settings(metrics_port=0))
 
 
-def scrape(served: Exposition, accept: str = OPENMETRICS) -> tuple[str, str]:
+@pytest.fixture
+def unread() -> Exposition:
+    """One that nobody has read yet."""
+    return Exposition(settings(metrics_port=0))
+
+
+def scrape(served: Exposition, accept: str = OPENMETRICS, agent: str = "test") -> tuple[str, str]:
     connection = http.client.HTTPConnection("127.0.0.1", served._server.server_port, timeout=5)
-    connection.request("GET", "/metrics", headers={"Accept": accept})
+    connection.request("GET", "/metrics", headers={"Accept": accept, "User-Agent": agent})
     response = connection.getresponse()
     text = response.read().decode()
     connection.close()
@@ -67,48 +73,67 @@ def test_it_listens_on_the_given_host_only(served: Exposition) -> None:
     assert served._server.server_address[0] == "127.0.0.1"
 
 
-def test_a_scrape_after_the_record_ends_the_wait(served: Exposition) -> None:
+def test_an_end_waits_for_whoever_scrapes_whatever_its_name(unread: Exposition) -> None:
+    for _ in range(2):
+        scrape(unread, agent="Alloy/1.12")
+        time.sleep(0.4)
     since = time.monotonic()
-    scraper = threading.Timer(0.05, scrape, (served,))
+    scraper = threading.Timer(0.2, scrape, (unread,), {"agent": "Alloy/1.12"})
     scraper.start()
-    assert served.wait_for_scrape(since) is True
-    assert 0.05 <= time.monotonic() - since < 2
+    assert unread.wait_for_scrapers(since, 2) is True
+    assert 0.2 <= time.monotonic() - since < 2
     scraper.join()
 
 
-def test_an_earlier_scrape_is_enough_for_an_earlier_record(served: Exposition) -> None:
+def test_a_person_who_looks_ends_no_wait_and_is_not_waited_for(unread: Exposition) -> None:
+    for _ in range(2):
+        scrape(unread, agent="vmagent")
+        time.sleep(0.2)
     since = time.monotonic()
-    scrape(served)
-    begun = time.monotonic()
-    assert served.wait_for_scrape(since) is True
-    assert time.monotonic() - begun < 0.5
+    scrape(unread, agent="curl/8")
+    assert unread.wait_for_scrapers(since, 0.05) is False
+    scrape(unread, agent="vmagent")
+    assert unread.wait_for_scrapers(since, 0.05) is True
 
 
-def test_an_older_scrape_is_not_enough_and_the_wait_gives_up(
-    served: Exposition, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exposition, "LAST_SCRAPE_SECONDS", 0.05)
-    scrape(served)
-    since = time.monotonic()
-    assert served.wait_for_scrape(since) is False
-    assert time.monotonic() - since >= 0.05
+def test_a_scraper_that_has_gone_is_not_waited_for(unread: Exposition) -> None:
+    for _ in range(2):
+        scrape(unread, agent="gone")
+        time.sleep(0.05)
+    time.sleep(0.4)
+    assert unread.wait_for_scrapers(time.monotonic(), 0.0) is True
 
 
-def test_a_scrape_counts_once_its_last_byte_was_written(
-    served: Exposition, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exposition, "LAST_SCRAPE_SECONDS", 0.05)
-    since = time.monotonic()
-    environ: dict[str, object] = {}
+def test_a_scrape_counts_once_its_last_byte_was_written(unread: Exposition) -> None:
+    environ: dict[str, object] = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "slow"}
     setup_testing_defaults(environ)
-    body = served._serve(environ, lambda status, headers: None)
-    assert served.wait_for_scrape(since) is False
+    for _ in range(2):
+        b"".join(unread._serve(environ, lambda status, headers: None))
+        time.sleep(0.2)
+    since = time.monotonic()
+    body = unread._serve(environ, lambda status, headers: None)
+    assert unread.wait_for_scrapers(since, 0.05) is False
     assert b"".join(body).endswith(b"\n")
-    assert served.wait_for_scrape(since) is True
+    assert unread.wait_for_scrapers(since, 0.05) is True
 
 
-def test_without_any_record_nothing_is_waited_for(served: Exposition) -> None:
-    assert served.wait_for_scrape(0.0) is True
+def test_strangers_cannot_fill_the_memory() -> None:
+    readers = Readers()
+    for n in range(1000):
+        readers.note(f"agent {n}", float(n))
+    assert len(readers._turns) == 64
+
+
+def test_an_ipv6_address_is_listened_on() -> None:
+    served = Exposition(settings(metrics_host="::1", metrics_port=0))
+    assert served._server.server_address[0] == "::1"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_a_host_that_is_not_this_machine_is_what_is_blamed(host: str) -> None:
+    with pytest.raises(SettingsError, match="LLM_SERVER_METRICS_HOST") as stop:
+        Exposition(settings(metrics_host=host, metrics_port=0))
+    assert host in str(stop.value)
 
 
 def test_a_port_in_use_names_the_setting_and_the_fix() -> None:

@@ -1,6 +1,8 @@
 """Hooks that raise: no request fails by them, each is counted, the others still run."""
 
 import logging
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from server import logs, metrics, red
 from server.cost import CostTracker
 from server.journal import Journal
+from server.ledger import Ledger
 from server.live import LiveRequest
 from server.observer import Observer
 from server.record import RequestRecord
@@ -45,7 +48,7 @@ HOOKS = [
     (CostTracker, "observe", "cost_metrics"),
     (red, "observe", "red"),
     (logs, "request_finished", "logs"),
-    (Journal, "begin", "accept"),
+    (Journal, "begin", "journal"),
     (Journal, "end", "journal"),
     (LiveRequest, "to_record", "record"),
     (metrics.IN_FLIGHT, "labels", "accept"),
@@ -101,14 +104,45 @@ async def test_one_consumers_failure_keeps_the_others(
     assert [end(line) for line in lines] == [("ok", "complete", 200)]
 
 
+FILES = ("open", "os.rename", "os.remove", "os.mkdir", "os.listdir", "os.scandir")
+_touched: list[str] | None = None
+_LOOP = threading.get_ident()
+
+
+def _note(event: str, args: tuple[object, ...]) -> None:
+    if _touched is not None and event in FILES and threading.get_ident() == _LOOP:
+        _touched.append(f"{event} {args[0]}")
+
+
+sys.addaudithook(_note)
+
+
+async def test_a_request_touches_no_file_on_the_event_loop(install: Install, tmp_path: Any) -> None:
+    global _touched
+    journal = Journal(tmp_path)
+    install(journal=journal, ledger=Ledger(0, lambda: 3_600_000))
+    await Client(Inner()).call()
+    _touched = []
+    try:
+        await Client(Inner()).call()
+        found = _touched
+    finally:
+        _touched = None
+    assert found == []
+    journal.close(2)
+
+
 async def test_the_journal_is_empty_after_an_answer(install: Install, tmp_path: Any) -> None:
-    install(journal=Journal(tmp_path))
+    journal = Journal(tmp_path)
+    install(journal=journal)
     during: list[int] = []
 
     async def looks(scope: Scope, receive: Receive, send: Send) -> None:
+        assert journal._writer.ask(2)
         during.append(len(list((tmp_path / "in-flight").iterdir())))
         await Inner()(scope, receive, send)
 
     await Client(looks).call()
     assert during == [1]
+    journal.close(2)
     assert list((tmp_path / "in-flight").iterdir()) == []

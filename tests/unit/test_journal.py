@@ -2,14 +2,18 @@
 
 import json
 import logging
+import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.journal import Journal
 from server.live import LiveRequest
 from server.record import Operation, Outcome, Usage
-from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID
+from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, hook_failures
 
 
 def live(span_id: str = SPAN_ID) -> LiveRequest:
@@ -21,12 +25,25 @@ def live(span_id: str = SPAN_ID) -> LiveRequest:
     return request
 
 
+def begun(state_dir: Path | None, *requests: LiveRequest) -> Journal:
+    """A journal that has written that these are in flight."""
+    journal = Journal(state_dir)
+    for request in requests:
+        journal.begin(request)
+    done(journal)
+    return journal
+
+
+def done(journal: Journal) -> None:
+    assert journal._folder is None or journal._writer.ask(2)
+
+
 def files(state_dir: Path) -> list[str]:
     return sorted(path.name for path in (state_dir / "in-flight").iterdir())
 
 
 def test_a_killed_process_leaves_its_requests_to_the_next(tmp_path: Path) -> None:
-    Journal(tmp_path).begin(live())
+    begun(tmp_path, live())
     found = list(Journal(tmp_path).leftovers())
     assert len(found) == 1
     lost = found[0]
@@ -44,27 +61,27 @@ def test_a_killed_process_leaves_its_requests_to_the_next(tmp_path: Path) -> Non
 
 
 def test_a_leftover_is_found_once(tmp_path: Path) -> None:
-    Journal(tmp_path).begin(live())
+    begun(tmp_path, live())
     assert len(list(Journal(tmp_path).leftovers())) == 1
     assert list(Journal(tmp_path).leftovers()) == []
     assert files(tmp_path) == []
 
 
 def test_a_recorded_request_leaves_nothing(tmp_path: Path) -> None:
-    journal, request = Journal(tmp_path), live()
-    journal.begin(request)
+    request = live()
+    journal = begun(tmp_path, request)
     assert files(tmp_path) == [request.request_id]
     journal.end(request)
+    done(journal)
     assert files(tmp_path) == []
     assert list(Journal(tmp_path).leftovers()) == []
 
 
 def test_only_what_was_in_flight_is_left(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
     requests = [live(f"{n:016x}") for n in range(1, 4)]
-    for request in requests:
-        journal.begin(request)
+    journal = begun(tmp_path, *requests)
     journal.end(requests[1])
+    done(journal)
     left = [lost.span_id for lost in Journal(tmp_path).leftovers()]
     assert left == [f"{1:016x}", f"{3:016x}"]
 
@@ -82,6 +99,7 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
     journal = Journal(tmp_path)
     (tmp_path / "in-flight" / "0-first-in-order").write_text(text)
     journal.begin(live())
+    done(journal)
     with caplog.at_level(logging.WARNING, logger="server.journal"):
         assert [lost.trace_id for lost in Journal(tmp_path).leftovers()] == [TRACE_ID]
     assert [record.args for record in caplog.records] == [("0-first-in-order",)]
@@ -89,7 +107,7 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
 
 
 def test_an_entry_holds_no_text_of_the_caller(tmp_path: Path) -> None:
-    Journal(tmp_path).begin(live())
+    begun(tmp_path, live())
     entry = json.loads((tmp_path / "in-flight" / live().request_id).read_text())
     assert entry.keys() == {
         "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
@@ -105,12 +123,14 @@ def test_without_a_folder_nothing_is_kept() -> None:
 
 
 def test_ending_what_never_began_is_no_error(tmp_path: Path) -> None:
-    Journal(tmp_path).end(live())
+    journal = Journal(tmp_path)
+    journal.end(live())
+    done(journal)
     assert files(tmp_path) == []
 
 
 def test_an_entry_stays_until_its_record_was_dealt_with(tmp_path: Path) -> None:
-    Journal(tmp_path).begin(live())
+    begun(tmp_path, live())
     first = Journal(tmp_path).leftovers()
     next(first)
     # Killed again here, before the record reached its consumers.
@@ -120,6 +140,49 @@ def test_an_entry_stays_until_its_record_was_dealt_with(tmp_path: Path) -> None:
 
 
 def test_what_began_after_the_start_is_no_leftover(tmp_path: Path) -> None:
+    assert list(begun(tmp_path, live()).leftovers()) == []
+
+
+@pytest.mark.parametrize("error", [28, 13, 30], ids=["ENOSPC", "EACCES", "EROFS"])
+def test_a_disk_that_takes_nothing_is_counted_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    journal, request = Journal(tmp_path), live()
+
+    def refuse(path: Path, data: bytes) -> None:
+        path.touch()
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with hook_failures("journal", 1):
+        journal.begin(request)
+        done(journal)
+    assert files(tmp_path) == []
+    monkeypatch.undo()
+    journal.begin(live("2" * 16))
+    done(journal)
+    assert files(tmp_path) == [live("2" * 16).request_id]
+
+
+def test_a_disk_that_hangs_delays_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, write = threading.Event(), Path.write_bytes
+
+    def slow(path: Path, data: bytes) -> Any:
+        hung.wait(10)
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", slow)
     journal = Journal(tmp_path)
-    journal.begin(live())
-    assert list(journal.leftovers()) == []
+    began = time.monotonic()
+    for n in range(1, 200):
+        journal.begin(live(f"{n:016x}"))
+    for n in range(1, 199):
+        journal.end(live(f"{n:016x}"))
+    assert time.monotonic() - began < 5
+    # What ended meanwhile was never written: the backlog is what is in flight.
+    assert len(journal._due) <= 2
+    hung.set()
+    done(journal)
+    assert files(tmp_path) == [live(f"{199:016x}").request_id]

@@ -1,6 +1,7 @@
 """Launcher: flags that accounting cannot hold are refused by name, the rest is vLLM's own."""
 
 import json
+import time
 from argparse import Namespace
 from pathlib import Path
 from unittest.mock import Mock
@@ -140,10 +141,15 @@ def test_served_models(
     assert served_models(args) == models
 
 
-async def test_killed_requests_are_counted_after_a_scrape_saw_the_counters_at_zero() -> None:
-    order: list[str] = []
-    exposition = Mock(wait_for_scrape=lambda since: order.append("scrape"))
+async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launcher, "LAST_SCRAPE_SECONDS", 0.2)
+    created, order = time.monotonic(), []
+    exposition = Mock(wait_for_scrapers=lambda since: order.append(since))
     observer = Mock(recover=lambda: order.append("recover"))
-    keeper = Mock(carry=lambda: order.append("carry"))
-    await launcher._recover(exposition, observer, keeper)
-    assert order == ["scrape", "recover", "carry"]
+    await launcher._recover(exposition, observer)
+    assert order[1:] == ["recover"]
+    # Whoever asks first, and however often: the time of one scrape has passed.
+    assert order[0] == pytest.approx(created, abs=0.15)
+    assert time.monotonic() - created >= 0.2

@@ -1,6 +1,9 @@
 """The meter inside vLLM's real schedulers: what it reads is there, and nothing breaks serving."""
 
+import os
 import random
+import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutputs
 from vllm.v1.request import RequestStatus
 
+from server import durable
 from server.metered_scheduler import MeteredAsyncScheduler, MeteredScheduler, device_name
 from server.settlement import KEY, Report, decode
 from server.step_model_file import FILE
@@ -143,9 +147,45 @@ def test_what_was_learned_is_the_next_starts_prior(make: Any, tmp_path: Path) ->
         schedulers.step(scheduler)
     learned = scheduler._meter.model
     assert learned.version > 0
+    assert scheduler._file.close(2)
     assert (tmp_path / FILE).exists()
     model = make(MeteredScheduler)._meter.model
     assert (model.coefficients, model.version, model.fitted) == (learned.coefficients, 0, True)
+
+
+@pytest.mark.parametrize("error", [28, 13, 30], ids=["ENOSPC", "EACCES", "EROFS"])
+def test_a_disk_that_takes_nothing_costs_a_prior_and_no_device_time(
+    make: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: int,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(durable, "replace", refuse)
+    scheduler, account = make(MeteredScheduler), Account()
+    schedulers.add(scheduler, "r", prompt=10, answer=200)
+    for _ in range(250):
+        outputs = schedulers.step(scheduler)
+        account.take(outputs)
+    assert scheduler._meter.model.version > 0
+    assert account.settled == ["r"]
+    assert scheduler._file.close(2)
+    assert caplog.text.count("it is a cache only") == 1
+
+
+def test_a_disk_that_hangs_delays_no_step(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = threading.Event()
+    monkeypatch.setattr(durable, "replace", lambda *_: hung.wait(30))
+    scheduler = make(MeteredScheduler)
+    schedulers.add(scheduler, "r", prompt=10, answer=200)
+    began = time.monotonic()
+    for _ in range(150):
+        schedulers.step(scheduler)
+    assert scheduler._meter.model.version > 0
+    assert time.monotonic() - began < 20
+    hung.set()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"cpu | x": [1, 2]}', '{"k": "v"}'])

@@ -25,6 +25,7 @@ llm_tenant_gpu_cost_microdollars_total{tenant="t"} 30.5
 llm_bill_open_microdollars 1.0
 llm_device_price_microdollars_per_second 10.0
 llm_ledger_error_seconds 0.0
+llm_ledger_age_seconds 0.0
 llm_gpu_cost_missing_requests_total{model="a"} 2.0
 """
 
@@ -73,6 +74,11 @@ def test_a_lost_line_is_found_to_the_nanodollar() -> None:
 
 def test_a_clock_that_differs_by_a_thousandth_is_found() -> None:
     assert failed(seconds=10.02) == ["bill = clock x price"]
+
+
+def test_books_that_a_slow_disk_keeps_back_are_held_against_their_own_moment() -> None:
+    behind = PAGE.replace("llm_ledger_age_seconds 0.0", "llm_ledger_age_seconds 3.0")
+    assert failed(behind, seconds=13.0) == []
 
 
 def test_without_a_price_it_says_what_to_do() -> None:
