@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from stack import uptime
-from stack.audit import Books, findings, read_books
 from stack.errors import Fault
 from stack.scrape import Sample, parse
+from stack.stores.protocol import LogRecord, Value
+from stack.witnesses import (
+    Books,
+    findings,
+    findings_of_requests,
+    read_books,
+    read_counted,
+    read_recorded,
+)
 
 PAGE = """# HELP llm_bill_microdollars_total what
 llm_bill_microdollars_total{part="requests"} 30.5
@@ -27,6 +35,17 @@ llm_device_price_microdollars_per_second 10.0
 llm_ledger_error_seconds 0.0
 llm_ledger_age_seconds 0.0
 llm_gpu_cost_missing_requests_total{model="a"} 2.0
+llm_requests_total{model="a",reason="stop"} 2.0
+llm_requests_total{model="other",reason="auth"} 1.0
+llm_tenant_requests_total{tenant="t",outcome="ok"} 2.0
+llm_tenant_requests_total{tenant="other",outcome="client_error"} 1.0
+llm_tokens_total{model="a",kind="input_uncached"} 5.0
+llm_tokens_total{model="a",kind="input_cached"} 2.0
+llm_tokens_total{model="a",kind="output"} 8.0
+llm_tenant_tokens_total{tenant="t",kind="output"} 15.0
+llm_cost_microdollars_total{model="a",outcome="ok"} 6.25
+llm_tenant_cost_microdollars_total{tenant="t"} 6.25
+llm_unpriced_requests_total{model="a"} 0.0
 """
 
 
@@ -74,6 +93,52 @@ def test_a_lost_line_is_found_to_the_nanodollar() -> None:
 
 def test_a_clock_that_differs_by_a_thousandth_is_found() -> None:
     assert failed(seconds=10.02) == ["bill = clock x price"]
+
+
+def record(event: str = "request_finished", **fields: Value) -> LogRecord:
+    return LogRecord(1, event, {"event": event, **fields})
+
+
+RECORDS = [
+    record(input_tokens=4, output_tokens=5, cost_microdollars=4.0, gpu_cost_microdollars=20.0),
+    record(input_tokens=3, output_tokens=3, cost_microdollars=2.25),
+    record(input_tokens=0, output_tokens=0),
+    record("request_settled_late", gpu_cost_microdollars=10.0),
+]
+
+
+def requests_failed(page: str = PAGE, records: list[LogRecord] = RECORDS) -> list[str]:
+    counted = read_counted(list(parse(page)))
+    found = findings_of_requests(counted, read_recorded(records))
+    return [each.what for each in found if not each.good]
+
+
+def test_requests_tokens_and_spend_agree_with_their_records() -> None:
+    assert requests_failed() == []
+    assert read_recorded(RECORDS).device == (20.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "whats"),
+    [
+        (('reason="auth"} 1.0', 'reason="auth"} 2.0'),
+         ["requests = log records", "requests = sum over tenants"]),
+        (('{tenant="other",outcome="client_error"} 1.0', '{tenant="x",outcome="ok"} 0.0'),
+         ["requests = sum over tenants"]),
+        (('kind="input_cached"} 2.0', 'kind="input_cached"} 1.0'),
+         ["tokens = sum over log records", "tokens = sum over tenants"]),
+        (('{model="a",outcome="ok"} 6.25', '{model="a",outcome="ok"} 6.26'),
+         ["spend = sum over log records", "spend = sum over tenants"]),
+        (('{tenant="t"} 6.25', '{tenant="t"} 6.24'), ["spend = sum over tenants"]),
+    ],
+)  # fmt: skip
+def test_each_disagreement_of_requests_is_named(change: tuple[str, str], whats: list[str]) -> None:
+    assert change[0] in PAGE
+    assert requests_failed(PAGE.replace(*change)) == whats
+
+
+def test_a_record_too_many_is_found() -> None:
+    assert requests_failed(records=[*RECORDS, record()]) == ["requests = log records"]
 
 
 def test_books_that_a_slow_disk_keeps_back_are_held_against_their_own_moment() -> None:
