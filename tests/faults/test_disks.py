@@ -1,0 +1,100 @@
+"""A state folder that cannot be written: serving goes on and no money moves, killed or not."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_stack
+from tests.e2e.client import Client, poll
+from tests.e2e.stores import samples, story, total
+from tests.faults.parts import Parts, assert_all_signals
+
+pytestmark = pytest.mark.fault
+BILL = 'llm_bill_microdollars_total{job="llm-server"}'
+
+
+@contextmanager
+def unwritable(books: Path) -> Iterator[None]:
+    """Nothing can replace the file: a folder stands where its scratch file would."""
+    obstacle = books.with_name(f"{books.name}.new")
+    obstacle.mkdir()
+    try:
+        yield
+    finally:
+        obstacle.rmdir()
+
+
+@pytest.fixture
+def folder(parts: Parts) -> Path:
+    assert parts.pid("server")
+    return parts.settings.state / "server"
+
+
+def _audit(parts: Parts) -> None:
+    done = run_stack("cost-audit", STATE_DIR=str(parts.settings.state))
+    assert done.returncode == 0, done.stdout
+
+
+def test_books_that_cannot_be_kept_stand_still_and_catch_up(parts: Parts, folder: Path) -> None:
+    with unwritable(folder / "ledger.json"):
+        poll("books that grow old", lambda: samples()["llm_ledger_age_seconds"] > 1)
+        before = samples()["llm_bill_microdollars_total"]
+        spent = samples()["llm_cost_microdollars_total"]
+        sent = Client().chat("Where is the disk?", max_tokens=20)
+        assert (sent.status, story(sent.trace_id).finished["outcome"]) == (200, "ok")
+        assert samples()["llm_bill_microdollars_total"] == before
+        assert samples()["llm_cost_microdollars_total"] > spent
+    poll("books that are kept again", lambda: samples()["llm_ledger_age_seconds"] < 1)
+    assert samples()["llm_bill_microdollars_total"] > before
+    _audit(parts)
+
+
+def test_killed_with_a_full_disk_nothing_is_counted_twice(parts: Parts, folder: Path) -> None:
+    server = parts.pid("server")
+    with unwritable(folder / "ledger.json"):
+        assert Client().chat("Last words", max_tokens=20).status == 200
+        os.kill(server, signal.SIGKILL)
+        parts.wait_until_back("server", server)
+        restarted = time.time()
+        assert_all_signals_but_the_books()
+    poll("books that are kept again", lambda: samples()["llm_ledger_age_seconds"] < 1)
+    last = 'timestamp(llm_bill_microdollars_total{job="llm-server",part="idle"})'
+    poll("a scrape of the next process", lambda: total(last) > restarted)
+    # A counter that falls is added once more from 0, by whoever sums over restarts.
+    assert total(f"sum(resets({BILL}[30m]))") == 0
+    _audit(parts)
+    assert_all_signals()
+
+
+def assert_all_signals_but_the_books() -> None:
+    sent = Client().chat("Without books", max_tokens=20)
+    assert story(sent.trace_id).finished["gpu_cost_microdollars"] > 0
+
+
+def test_a_journal_that_cannot_be_written_moves_no_tenants_cost(parts: Parts, folder: Path) -> None:
+    gone = folder / "in-flight.gone"
+    strangers = samples(tenant="other").get("llm_tenant_gpu_cost_microdollars_total", 0.0)
+    (folder / "in-flight").rename(gone)
+    try:
+        line = story(Client().chat("No journal", max_tokens=20).trace_id).finished
+    finally:
+        gone.rename(folder / "in-flight")
+    assert (line["outcome"], line["gpu_cost_microdollars"] > 0) == ("ok", True)
+    after = samples(tenant="other").get("llm_tenant_gpu_cost_microdollars_total", 0.0)
+    assert after == strangers
+    assert_all_signals()
+    _audit(parts)
+
+
+def test_a_second_server_on_the_same_folder_is_refused(folder: Path) -> None:
+    poll("the lock of the server", lambda: (folder / "lock").exists())
+    from server.settings import SettingsError
+    from server.state_dir import StateDir
+
+    with pytest.raises(SettingsError, match="another server uses"):
+        StateDir(folder, 0.0)
