@@ -68,9 +68,8 @@ def _show(books: Books, counted: Counted, requests: int) -> None:
         say(f"  {part:<10} {_dollars(amount)}  {amount / books.bill:>6.1%}")
     say(f"  {'open':<10} {_dollars(books.open)}  {books.open / books.bill:>6.1%}")
     say(f"  {'bill':<10} {_dollars(books.bill)}  at {books.price * 3600 / 1e6:g} $/h")
-    for part, amount in books.carried.items():
-        if amount:
-            say(f"  beside it, of the processes before: {part} {_dollars(amount).strip()}")
+    if any(books.carried.values()):
+        say(f"  {'before it':<10} {_dollars(sum(books.carried.values()))}  by earlier processes")
     say(f"  {requests:,} requests with device time; {books.missing:g} whose device time is missing")
     say(f"  {counted.unpriced:g} requests of models without a price: in no spend")
 
