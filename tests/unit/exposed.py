@@ -4,6 +4,7 @@ Its own process, because the registry is one per process and other tests fill it
 """
 
 import json
+import statistics
 import sys
 import time
 from decimal import Decimal
@@ -18,6 +19,7 @@ from server.books import BookFile
 from server.budget_metrics import PeriodCollector
 from server.budgets import MAX_WATCHED, Budget, Budgets
 from server.cost import CostTracker
+from server.labels import Bounded
 from server.ledger import Ledger
 from server.periods import Periods
 from server.process import ProcessCollector
@@ -88,17 +90,24 @@ def register(models: list[str], tenants: list[str]) -> None:
 
 def main() -> None:
     """Print how many series and milliseconds /metrics has with so many tenants and models."""
-    tenants, models = (int(text) for text in sys.argv[1:])
-    names = [f"model-{n}" for n in range(models)], [f"tenant-{n}" for n in range(tenants)]
+    tenants, models, *rounds = (int(text) for text in sys.argv[1:])
+    names = (
+        [f"model-{n}" for n in range(models)],
+        list(Bounded(f"tenant-{n}" for n in range(tenants)).values),
+    )
     register(*names)
     serve(*names)
     times = []
-    for _ in range(5):
+    for _ in range(*(rounds or [5])):
         start = time.process_time()
         text = generate_latest(REGISTRY).decode()
         times.append(1000 * (time.process_time() - start))
     series = sum(not line.startswith("#") for line in text.splitlines())
-    print(json.dumps({"series": series, "milliseconds": min(times)}))
+    print(
+        json.dumps(
+            {"series": series, "milliseconds": min(times), "median": statistics.median(times)}
+        )
+    )
 
 
 if __name__ == "__main__":
