@@ -2,6 +2,7 @@
 
 import os
 
+from server import serving, uncaught
 from server.lifeline import die_with_parent
 from server.patience import sleep_between_looks
 
@@ -9,6 +10,8 @@ if __name__ == "__main__":
     from server import preflight
 
     preflight.check(os.environ)
+    serving.share()
+    uncaught.install()
 
     from server.launcher import main
 
@@ -18,4 +21,6 @@ if __name__ == "__main__":
 else:
     # vLLM's engine core and workers are new processes that import this module again.
     die_with_parent()
+    serving.join()
+    uncaught.install()
     sleep_between_looks()

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server import told
+from server import serving, told
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
 from server.observer import Observer
@@ -32,6 +32,8 @@ class Middleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
+        if scope["type"] != "lifespan":
+            serving.begin()
         if scope["type"] == "http" and _observer is not None:
             await Exchange(_observer, self._app, scope, receive, send).run()
         elif scope["type"] == "websocket":

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from server import places, serving
 from server.live import CURRENT
 from server.log_values import Value, clean, legal
 
@@ -43,22 +44,26 @@ class Event:
 
 
 def read_event(record: logging.LogRecord) -> Event:
-    """Everything of a record that may leave; its `extra` never does, nobody has vouched for it."""
-    hidden = CURRENT.get() is not None and not record.name.startswith(_OURS)
+    """Everything of a record that may leave; its `extra` never does, nobody has vouched for it.
+
+    Once a caller was heard, of others' lines the template stays, of any exception the places.
+    """
+    begun = serving.has_begun()
+    hidden = begun and not record.name.startswith(_OURS)
     said = _said(record)
-    text = str(said.get("event", "")) if said else _text(record, hidden)
+    whole = str(said.get("event", "")) if said else _whole(record)
     error = _error(said.get("exc_info") or record.exc_info)
     return Event(
-        text=clean(text),
+        text=clean(places.template(record) if hidden or whole is None else whole),
         is_named=bool(said),
         created=record.created,
         level=record.levelname,
-        logger=clean(record.name),
+        logger=clean(places.logger(record) if hidden else record.name),
         process=clean(str(getattr(record, "vllm_process_name", record.processName))),
-        ids=_ids(said, text),
+        ids=_ids(said, whole or ""),
         fields={str(n): legal(value) for n, value in said.items() if n not in _CONTEXT},
         exception_type=None if error is None else type(error).__name__,
-        stack=None if hidden else _stack(error, record.stack_info),
+        stack=_places(error) if begun else _stack(error, record.stack_info),
     )
 
 
@@ -67,14 +72,11 @@ def _said(record: logging.LogRecord) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], record.msg) if named else {}
 
 
-def _text(record: logging.LogRecord, hidden: bool) -> str:
-    # While a request is served, arguments and exceptions of other people's log calls may quote its
-    # prompt: the template and the exception's type stay, the rest goes. So it does where the two
-    # do not fit each other: logging itself would print both to stderr.
-    if not hidden:
-        with suppress(Exception):
-            return record.getMessage()
-    return record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+def _whole(record: logging.LogRecord) -> str | None:
+    # None where text and arguments do not fit: logging itself would print both to stderr.
+    with suppress(Exception):
+        return record.getMessage()
+    return None
 
 
 def _error(given: object) -> BaseException | None:
@@ -89,6 +91,10 @@ def _error(given: object) -> BaseException | None:
 def _stack(error: BaseException | None, asked_for: str | None) -> str | None:
     text = asked_for if error is None else "".join(traceback.format_exception(error))
     return clean(text.rstrip("\n")) if text else None
+
+
+def _places(error: BaseException | None) -> str | None:
+    return None if error is None else clean(places.of_error(error))
 
 
 def _ids(said: Mapping[str, Any], text: str) -> tuple[str, str] | None:

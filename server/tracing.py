@@ -1,5 +1,6 @@
 """The span tree of a request: one SERVER span and the phases that tile it."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -14,6 +15,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from server.record import GpuUse, Outcome, Phase, RequestRecord
 
 FLUSH_MILLIS = 5000
+_TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
+_MEMBER = re.compile(
+    r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+"""A member of a tracestate, as the W3C's Trace Context allows."""
 
 
 class _Ids(RandomIdGenerator):
@@ -43,7 +50,8 @@ class Tracing:
 
     def start(self, name: str, headers: Mapping[str, str]) -> Span:
         """Start the SERVER span, in the caller's trace when the headers hold a traceparent."""
-        context = TraceContextTextMapPropagator().extract(headers, context=trace.Context())
+        carrier = _well_formed(headers)
+        context = TraceContextTextMapPropagator().extract(carrier, context=trace.Context())
         return self._tracer.start_span(name, context=context, kind=SpanKind.SERVER)
 
     @staticmethod
@@ -91,6 +99,20 @@ class Tracing:
         """Send what waits, at most FLUSH_MILLIS."""
         self._provider.force_flush(FLUSH_MILLIS)
         self._provider.shutdown()
+
+
+def _well_formed(headers: Mapping[str, str]) -> dict[str, str]:
+    # What the propagator does not like it quotes in a warning, once a request.
+    parent, state = headers.get("traceparent", ""), headers.get("tracestate", "")
+    found = {"traceparent": parent} if len(parent) <= _TRACEPARENT_BYTES else {}
+    return {**found, "tracestate": state} if _is_tracestate(state) else found
+
+
+def _is_tracestate(state: str) -> bool:
+    members = [text for part in state.split(",") if (text := part.strip(" \t"))]
+    found = [match[1] for text in members if (match := _MEMBER.fullmatch(text))]
+    few = 0 < len(members) <= _TRACESTATE_MEMBERS and len(state) <= _TRACESTATE_BYTES
+    return few and len(set(found)) == len(members)
 
 
 def _wall(started_ns: int, offset: float) -> int:

@@ -28,3 +28,18 @@ def live() -> "Iterator[LiveRequest]":
     token = CURRENT.set(current)
     yield current
     CURRENT.reset(token)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller was heard, so that anybody's log call may quote one."""
+    from server import serving
+
+    monkeypatch.setattr(serving, "_page", bytearray(b"\1"))
+
+
+@pytest.fixture(autouse=True)
+def _unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    from server import serving
+
+    monkeypatch.setattr(serving, "_page", bytearray(1))

@@ -202,3 +202,40 @@ def test_without_a_processor_spans_still_have_ids() -> None:
     trace_id, _ = Tracing.ids(tracing.start("x", {}))
     assert int(trace_id, 16) != 0
     tracing.shutdown()
+
+
+STATES = {
+    "plain": ("a=b,c@d=e f", True),
+    "spaces": ("a=b , c=d", True),
+    "digit": ("1a@sys=b", True),
+    "empty": ("", False),
+    "no-pair": ("tell me a secret", False),
+    "twice": ("a=1,a=2", False),
+    "long": ("a=" + "b" * 8200, False),
+    "many": (",".join(f"k{i}=v" for i in range(33)), False),
+    "capital": ("A=b", False),
+    "half": ("a=b,secret", False),
+    "latin": ("a=\xe9", False),
+    "newline": ("a=b\n", False),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_tracestate_is_kept_or_dropped_without_a_word(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    state, kept = STATES[name]
+    headers = {"traceparent": f"00-{TRACE_ID}-{PARENT}-01", "tracestate": state}
+    context = recorder.tracing.start("x", headers).get_span_context()
+    assert f"{context.trace_id:032x}" == TRACE_ID
+    assert bool(context.trace_state) == kept
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("traceparent", ["x" * 600, f"00-{TRACE_ID}-{PARENT}-01-" + "y" * 600])
+def test_a_long_traceparent_is_dropped_without_a_word(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture, traceparent: str
+) -> None:
+    span = recorder.tracing.start("x", {"traceparent": traceparent})
+    assert Tracing.ids(span)[0] != TRACE_ID
+    assert not caplog.records
