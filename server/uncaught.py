@@ -1,11 +1,11 @@
 """What Python itself prints (uncaught exceptions, warnings, print) becomes a line of the log."""
 
-import io
 import logging
 import sys
 import threading
 import warnings
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Any, TextIO, cast
 
 from server import places, serving
 
@@ -19,7 +19,8 @@ def install() -> None:
     threading.excepthook = _uncaught_in_thread
     warnings.showwarning = _warned
     logging.Handler.handleError = _unwritten  # type: ignore[assignment,method-assign]
-    sys.stdout, sys.stderr = _Printed(sys.stdout), _Printed(sys.stderr)
+    sys.stdout = cast(TextIO, _Printed(sys.stdout))
+    sys.stderr = cast(TextIO, _Printed(sys.stderr))
 
 
 def _uncaught(
@@ -60,12 +61,15 @@ def _unwritten(handler: logging.Handler, record: logging.LogRecord) -> None:
         sys.__stderr__.write(line)
 
 
-class _Printed(io.TextIOBase):
+class _Printed:
     """A stream that is as it was until a caller is heard; then it tells who wrote, not what."""
 
     def __init__(self, inner: TextIO) -> None:
         self._inner = inner
         self._told = threading.local()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
     def write(self, text: str) -> int:
         """Write the text, or have the log say once a place that somebody writes there."""
@@ -77,14 +81,7 @@ class _Printed(io.TextIOBase):
             _log.warning("printed by %s", place)
         return len(text)
 
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._inner.flush()
-
-    def fileno(self) -> int:
-        """The stream's own descriptor."""
-        return self._inner.fileno()
-
-    def isatty(self) -> bool:
-        """As the stream."""
-        return self._inner.isatty()
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each."""
+        for line in lines:
+            self.write(line)
