@@ -21,6 +21,8 @@ from server.log_values import MAX_LINE, MAX_TEXT, Value, bounded, fit
 from server.record import PHASES, GpuUse, RequestRecord
 from server.settings import read_settings
 
+CHILD_SECONDS = 3.0
+"""How long an ending child may wait for the Collector: the API process waits for its end."""
 _DOUBLES = ("_seconds", "_microdollars")
 _FIRST = ("timestamp", "level")
 _LONG = ("event", "exception")
@@ -97,30 +99,30 @@ class OtlpHandler(logging.Handler):
 
 
 @cache
-def provider_of_process(_pid: int) -> LoggerProvider | None:
+def provider_of_process(pid: int) -> LoggerProvider | None:
     """The log pipeline of this process (vLLM's engine core has its own), None without endpoint."""
     import vllm
 
-    settings = read_settings(os.environ)
-    if not settings.otlp_endpoint:
+    way = way_out(pid)
+    if way is None:
         return None
-    provider = LoggerProvider(
-        resource=telemetry.resource(settings, vllm.__version__), shutdown_on_exit=False
-    )
-    exporter = telemetry.log_exporter(settings.otlp_endpoint)
-    provider.add_log_record_processor(
-        telemetry.CountingLogProcessor(exporter, telemetry.Account("logs"))
-    )
-    # Runs at the end of a multiprocessing child as well, where atexit does not.
-    multiprocessing.util.Finalize(None, provider.shutdown, exitpriority=10)
+    resource = telemetry.resource(read_settings(os.environ), vllm.__version__)
+    provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_log_record_processor(way)
     return provider
 
 
-def shutdown() -> None:
-    """Send what waits."""
-    provider = provider_of_process(os.getpid())
-    if provider is not None:
-        provider.shutdown()
+@cache
+def way_out(_pid: int) -> telemetry.CountingLogProcessor | None:
+    """What sends the records of this process, None without endpoint."""
+    endpoint = read_settings(os.environ).otlp_endpoint
+    if not endpoint:
+        return None
+    account = telemetry.Account("logs")
+    way = telemetry.CountingLogProcessor(telemetry.log_exporter(endpoint), account)
+    # Runs at the end of a multiprocessing child as well, where atexit does not.
+    multiprocessing.util.Finalize(None, telemetry.end, args=([way], CHILD_SECONDS), exitpriority=10)
+    return way
 
 
 def gpu_fields(gpu: GpuUse | None) -> dict[str, Any]:

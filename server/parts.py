@@ -1,5 +1,6 @@
 """What a server is made of, read and checked before its engine starts, which takes minutes."""
 
+import os
 import time
 from collections.abc import Sequence
 
@@ -13,8 +14,9 @@ from server.books import BookFile
 from server.budget_metrics import PeriodCollector
 from server.budgets import check_tenants, read_budgets
 from server.cost import CostTracker
-from server.exposition import Exposition
+from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.journal import Journal
+from server.leaving import Leave
 from server.ledger import Ledger
 from server.observer import Observer
 from server.periods import Periods
@@ -42,7 +44,8 @@ class Parts:
         check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
         self.costs = CostTracker(self.prices, self.budgets.watched)
         self.journal = Journal(settings.state_dir)
-        self.tracing = _tracing(settings)
+        self._spans = _span_processor(settings)
+        self.tracing = Tracing(telemetry.resource(settings, vllm.__version__), self._spans)
         self.exposition = Exposition(settings)
         self._books = BookFile(settings.state_dir)
         self.periods = Periods(self._books.periods)
@@ -88,20 +91,21 @@ class Parts:
 
     def leave(self, died: bool) -> None:
         """Say the last words: books, spans, logs, and a last scrape for what it has to tell."""
+        leave = Leave()
         since = self._observer.last_record if self._observer else 0.0
         if self._keeper is not None:
             self._keeper.close(died, DISK_SECONDS)
             since = time.monotonic() if died else since
         self.journal.close(DISK_SECONDS)
-        self.tracing.shutdown()
-        logs.shutdown()
+        ways = [way for way in (self._spans, logs.way_out(os.getpid())) if way is not None]
+        if telemetry.end(ways, leave.left(keep=LAST_SCRAPE_SECONDS)):
+            since = time.monotonic()
         # Counted last, lost first: what no scrape has seen would die with the process.
-        self.exposition.wait_for_scrapers(since)
+        self.exposition.wait_for_scrapers(since, min(leave.left(), LAST_SCRAPE_SECONDS))
 
 
-def _tracing(settings: Settings) -> Tracing:
-    processor = None
-    if settings.otlp_endpoint:
-        exporter = telemetry.span_exporter(settings.otlp_endpoint)
-        processor = telemetry.CountingSpanProcessor(exporter, telemetry.Account("spans"))
-    return Tracing(telemetry.resource(settings, vllm.__version__), processor)
+def _span_processor(settings: Settings) -> telemetry.CountingSpanProcessor | None:
+    if not settings.otlp_endpoint:
+        return None
+    exporter = telemetry.span_exporter(settings.otlp_endpoint)
+    return telemetry.CountingSpanProcessor(exporter, telemetry.Account("spans"))

@@ -1,8 +1,10 @@
 """OTLP out, losses counted: a span or log is delivered, failed or dropped, never just gone."""
 
 import os
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -44,21 +46,34 @@ class Account:
             result: TELEMETRY_ITEMS.labels(signal, result)
             for result in ("made", "delivered", "failed", "dropped")
         }
+        self._one = threading.Lock()
+        self._room = CAPACITY
         self._waiting = 0
 
     def admit(self) -> bool:
         """Count one made item; False where there is no room for it, which is counted too."""
-        self._counters["made"].inc()
-        if self._waiting >= CAPACITY:
-            self._counters["dropped"].inc()
-            return False
-        self._waiting += 1
-        return True
+        with self._one:
+            self._counters["made"].inc()
+            if self._waiting >= self._room:
+                self._counters["dropped"].inc()
+                return False
+            self._waiting += 1
+            return True
 
     def settle(self, items: int, delivered: bool) -> None:
         """Count a batch that left the queue."""
-        self._waiting -= items
-        self._counters["delivered" if delivered else "failed"].inc(items)
+        with self._one:
+            # After the end all that waited counts as dropped, a batch under way too.
+            items = min(items, self._waiting)
+            self._waiting -= items
+            self._counters["delivered" if delivered else "failed"].inc(items)
+
+    def close(self) -> int:
+        """Count what waits as dropped, and from now on all that is made; return what waited."""
+        with self._one:
+            lost, self._waiting, self._room = self._waiting, 0, 0
+            self._counters["dropped"].inc(lost)
+            return lost
 
 
 class CountingSpanExporter(SpanExporter):
@@ -67,6 +82,7 @@ class CountingSpanExporter(SpanExporter):
     def __init__(self, inner: SpanExporter, account: Account) -> None:
         self._inner = inner
         self._account = account
+        self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export a batch."""
@@ -78,25 +94,29 @@ class CountingSpanExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End the connection."""
-        self._inner.shutdown()
+        """End the connection, and the wait for another try."""
+        if not self._ended:
+            self._ended = True
+            self._inner.shutdown()
 
 
 class CountingSpanProcessor(BatchSpanProcessor):
     """Batches spans; a full queue refuses the newest and counts it."""
 
     def __init__(self, exporter: SpanExporter, account: Account, delay_ms: float = 500) -> None:
-        super().__init__(
-            CountingSpanExporter(exporter, account),
-            max_queue_size=CAPACITY,
-            schedule_delay_millis=delay_ms,
-        )
+        self._counting = CountingSpanExporter(exporter, account)
+        super().__init__(self._counting, max_queue_size=CAPACITY, schedule_delay_millis=delay_ms)
         self._account = account
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue an ended span."""
         if self._account.admit():
             super().on_end(span)
+
+    def give_up(self) -> int:
+        """End the exporter; what it has not delivered is dropped, and its number returned."""
+        self._counting.shutdown()
+        return self._account.close()
 
 
 class CountingLogExporter(LogRecordExporter):
@@ -105,6 +125,7 @@ class CountingLogExporter(LogRecordExporter):
     def __init__(self, inner: LogRecordExporter, account: Account) -> None:
         self._inner = inner
         self._account = account
+        self._ended = False
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export a batch."""
@@ -116,8 +137,10 @@ class CountingLogExporter(LogRecordExporter):
         return result
 
     def shutdown(self) -> None:
-        """End the connection."""
-        self._inner.shutdown()
+        """End the connection, and the wait for another try."""
+        if not self._ended:
+            self._ended = True
+            self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush what the inner exporter keeps."""
@@ -129,10 +152,9 @@ class CountingLogProcessor(LogRecordProcessor):
 
     def __init__(self, exporter: LogRecordExporter, account: Account) -> None:
         self._account = account
+        self._counting = CountingLogExporter(exporter, account)
         self._batches = BatchLogRecordProcessor(
-            CountingLogExporter(exporter, account),
-            max_queue_size=CAPACITY,
-            schedule_delay_millis=500,
+            self._counting, max_queue_size=CAPACITY, schedule_delay_millis=500
         )
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
@@ -147,6 +169,36 @@ class CountingLogProcessor(LogRecordProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export what waits now."""
         return self._batches.force_flush(timeout_millis)
+
+    def give_up(self) -> int:
+        """End the exporter; what it has not delivered is dropped, and its number returned."""
+        self._counting.shutdown()
+        return self._account.close()
+
+
+class WayOut(Protocol):
+    """A signal's processor that can end within a time."""
+
+    def shutdown(self) -> None:
+        """Deliver what waits, however long that takes."""
+
+    def give_up(self) -> int:
+        """End at once; what is not delivered is dropped and counted, and its number returned."""
+
+
+def end(ways: Sequence[WayOut], seconds: float) -> int:
+    """Deliver what waits of every signal, side by side, for at most so many seconds.
+
+    Returns how many items that was too short for.
+    """
+    until = time.monotonic() + seconds
+    # The SDK takes no time-out for its end: one try of an exporter may take EXPORT_SECONDS.
+    ending = [threading.Thread(target=way.shutdown, daemon=True) for way in ways]
+    for thread in ending:
+        thread.start()
+    for thread in ending:
+        thread.join(max(0.0, until - time.monotonic()))
+    return sum(way.give_up() for way in ways)
 
 
 def span_exporter(endpoint: str) -> SpanExporter:

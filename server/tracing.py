@@ -14,7 +14,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from server.record import GpuUse, Outcome, Phase, RequestRecord
 
-FLUSH_MILLIS = 5000
 _TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
 _MEMBER = re.compile(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
@@ -94,11 +93,6 @@ class Tracing:
             start_time=_wall(started_ns, phase.start),
         )
         child.end(_wall(started_ns, phase.end))
-
-    def shutdown(self) -> None:
-        """Send what waits, at most FLUSH_MILLIS."""
-        self._provider.force_flush(FLUSH_MILLIS)
-        self._provider.shutdown()
 
 
 def _well_formed(headers: Mapping[str, str]) -> dict[str, str]:

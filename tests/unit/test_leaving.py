@@ -1,0 +1,175 @@
+"""The end of a process: within its budget whatever the Collector does, and nothing uncounted."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from configparser import RawConfigParser
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+
+from server import exposition, leaving, logs, parts, telemetry
+from server.leaving import Leave
+from server.parts import Parts
+from server.telemetry import Account, CountingLogProcessor, CountingSpanProcessor
+from server.tracing import Tracing
+from tests.unit.helpers import delta, record
+
+REPO = Path(__file__).resolve().parents[2]
+BUDGET, SLACK = 1.0, 1.0
+ITEMS = 600
+
+
+@pytest.fixture(name="mute")
+def _mute() -> Iterator[str]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(name="closed")
+def _closed() -> str:
+    """A port that refuses."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def made(endpoint: str) -> tuple[CountingSpanProcessor, CountingLogProcessor]:
+    """Pipelines with 600 spans and 600 log records that wait."""
+    spans = CountingSpanProcessor(telemetry.span_exporter(endpoint), Account("spans"))
+    lines = CountingLogProcessor(telemetry.log_exporter(endpoint), Account("logs"))
+    tracing = Tracing(Resource({}), spans)
+    for _ in range(ITEMS // 6):
+        tracing.finish(tracing.start("x", {}), record(), None)
+    provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
+    provider.add_log_record_processor(lines)
+    for _ in range(ITEMS):
+        provider.get_logger("x").emit(body="x")
+    return spans, lines
+
+
+def counts(signal_name: str) -> dict[str, Callable[[], float]]:
+    return {
+        result: delta("llm_telemetry_items_total", signal=signal_name, result=result)
+        for result in ("made", "delivered", "failed", "dropped")
+    }
+
+
+@pytest.mark.parametrize("far_end", ["mute", "closed"])
+def test_the_end_keeps_its_budget_and_counts_what_it_lost(
+    request: pytest.FixtureRequest, far_end: str
+) -> None:
+    grown = {name: counts(name) for name in ("spans", "logs")}
+    ways = made(request.getfixturevalue(far_end))
+    time.sleep(0.7)
+    began = time.monotonic()
+    lost = telemetry.end(ways, BUDGET)
+    assert time.monotonic() - began < BUDGET + SLACK
+    found = {name: {what: each() for what, each in of.items()} for name, of in grown.items()}
+    for each in found.values():
+        assert each["made"] == ITEMS
+        assert each["delivered"] == 0
+        assert each["failed"] + each["dropped"] == ITEMS
+    assert lost == sum(each["dropped"] for each in found.values())
+
+
+def test_a_batch_that_comes_back_after_the_end_is_not_counted_twice(mute: str) -> None:
+    grown = counts("spans")
+    spans, _ = made(mute)
+    telemetry.end([spans], 0.1)
+    spans._account.settle(ITEMS, delivered=True)
+    assert grown["delivered"]() == 0
+    assert spans._account.admit() is False
+    assert grown["made"]() == grown["dropped"]() == ITEMS + 1
+
+
+def test_what_can_be_delivered_at_the_end_is() -> None:
+    ended: list[str] = []
+    way = Mock(shutdown=lambda: ended.append("shutdown"), give_up=lambda: 0)
+    assert telemetry.end([way, way], 5.0) == 0
+    assert ended == ["shutdown", "shutdown"]
+
+
+def test_signals_end_side_by_side_and_no_later_than_the_budget() -> None:
+    free = threading.Event()
+    ways = [Mock(shutdown=lambda: free.wait(30), give_up=lambda: 2) for _ in range(4)]
+    began = time.monotonic()
+    assert telemetry.end(ways, 0.3) == 8
+    assert time.monotonic() - began < 1.0
+    free.set()
+
+
+def test_a_budget_is_spent_once_and_never_negative() -> None:
+    leave = Leave(0.2)
+    assert 0.1 < leave.left() <= 0.2
+    assert leave.left(keep=5.0) == 0.0
+    time.sleep(0.25)
+    assert leave.left() == 0.0
+
+
+@pytest.mark.parametrize(("lost", "died"), [(0, False), (3, False), (0, True)])
+def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch, lost: int, died: bool
+) -> None:
+    asked: list[tuple[float, float]] = []
+    budgets: list[float] = []
+    monkeypatch.setattr(logs, "way_out", lambda _pid: None)
+    monkeypatch.setattr(
+        parts.telemetry, "end", lambda _ways, seconds: budgets.append(seconds) or lost
+    )
+    whole = Mock()
+    whole._spans, whole._keeper, whole._observer = None, Mock(), Mock(last_record=5.0)
+    whole.exposition.wait_for_scrape = lambda since, seconds: asked.append((since, seconds))
+    Parts.leave(whole, died)
+    ((since, seconds),) = asked
+    assert (since == 5.0) == (not lost and not died)
+    assert budgets[0] == pytest.approx(leaving.SECONDS - exposition.LAST_SCRAPE_SECONDS, abs=0.5)
+    assert seconds <= leaving.SECONDS
+
+
+def test_the_waits_fit_into_the_budget_and_the_budget_before_the_kill() -> None:
+    assert leaving.SECONDS - exposition.LAST_SCRAPE_SECONDS >= 5
+    native = RawConfigParser()
+    native.read(REPO / "native" / "supervisord.conf")
+    compose = (REPO / "compose.yaml").read_text()
+    stop = int(native["program:server"]["stopwaitsecs"])
+    (grace,) = re.findall(r"last spans and logs leave.\n  stop_grace_period: (\d+)s", compose)
+    # The engine ends first; what it runs has as long as it needs for one step.
+    assert min(stop, int(grace)) >= leaving.SECONDS + logs.CHILD_SECONDS + 30
+
+
+CHILD = """
+import logging, multiprocessing, os, time
+from server import logs
+
+def work():
+    logging.getLogger("vllm").addHandler(logs.OtlpHandler())
+    for _ in range(600):
+        logging.getLogger("vllm").warning("x")
+    time.sleep(0.7)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    print(child.exitcode)
+"""
+
+
+def test_a_child_ends_while_the_collector_is_mute(mute: str) -> None:
+    began = time.monotonic()
+    code = f"import sys; sys.argv=['x']\n{textwrap.dedent(CHILD)}"
+    env = {**os.environ, "PYTHONPATH": str(REPO), "LLM_SERVER_OTLP_ENDPOINT": mute}
+    made = [sys.executable, "-c", code]
+    done = subprocess.run(made, cwd=REPO, env=env, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "0", done.stderr
+    assert time.monotonic() - began < 20 + logs.CHILD_SECONDS
