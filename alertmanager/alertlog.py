@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import requests
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -18,6 +19,7 @@ from prometheus_client import Counter
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 
+from server import otel_environment
 from server.log_values import MAX_LINE, MAX_TEXT, bounded, clean
 
 MAX_BODY_BYTES = 1 << 20
@@ -215,6 +217,14 @@ class Server(ThreadingHTTPServer):
         self.alertlog = alertlog
 
 
+def exporter_to(endpoint: str) -> LogRecordExporter:
+    """Sends log records to the Collector there, past any proxy."""
+    otel_environment.clean(os.environ)
+    session = requests.Session()
+    session.trust_env = False
+    return OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=EXPORT_SECONDS, session=session)
+
+
 def main() -> None:
     """Serve until ended; ALERTLOG_HOST and ALERTLOG_OTLP_ENDPOINT say where to listen and send."""
     endpoint = os.environ.get("ALERTLOG_OTLP_ENDPOINT", "http://127.0.0.1:4318").rstrip("/")
@@ -223,9 +233,8 @@ def main() -> None:
         raise SystemExit(f"environment: ALERTLOG_OTLP_ENDPOINT: '{endpoint}' {fix}")
     for result in RESULTS:
         ALERTS.labels(result)
-    exporter = OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=EXPORT_SECONDS)
     host = os.environ.get("ALERTLOG_HOST", "127.0.0.1")
-    Server((host, 9095), AlertLog(exporter)).serve_forever()
+    Server((host, 9095), AlertLog(exporter_to(endpoint))).serve_forever()
 
 
 if __name__ == "__main__":

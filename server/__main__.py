@@ -2,7 +2,7 @@
 
 import os
 
-from server import serving, uncaught
+from server import otel_environment, serving, uncaught
 from server.lifeline import die_with_parent
 from server.patience import sleep_between_looks
 
@@ -10,6 +10,7 @@ if __name__ == "__main__":
     from server import preflight
 
     preflight.check(os.environ)
+    otel_environment.clean(os.environ)
     serving.share()
     uncaught.install()
 

@@ -31,7 +31,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
-from server import http, stat_logger, use
+from server import http, otel_environment, stat_logger, use
 from server.engine import ObservedLLM
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.metrics import VLLM_BUCKETS
@@ -198,6 +198,8 @@ def main() -> None:
         refuse(error)
     configure_logging_from_args(args)
     validate_parsed_serve_args(args)
+    if names := otel_environment.ignored():
+        _log.warning("ignored, as they would change what is measured or where it goes: %s", names)
     died = True
     try:
         died = uvloop.run(serve(args, parts, address, sock))

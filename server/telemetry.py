@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import requests
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
@@ -18,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from server import otel_environment
 from server.metrics import TELEMETRY_ITEMS
 from server.settings import Settings
 
@@ -35,7 +37,11 @@ def resource(settings: Settings, version: str) -> Resource:
         "service.version": version,
         "service.instance.id": settings.instance,
     }
-    return Resource.create(names)
+    otel_environment.clean(os.environ)
+    found = Resource.create(names)
+    refused = set(otel_environment.foreign(found.attributes)) - names.keys()
+    kept = {name: value for name, value in found.attributes.items() if name not in refused}
+    return Resource(kept, found.schema_url)
 
 
 class Account:
@@ -212,6 +218,14 @@ def log_exporter(endpoint: str) -> LogRecordExporter:
 
 
 def _target(endpoint: str, signal: str) -> Mapping[str, Any]:
-    # Left set, vLLM's workers would each start an exporter of their own.
-    os.environ.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
-    return {"endpoint": f"{endpoint}/v1/{signal}", "timeout": EXPORT_SECONDS}
+    # An endpoint left set, vLLM's workers would each start an exporter of their own.
+    otel_environment.clean(os.environ)
+    session = direct_session()
+    return {"endpoint": f"{endpoint}/v1/{signal}", "timeout": EXPORT_SECONDS, "session": session}
+
+
+def direct_session() -> requests.Session:
+    """HTTP that asks no proxy of the environment: the Collector is a neighbour."""
+    session = requests.Session()
+    session.trust_env = False
+    return session

@@ -1,5 +1,6 @@
 """The span tree of a request: one SERVER span and the phases that tile it."""
 
+import os
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from server import otel_environment
 from server.record import GpuUse, Outcome, Phase, RequestRecord
 
 _TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
@@ -39,6 +41,7 @@ class Tracing:
 
     def __init__(self, resource: Resource, processor: SpanProcessor | None) -> None:
         self._ids = _Ids()
+        otel_environment.clean(os.environ)
         # ALWAYS_ON: a caller's unset `sampled` flag must not hide its request.
         self._provider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, id_generator=self._ids, shutdown_on_exit=False

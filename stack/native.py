@@ -36,6 +36,7 @@ _ADDRESSES = {
     "LOKI_URL": "http://127.0.0.1:3100",
     "ALERTMANAGER_URL": "http://127.0.0.1:9093",
 }
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOGS_OTLP = {
     "loki": "http://127.0.0.1:3100/otlp",
     "victorialogs": "http://127.0.0.1:9428/insert/opentelemetry",
@@ -72,7 +73,7 @@ def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
     paths = {**folders, **binaries, "VENV": venv.folder(settings, "native")}
     return {
         **_DEFAULTS,
-        **{key: value for key, value in settings.values.items() if value},
+        **_given(settings),
         **_ADDRESSES,
         **{key: str(path) for key, path in paths.items()},
         **{f"BIN_{name.upper()}": _store_binary(settings, name) for name in runs.stores},
@@ -84,6 +85,22 @@ def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
         "LLM_SERVER_STATE_DIR": str(settings.state / "server"),
         orphans.MARK: str(settings.state),
     }
+
+
+def _given(settings: Settings) -> dict[str, str]:
+    given = {k: v for k, v in _without_otel(settings.values).items() if v}
+    return {**given, **dict.fromkeys(("NO_PROXY", "no_proxy"), _no_proxy(given))}
+
+
+def _without_otel(env: Mapping[str, str]) -> dict[str, str]:
+    # The server and every part written in Go read them, and change names, samples and addresses.
+    return {key: value for key, value in env.items() if not key.startswith("OTEL_")}
+
+
+def _no_proxy(given: Mapping[str, str]) -> str:
+    """Whom the parts ask past a proxy: each other, and whomever the shell names."""
+    named = given.get("no_proxy") or given.get("NO_PROXY") or ""
+    return ",".join([*filter(None, named.split(",")), *_LOOPBACK])
 
 
 def make_model(settings: Settings) -> str:
@@ -151,7 +168,7 @@ def launch(
     """Run supervisord with this configuration until it answers; raises Fault when it refuses."""
     done = subprocess.run(
         [str(program), "-c", str(file)],
-        env={**os.environ, **variables},
+        env={**_without_otel(os.environ), **variables},
         cwd=settings.repo,
         capture_output=True,
         text=True,
