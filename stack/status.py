@@ -17,7 +17,10 @@ from stack.stores.running import stores
 from stack.supervisor import Process
 
 UNHEALTHY = 3
-_LOST = 'sum by (signal, result) (llm_telemetry_items_total{result=~"failed|dropped"}) > 0'
+_LOST = (
+    "sum by (signal, result) "
+    '(llm_telemetry_items_total{job="llm-server", result=~"failed|dropped"}) > 0'
+)
 
 
 def _duration(seconds: float) -> str:

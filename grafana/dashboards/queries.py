@@ -15,10 +15,12 @@ TEMPO = DataSourceRef(type_val="tempo", uid="tempo")
 LEAST_STEP = "15s"
 """Least step of a range query: $__rate_interval becomes a minute, or quantiles are noise."""
 
-OURS = 'model=~"$model", instance=~"$instance"'
-TENANTS = 'tenant=~"$tenant", instance=~"$instance"'
-VLLM = 'model_name=~"$model", instance=~"$instance"'
-SERVER = 'job="llm-server", instance=~"$instance"'
+JOB = 'job="llm-server"'
+"""Whatever else this Prometheus scrapes or is sent has another job, and may use our names."""
+SERVER = f'{JOB}, instance=~"$instance"'
+OURS = f'{SERVER}, model=~"$model"'
+TENANTS = f'{SERVER}, tenant=~"$tenant"'
+VLLM = f'{SERVER}, model_name=~"$model"'
 
 Target: TypeAlias = prometheus.Dataquery | loki.Dataquery | tempo.Dataquery
 

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.dashboards.panels import Panel
-from grafana.dashboards.queries import PROMETHEUS
+from grafana.dashboards.queries import JOB, PROMETHEUS
 
 BOARDS = {
     "llm-overview": "Overview",
@@ -30,12 +30,12 @@ BOARDS = {
 """Every board's uid and title, in the order of the links at the top of each page."""
 
 Variable: TypeAlias = board.QueryVariable | board.CustomVariable | board.TextBoxVariable
-MODEL = ("model", "Model", "label_values(llm_requests_in_flight, model)")
-TENANT = ("tenant", "Tenant", "label_values(llm_tenant_requests_total, tenant)")
+MODEL = ("model", "Model", f"label_values(llm_requests_in_flight{{{JOB}}}, model)")
+TENANT = ("tenant", "Tenant", f"label_values(llm_tenant_requests_total{{{JOB}}}, tenant)")
 INSTANCE = (
     "instance",
     "Instance",
-    'label_values(llm_requests_in_flight{model=~"$model"}, instance)',
+    f'label_values(llm_requests_in_flight{{{JOB}, model=~"$model"}}, instance)',
 )
 
 

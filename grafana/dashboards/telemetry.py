@@ -3,7 +3,7 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat, timeline
-from grafana.dashboards.queries import SERVER, Query
+from grafana.dashboards.queries import JOB, SERVER, Query
 from grafana.dashboards.slo import limit
 
 SIGNALS = ("spans", "log_records", "metric_points")
@@ -53,7 +53,7 @@ def verdict() -> list[Panel]:
             "reverse; when it stays red, read what was refused or lost below.",
             "percentunit",
             Query(
-                "abs(1 - sum(increase(traces_span_metrics_calls_total[10m]))"
+                f"abs(1 - sum(increase(traces_span_metrics_calls_total{{{JOB}}}[10m]))"
                 f" / sum(increase(llm_requests_total{{{SERVER}}}[10m])))",
                 "difference",
             ),

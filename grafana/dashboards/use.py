@@ -2,7 +2,7 @@
 
 from grafana.dashboards import sdk
 from grafana.dashboards.panels import Panel, series
-from grafana.dashboards.queries import OURS, SERVER, VLLM, Query, rate
+from grafana.dashboards.queries import JOB, OURS, SERVER, VLLM, Query, rate
 from grafana.dashboards.slo import limit
 
 NO_GPU = "No GPU on this machine"
@@ -167,10 +167,11 @@ def gpu() -> list[Panel]:
             [
                 Query("instance_gpu:gpu_xid_errors:increase10m", "XID, GPU {{gpu}}"),
                 Query(
-                    'increase(gpu_ecc_errors_total{type="uncorrected"}[$__rate_interval])',
+                    f'increase(gpu_ecc_errors_total{{{JOB}, type="uncorrected"}}'
+                    "[$__rate_interval])",
                     "ECC uncorrected, GPU {{gpu}}",
                 ),
-                Query("gpu_throttled > 0", "throttled by {{reason}}, GPU {{gpu}}"),
+                Query(f"gpu_throttled{{{JOB}}} > 0", "throttled by {{reason}}, GPU {{gpu}}"),
             ],
             empty=NO_GPU,
         ),

@@ -12,24 +12,35 @@ _GROUPING = re.compile(
 _SELECTOR = re.compile(r"(?<![\w.$:{])([A-Za-z_:][\w:]*)\s*(\{[^}]*\})?(?!\s*\()(?![\w:])")
 _GROUPED = re.compile(r"(?<![\w:])(?:by|on|group_left|group_right)\s*\(([^)]*)\)")
 _LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+_JOB = re.compile(r"(?<!\w)job\s*=\s*\"(\d+)\"")
 _WORDS = {"and", "or", "unless", "bool", "offset", "inf", "nan", "atan2", "start", "end"}
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """One series name and the labels that its matchers name."""
+    """One series name, the labels that its matchers name, and the value that `job` must equal."""
 
     name: str
     labels: tuple[str, ...]
+    job: str = ""
 
 
 def selectors(expression: str) -> Iterator[Selector]:
     """Every selector of the expression, in its order; Grafana's variables may stand in it."""
-    text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub('""', expression))
+    strings: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        # By number: what stands in a string is neither a name nor a brace.
+        strings.append(found[0][1:-1])
+        return f'"{len(strings) - 1}"'
+
+    text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub(keep, expression))
     for found in _SELECTOR.finditer(_GROUPING.sub(" ", text)):
         name, matchers = found[1], found[2] or ""
         if name.lower() not in _WORDS:
-            yield Selector(name, tuple(_LABEL.findall(matchers)))
+            job = _JOB.search(matchers)
+            value = strings[int(job[1])] if job else ""
+            yield Selector(name, tuple(_LABEL.findall(matchers)), value)
 
 
 def grouped(expression: str) -> set[str]:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+SERVER = "llm-server"
+"""The job of our server: whatever else is behind the same Prometheus has another."""
+
 
 class Kind(StrEnum):
     """The OpenMetrics type, which decides the names that Prometheus stores."""
@@ -27,8 +30,9 @@ class Metric:
     """One metric by the name that is queried, so a counter's ends in `_total`.
 
     `labels` are its own, beside the scrape's `job` and `instance`; `buckets` are upper edges in
-    `unit`; `source` is the Prometheus job that exposes it; `absent` says why a healthy scrape may
-    lack it, `unused` why no rule, alert or board of ours reads it.
+    `unit`; `source` is the Prometheus job that exposes it, `job` the one on its series where that
+    is another; `absent` says why a healthy scrape may lack it, `unused` why no rule, alert or board
+    of ours reads it.
     """
 
     name: str
@@ -38,7 +42,8 @@ class Metric:
     method: Method
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    source: str = "llm-server"
+    source: str = SERVER
+    job: str = ""
     absent: str = ""
     unused: str = ""
 
@@ -50,6 +55,11 @@ class Metric:
             Kind.SUMMARY: ("", "_sum", "_count"),
         }
         return tuple(self.name + suffix for suffix in parts.get(self.kind, ("",)))
+
+    @property
+    def is_of_server(self) -> bool:
+        """True where the name alone is not enough: other applications may use it too."""
+        return SERVER in (self.job, self.source)
 
     @property
     def family(self) -> str:

@@ -1,6 +1,6 @@
 """What we read of the watchers: Collector, Prometheus, the stores, Alertmanager, alertlog."""
 
-from server.catalogue.record import Kind, Method, Metric
+from server.catalogue.record import SERVER, Kind, Method, Metric
 
 _LATE = "the Collector makes it at the first such loss"
 _SIGNALS = {"spans": "spans", "log_records": "log records"}
@@ -53,9 +53,10 @@ COLLECTOR = (
 
 _SPAN = ("gen_ai_request_model", "llm_outcome", "span_name")
 SPAN_METRICS = (
-    _read(
-        "otel-collector", "traces_span_metrics_calls_total", Kind.COUNTER, "requests",
-        "Requests counted from their SERVER spans: RED's second witness.", *_SPAN,
+    Metric(
+        "traces_span_metrics_calls_total", Kind.COUNTER, "requests",
+        "Requests counted from their SERVER spans: RED's second witness.", Method.TELEMETRY, _SPAN,
+        source="otel-collector", job=SERVER,
     ),
 )  # fmt: skip
 

@@ -4,6 +4,7 @@
 nothing exposes, and every metric of the catalogue that nothing asks for.
 """
 
+import ast
 import json
 import re
 import sys
@@ -16,10 +17,14 @@ import yaml
 
 from server.catalogue import ALL, BY_SERIES, Metric
 from server.catalogue.promql import Selector, grouped, selectors
+from server.catalogue.record import SERVER
 
 REPO = Path(__file__).parents[2]
 SCRAPED = frozenset({"job", "instance", "store", "le", "quantile"})
 """Labels that no metric declares: the scrape's, and those of a histogram's and summary's parts."""
+_CALL = re.compile(
+    r"\s*(sum|min|max|avg|count|abs|round|rate|increase|histogram_quantile)\s*(\(|by\b)"
+)
 _VARIABLE = re.compile(r"label_values\((.+),.*\)|query_result\((.+)\)")
 
 
@@ -33,7 +38,7 @@ class Use:
 
 def uses(repo: Path = REPO) -> list[Use]:
     """Every PromQL expression of the repository."""
-    return [*_rules(repo), *_boards(repo), *_links(repo), *_examples(repo)]
+    return [*_rules(repo), *_boards(repo), *_links(repo), *_examples(repo), *_code(repo)]
 
 
 def recorded(repo: Path = REPO) -> set[str]:
@@ -112,6 +117,14 @@ def _queries(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, str(node)
 
 
+def _code(repo: Path) -> Iterator[Use]:
+    for path in sorted(repo.glob("stack/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(node, ast.Constant) and isinstance(text, str) and _CALL.match(text):
+                yield Use(f"line {node.lineno} ({path.relative_to(repo)})", text)
+
+
 def wrong(use: Use, known: Mapping[str, Metric], made_by_rules: set[str]) -> Iterator[str]:
     """What the expression asks for and will not find."""
     for selector in selectors(use.expression):
@@ -119,12 +132,18 @@ def wrong(use: Use, known: Mapping[str, Metric], made_by_rules: set[str]) -> Ite
             yield f"{use.where}: nothing exposes {selector.name}"
         elif selector.name in known:
             yield from _wrong_labels(use, selector, known[selector.name])
+            yield from _wrong_job(use, selector, known[selector.name])
     yield from _wrong_groups(use, known)
 
 
 def _wrong_labels(use: Use, selector: Selector, metric: Metric) -> Iterator[str]:
     for label in sorted(set(selector.labels) - SCRAPED - set(metric.labels)):
         yield f"{use.where}: {selector.name} has no label {label}"
+
+
+def _wrong_job(use: Use, selector: Selector, metric: Metric) -> Iterator[str]:
+    if metric.is_of_server and selector.job != SERVER:
+        yield f'{use.where}: {selector.name} lacks job="{SERVER}": others may use that name too'
 
 
 def _wrong_groups(use: Use, known: Mapping[str, Metric]) -> Iterator[str]:
