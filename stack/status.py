@@ -21,6 +21,7 @@ _LOST = (
     "sum by (signal, result) "
     '(llm_telemetry_items_total{job="llm-server", result=~"failed|dropped"}) > 0'
 )
+_DISCARDED = "job_reason:telemetry_discarded_items:sum > 0"
 
 
 def _duration(seconds: float) -> str:
@@ -77,15 +78,25 @@ def _alerts() -> None:
         say("  none")
 
 
+def _rows(query: str) -> list[Any]:
+    answer = get_json(f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}")
+    return list(answer["data"]["result"]) if answer else []
+
+
 def _lost() -> None:
-    answer = get_json(f"http://127.0.0.1:9090/api/v1/query?query={quote(_LOST)}")
-    rows = answer["data"]["result"] if answer else []
-    if not rows:
-        return
-    title("Telemetry lost since the server started")
-    for row in rows:
-        labels = row["metric"]
-        say(f"  {float(row['value'][1]):.0f} {labels['signal']} {labels['result']}")
+    lines = [
+        f"{float(row['value'][1]):.0f} {row['metric']['signal']} {row['metric']['result']}"
+        for row in _rows(_LOST)
+    ]
+    lines += [
+        f"{float(row['value'][1]):.0f} thrown away by {row['metric']['job']}: "
+        f"{row['metric'].get('reason', 'no reason given')}"
+        for row in _rows(_DISCARDED)
+    ]
+    if lines:
+        title("Telemetry lost since its part started")
+    for line in lines:
+        say(f"  {line}")
 
 
 def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:

@@ -122,8 +122,11 @@ def stores() -> list[Panel]:
         "Tempo spans": _rate("tempo_discarded_spans_total"),
         "Tempo flushes": _rate("tempo_ingester_failed_flushes_total"),
         "Jaeger spans": _rate("otelcol_exporter_send_failed_spans_total", JAEGER),
+        "Loki lines": _rate("loki_discarded_samples_total"),
         "Loki chunks": _rate("loki_ingester_chunks_flush_failures_total"),
-        "VictoriaLogs lines": _rate("vl_rows_dropped_total"),
+        "VictoriaLogs lines": (
+            f"{_rate('vl_rows_dropped_total')} or {_rate('vl_too_long_lines_skipped_total')}"
+        ),
         "VictoriaLogs takes no more": "vl_storage_is_read_only",
     }
     return [

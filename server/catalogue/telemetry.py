@@ -92,11 +92,13 @@ _LOKI = (
         "distributor_lines_received_total", "lines", "Lines taken in.",
         ("format", "is_internal_stream", "policy", "tenant"),
     ),
+    ("discarded_samples_total", "lines", "Lines thrown away.", ("policy", "reason", "tenant")),
     ("ingester_chunks_flush_failures_total", "chunks", "Writes to disk that failed.", ()),
 )  # fmt: skip
 _VICTORIALOGS = (
     ("rows_ingested_total", Kind.COUNTER, "lines", "Lines taken in.", ("type",)),
     ("rows_dropped_total", Kind.COUNTER, "lines", "Lines thrown away.", ("reason",)),
+    ("too_long_lines_skipped_total", Kind.COUNTER, "lines", "Lines too long to keep.", ()),
     ("storage_is_read_only", Kind.GAUGE, "1", "1 while its disk is too full to write.", ("path",)),
 )
 STORES = (
