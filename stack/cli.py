@@ -60,3 +60,9 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:
+        # A file of the state or the cache that is a folder, or is not ours: the system says which.
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}: mend or remove it, then try again")
+        return 1

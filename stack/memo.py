@@ -1,6 +1,7 @@
 """What the last `make up` started, kept beside its sockets for the commands that come after."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,10 +24,21 @@ def remembered(settings: Settings) -> dict[str, str]:
 def remember(settings: Settings, what: Mapping[str, str]) -> None:
     """Keep it until `forget`."""
     beside = _file(settings).with_suffix(".new")
+    _remove(beside)
     beside.write_text(json.dumps(dict(what)))
+    if _file(settings).is_dir():
+        _remove(_file(settings))
     beside.replace(_file(settings))
 
 
 def forget(settings: Settings) -> None:
     """Nothing runs any more."""
-    _file(settings).unlink(missing_ok=True)
+    _remove(_file(settings))
+
+
+def _remove(path: Path) -> None:
+    # A volume that is mounted where there is no file makes a folder of it.
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack import gobuild, orphans, ports, supervisor, venv
+from stack import checkout, gobuild, orphans, ports, supervisor, venv
 from stack.errors import Fault
 from stack.parts import Part
 from stack.settings import Settings
@@ -92,6 +92,8 @@ def check_retentions(settings: Settings) -> None:
 
 def native(settings: Settings, wanted: Iterable[Part], recipes: Iterable[gobuild.Recipe]) -> None:
     """Check all that the native way needs; raises Fault and has changed nothing."""
+    checkout.check_paths(settings)
+    checkout.check_line_ends(settings)
     check_retentions(settings)
     check_socket(supervisor.socket_path(settings))
     check_ports(wanted)

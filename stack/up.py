@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stack import (
     cache,
+    checkout,
     compose,
     gobuild,
     health,
@@ -91,6 +92,8 @@ def _start_native(settings: Settings, choice: Choice) -> None:
 
 def _start_compose(settings: Settings) -> None:
     lineup.check_compose(settings)
+    checkout.check_line_ends(settings)
+    checkout.check_readable(settings)
     preflight.check_retentions(settings)
     compose.up(settings)
     _remember(settings, "compose", lineup.COMPOSE)
