@@ -23,8 +23,10 @@ REPO = Path(__file__).parents[2]
 SCRAPED = frozenset({"job", "instance", "store", "le", "quantile"})
 """Labels that no metric declares: the scrape's, and those of a histogram's and summary's parts."""
 _CALL = re.compile(
-    r"\s*(sum|min|max|avg|count|abs|round|rate|increase|histogram_quantile)\s*(\(|by\b)"
+    r"[\d\s/*e]*(sum|min|max|avg|count|abs|round|rate|increase|topk|histogram_quantile)"
+    r"\s*(\(|by\b)"
 )
+_SPAN = re.compile(r"`([^`]+)`")
 _VARIABLE = re.compile(r"label_values\((.+),.*\)|query_result\((.+)\)")
 
 
@@ -38,7 +40,8 @@ class Use:
 
 def uses(repo: Path = REPO) -> list[Use]:
     """Every PromQL expression of the repository."""
-    return [*_rules(repo), *_boards(repo), *_links(repo), *_examples(repo), *_code(repo)]
+    places = (_rules, _boards, _links, _examples, _code, _runbooks)
+    return [use for place in places for use in place(repo)]
 
 
 def recorded(repo: Path = REPO) -> set[str]:
@@ -123,6 +126,14 @@ def _code(repo: Path) -> Iterator[Use]:
             text = node.value if isinstance(node, ast.Constant) else None
             if isinstance(node, ast.Constant) and isinstance(text, str) and _CALL.match(text):
                 yield Use(f"line {node.lineno} ({path.relative_to(repo)})", text)
+
+
+def _runbooks(repo: Path) -> Iterator[Use]:
+    for path in sorted(repo.glob("docs/runbooks/*.md")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            for text in _SPAN.findall(line):
+                if _CALL.match(text):
+                    yield Use(f"line {number} ({path.relative_to(repo)})", text)
 
 
 def wrong(use: Use, known: Mapping[str, Metric], made_by_rules: set[str]) -> Iterator[str]:

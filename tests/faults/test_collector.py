@@ -13,7 +13,7 @@ from tests.faults.parts import Parts, assert_all_signals
 
 pytestmark = pytest.mark.fault
 ALERTS = "http://127.0.0.1:9093/api/v2/alerts?active=true"
-SERVED = "sum(llm_requests_total)"
+SERVED = 'sum(llm_requests_total{job="llm-server"})'
 
 
 def _alerts() -> set[tuple[str, str]]:

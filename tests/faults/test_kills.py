@@ -45,7 +45,7 @@ def _failed(reason: str) -> float:
 
 
 def _lost() -> float:
-    return total('sum(increase(llm_bill_microdollars_total{part="lost"}[30m]))')
+    return total('sum(increase(llm_bill_microdollars_total{job="llm-server", part="lost"}[30m]))')
 
 
 @pytest.mark.parametrize(("victim", "reason"), [("engine", "engine_dead"), ("server", "killed")])
