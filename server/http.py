@@ -8,20 +8,22 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import serving, told
+from server.cors import Cors
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
 from server.observer import Observer
-from server.routes import PROBES, Refusal
+from server.routes import PROBES, Refusal, below
 
 DISCONNECT: Message = {"type": "http.disconnect"}
 _DRAIN_FACTOR = 4
 _observer: Observer | None = None
+_cors = Cors()
 
 
-def install(observer: Observer) -> None:
-    """Name the observer that the middleware works for: vLLM makes the middleware from its path."""
-    global _observer
-    _observer = observer
+def install(observer: Observer, cors: Cors) -> None:
+    """Name what the middleware works for: vLLM makes the middleware from its path alone."""
+    global _observer, _cors
+    _observer, _cors = observer, cors
 
 
 class Middleware:
@@ -29,17 +31,38 @@ class Middleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        # Outermost: a page can read our own refusals too, and a preflight is no request.
+        self._http = _cors.around(self._observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "lifespan":
             serving.begin()
-        if scope["type"] == "http" and _observer is not None:
-            await Exchange(_observer, self._app, scope, receive, send).run()
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
         else:
             await self._app(scope, receive, send)
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _observer is None:
+            await self._app(scope, receive, send)
+            return
+        path = below(scope.get("root_path", ""), scope["path"])
+        # What was judged is what vLLM's router sees: it would take the prefix off once more.
+        scope = {**scope, "path": path, "root_path": ""}
+        if scope["method"] == "HEAD" and _observer.routes.refuse("GET", path) is None:
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        await Exchange(_observer, self._app, scope, receive, send).run()
+
+
+def _without_body(send: Send) -> Send:
+    async def bare(message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
+        await send({**message, "body": b""} if is_body else message)
+
+    return bare
 
 
 class Exchange:

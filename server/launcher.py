@@ -32,6 +32,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
 from server import http, otel_environment, stat_logger, use
+from server.cors import Cors
 from server.engine import ObservedLLM
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.metrics import VLLM_BUCKETS
@@ -39,7 +40,7 @@ from server.observer import Observer
 from server.parts import Parts
 from server.preflight import refuse
 from server.price_file import watch
-from server.settings import SettingsError, read_settings
+from server.settings import SettingsError, cannot_listen, read_settings
 
 ENGINE_DEAD = 70
 """Exit status (EX_SOFTWARE) when the engine died: vLLM alone would end with 0."""
@@ -83,6 +84,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
         args.model = args.model_tag
     args.host = args.host or "127.0.0.1"
     args.middleware = [*args.middleware, "server.http.Middleware"]
+    args.cors = Cors.taken_from(args)
     args.disable_fastapi_docs = True
     # request_finished says all that an access line does, and more.
     args.disable_uvicorn_access_log = True
@@ -107,8 +109,11 @@ def _listen(args: Namespace) -> tuple[str, socket.socket]:
     try:
         return setup_server(args, reuse_port=False)
     except OSError as error:
-        fix = f"{args.port} cannot be used ({error.strerror}); free it or choose another"
-        raise SettingsError("command line", "--port", fix) from error
+        if args.uds:
+            fix = f"{args.uds} cannot be made ({error.strerror})"
+            raise SettingsError("command line", "--uds", fix) from error
+        keys = ("--host", "--port")
+        raise cannot_listen("command line", keys, args.host, args.port, error) from error
 
 
 async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket) -> bool:
@@ -121,7 +126,7 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
         parts.keep_books(observer)
-        http.install(observer)
+        http.install(observer, args.cors)
         async with _beside(
             _recover(parts.exposition, observer),
             watch(parts.prices, observer.create_cost_label_sets),

@@ -23,6 +23,12 @@ NEEDS = {
 """vLLM's task that the served model must support for the route."""
 
 
+def below(root: str, path: str) -> str:
+    """The path below --root-path, whether the proxy in front has taken that prefix off or not."""
+    prefix = f"/{root.strip('/')}/"
+    return path.removeprefix(prefix[:-1]) if len(prefix) > 2 and path.startswith(prefix) else path
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer given before vLLM is asked: the reason is a label, the message for people."""

@@ -1,5 +1,7 @@
 """Settings of the observed server: read from the environment, checked before the start."""
 
+import errno
+import socket
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,25 @@ class SettingsError(ValueError):
 
     def __init__(self, where: str, key: str, fix: str) -> None:
         super().__init__(f"{where}: {key}: {fix}")
+
+
+_HOST_FAULTS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+def cannot_listen(
+    where: str, keys: tuple[str, str], host: str, port: int, error: OSError
+) -> SettingsError:
+    """Why nothing can listen there: names that one of the two keys, host and port, is at fault."""
+    if isinstance(error, socket.gaierror) or error.errno in _HOST_FAULTS:
+        fix = f"'{host}' is no address of this machine ({error.strerror})"
+        return SettingsError(where, keys[0], fix)
+    fix = f"{port} cannot be used ({error.strerror}); free it or choose another"
+    return SettingsError(where, keys[1], fix)
+
+
+def host_port(host: str, port: int) -> str:
+    """Both as one address, IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +107,13 @@ def _switch(env: Mapping[str, str], key: str) -> bool:
 
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Read the settings from the environment; raises SettingsError for the first bad one."""
-    host = _text(env, "METRICS_HOST", "127.0.0.1")
+    host = _text(env, "METRICS_HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
     port = _whole(env, "METRICS_PORT", "9464", 1, 65535)
     return Settings(
         otlp_endpoint=_endpoint(env),
         metrics_host=host,
         metrics_port=port,
-        instance=_text(env, "INSTANCE", f"{host}:{port}"),
+        instance=_text(env, "INSTANCE", host_port(host, port)),
         prices_file=Path(_text(env, "PRICES", str(Path(__file__).with_name("prices.yaml")))),
         budgets_file=_path(env, "BUDGETS"),
         keys_file=_path(env, "KEYS"),

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from server.settings import SettingsError, read_yaml
@@ -31,7 +32,19 @@ class Tenants:
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return self._by_digest.get(hashlib.sha256(key.strip().encode()).hexdigest())
+        found = (self._by_digest.get(digest) for digest in _digests(key.strip(" \t")))
+        return next((tenant for tenant in found if tenant is not None), None)
+
+
+def _digests(key: str) -> list[str]:
+    """Of the bytes on the wire, decoded as Latin-1, and of the text itself, which a client that
+    encodes headers as Latin-1 meant.
+    """
+    spellings = []
+    for encoding in ("latin-1", "utf-8"):
+        with suppress(UnicodeEncodeError):
+            spellings.append(hashlib.sha256(key.encode(encoding)).hexdigest())
+    return spellings
 
 
 def _entry(where: str, digest: object, tenant: object) -> tuple[str, str]:

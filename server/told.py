@@ -9,6 +9,16 @@ from server.record import RequestRecord
 ASK_HEADER = "x-llm-cost"
 ASK_VALUE = "include"
 """A request that carries the header with this value is told."""
+AMOUNTS = ("cost_microdollars", "gpu_cost_microdollars")
+"""By the price list, and by device time."""
+
+
+def _header(name: str) -> str:
+    return f"x-llm-{name.replace('_', '-')}"
+
+
+HEADERS = tuple(map(_header, AMOUNTS))
+"""The response headers that tell the amounts."""
 
 
 def asked(headers: Mapping[str, str]) -> bool:
@@ -18,19 +28,15 @@ def asked(headers: Mapping[str, str]) -> bool:
 
 def amounts(record: RequestRecord, cost: Decimal | None) -> dict[str, float]:
     """Microdollars by name; what is not known is left out, never 0."""
-    known = {
-        "cost_microdollars": None if cost is None else float(cost),
-        "gpu_cost_microdollars": record.gpu.microdollars if record.gpu else None,
-    }
-    return {name: value for name, value in known.items() if value is not None}
+    by_list = None if cost is None else float(cost)
+    by_device = record.gpu.microdollars if record.gpu else None
+    known = zip(AMOUNTS, (by_list, by_device), strict=True)
+    return {name: value for name, value in known if value is not None}
 
 
 def as_headers(told: Mapping[str, float]) -> list[tuple[bytes, bytes]]:
     """Response headers such as x-llm-cost-microdollars."""
-    return [
-        (f"x-llm-{name.replace('_', '-')}".encode(), repr(value).encode())
-        for name, value in told.items()
-    ]
+    return [(_header(name).encode(), repr(value).encode()) for name, value in told.items()]
 
 
 def is_usage_event(body: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Launcher: flags that accounting cannot hold are refused by name, the rest is vLLM's own."""
 
 import json
+import socket
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -153,3 +154,24 @@ async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zer
     # Whoever asks first, and however often: the time of one scrape has passed.
     assert order[0] == pytest.approx(created, abs=0.15)
     assert time.monotonic() - created >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [
+        (["--host", "192.0.2.1"], "--host"),
+        (["--host", "[::1]"], "--host"),
+        (["--host", "2001:db8::1"], "--host"),
+        (["--uds", "/no/such/folder/s"], "--uds"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named(flags: list[str], flag: str) -> None:
+    with pytest.raises(SettingsError, match=f"command line: {flag}: "):
+        launcher._listen(parse(["--port", "0", *flags]))
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"command line: --port: {port} cannot be used"):
+            launcher._listen(parse(["--port", str(port)]))

@@ -1,10 +1,11 @@
 """Settings: defaults that are safe, and each bad value stops with environment, key and fix."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from server.settings import SettingsError, read_settings, read_yaml
+from server.settings import SettingsError, cannot_listen, read_settings, read_yaml
 from tests.unit.helpers import write
 
 
@@ -47,6 +48,38 @@ def test_every_value_is_read() -> None:
 
 def test_instance_follows_the_metrics_address() -> None:
     assert read_settings({"LLM_SERVER_METRICS_PORT": "9000"}).instance == "127.0.0.1:9000"
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_instance_has_brackets(host: str) -> None:
+    found = read_settings({"LLM_SERVER_METRICS_HOST": host})
+    assert (found.metrics_host, found.instance) == ("::1", "[::1]:9464")
+
+
+KEYS = ("LLM_SERVER_METRICS_HOST", "LLM_SERVER_METRICS_PORT")
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "2001:db8::1"])
+def test_a_host_of_another_machine_is_named_as_the_fault(host: str) -> None:
+    with pytest.raises(OSError, match=r"\w") as fault:
+        listen(host, 0)
+    error = cannot_listen("environment", KEYS, host, 9464, fault.value)
+    assert str(error).startswith(f"environment: {KEYS[0]}: '{host}' is no address of this machine")
+
+
+def test_a_port_in_use_is_named_as_the_fault() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=r"\w") as fault:
+            listen("127.0.0.1", port)
+    error = cannot_listen("environment", KEYS, "127.0.0.1", port, fault.value)
+    assert str(error).startswith(f"environment: {KEYS[1]}: {port} cannot be used (Address already")
+
+
+def listen(host: str, port: int) -> None:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as sock:
+        sock.bind(address)
 
 
 def test_blank_counts_as_unset() -> None:

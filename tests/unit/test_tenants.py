@@ -45,6 +45,25 @@ def test_anything_else_is_nobody(acme: Tenants, header: str | None) -> None:
     assert acme.of(header) is None
 
 
+@pytest.mark.parametrize(
+    "key", ["schl\u00fcssel", "voil\u00e0", "\u043a\u043b\u044e\u0447", "\U0001f511"]
+)
+def test_a_key_beyond_ascii_matches_the_digest_of_its_utf8(key: str) -> None:
+    tenants = Tenants({hashlib.sha256(key.encode()).hexdigest(): "acme"})
+    on_the_wire = f"Bearer {key}".encode().decode("latin-1")
+    assert tenants.of(on_the_wire) == "acme"
+    assert tenants.of(f"{on_the_wire} ") == "acme"
+    # Python's http.client sends Latin-1 where that holds the key.
+    assert tenants.of(f"Bearer {key}") == "acme"
+    assert tenants.of(f"{on_the_wire}x") is None
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\xff\xfe", "\x00", "a b", "\xa0", "\x85"])
+def test_an_odd_key_is_nobodys_and_breaks_nothing(acme: Tenants, odd: str) -> None:
+    assert acme.of(f"Bearer {odd}") is None
+    assert acme.of(f"Bearer {KEY}{odd}") is None
+
+
 def test_two_keys_may_share_a_tenant(tmp_path: Path) -> None:
     other = hashlib.sha256(b"other").hexdigest()
     tenants = read_tenants(write(tmp_path, "keys.yaml", f"{GOOD}  {other}: acme\n"))
