@@ -41,7 +41,8 @@ class Cors:
                 flag = "--" + name.replace("_", "-")
                 fix = """must be a JSON list of texts: '["https://app.example"]'"""
                 raise SettingsError("command line", flag, fix)
-        found = cls(*(tuple(getattr(args, name)) for name in _LISTS), args.allow_credentials)
+        origins, methods, headers = (tuple(getattr(args, name)) for name in _LISTS)
+        found = cls(origins, methods, headers, args.allow_credentials)
         args.allowed_origins, args.allow_credentials = [], False
         return found
 

@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 import vllm.envs as envs
@@ -34,6 +34,7 @@ from vllm.utils.system_utils import decorate_logs
 from server import http, otel_environment, stat_logger, use
 from server.cors import Cors
 from server.engine import ObservedLLM
+from server.exits import Exit, NotStartedError, say, starting
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
@@ -41,9 +42,6 @@ from server.parts import Parts
 from server.preflight import refuse
 from server.price_file import watch
 from server.settings import SettingsError, cannot_listen, read_settings
-
-ENGINE_DEAD = 70
-"""Exit status (EX_SOFTWARE) when the engine died: vLLM alone would end with 0."""
 
 _log = logging.getLogger("server.launcher")
 
@@ -75,10 +73,23 @@ def refuse_flags(args: Namespace, defaults: Namespace) -> None:
         raise SettingsError("environment", "VLLM_USE_RUST_FRONTEND", fix)
 
 
+class _Parser(FlexibleArgumentParser):
+    """Says what is wrong in one line, where argparse prints the usage of 200 flags and exits 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise SettingsError with the flag that argparse found wrong."""
+        name, _, fix = message.removeprefix("argument ").partition(": ")
+        raise SettingsError("command line", name, " ".join(fix.split()))
+
+
 def parse(argv: Sequence[str] | None = None) -> Namespace:
-    """Parse the flags of `vllm serve` and set those that observing needs."""
-    parser = make_arg_parser(FlexibleArgumentParser(description="vLLM's OpenAI server, observed."))
-    args = parser.parse_args(argv)
+    """Parse the flags of `vllm serve` and set those that observing needs.
+
+    Raises SettingsError for the first flag that is wrong.
+    """
+    parser = make_arg_parser(_Parser(description="vLLM's OpenAI server, observed."))
+    with starting(Namespace()):
+        args = parser.parse_args(argv)
     refuse_flags(args, parser.parse_args([]))
     if getattr(args, "model_tag", None) is not None:
         args.model = args.model_tag
@@ -121,7 +132,8 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     decorate_logs("APIServer", skip_if_decorated=True)
     signal.signal(signal.SIGTERM, _interrupt)
     _import_plugins(args)
-    engine = await _start_engine(args, parts)
+    with starting(args):
+        engine = await _start_engine(args, parts)
     try:
         observer = parts.observer(await engine.get_supported_tasks())
         observer.create_label_sets()
@@ -133,7 +145,8 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
             use.watch_event_loop(),
         ):
             parts.ledger.ready(time.monotonic_ns())
-            ending = await build_and_serve(engine, address, sock, args)
+            with starting(args):
+                ending = await build_and_serve(engine, address, sock, args)
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
     try:
@@ -193,25 +206,47 @@ async def _start_engine(args: Namespace, parts: Parts) -> ObservedLLM:
 
 
 def main() -> None:
-    """Entry point; exits 0 when stopped, 70 when the engine died, 78 for a bad setting."""
+    """Entry point; ends with one of server/exits.py's codes."""
     cli_env_setup()
     try:
         args = parse()
-        parts = Parts(read_settings(os.environ), served_models(args))
-        address, sock = _listen(args)
+        with starting(args):
+            parts = Parts(read_settings(os.environ), served_models(args))
+            address, sock = _listen(args)
+            configure_logging_from_args(args)
+            validate_parsed_serve_args(args)
     except SettingsError as error:
         refuse(error)
-    configure_logging_from_args(args)
-    validate_parsed_serve_args(args)
+    except NotStartedError as error:
+        _tell(error)
+        sys.exit(Exit.NOT_STARTED)
     if names := otel_environment.ignored():
         _log.warning("ignored, as they would change what is measured or where it goes: %s", names)
-    died = True
+    sys.exit(run(args, parts, address, sock))
+
+
+def run(args: Namespace, parts: Parts, address: str, sock: socket.socket) -> Exit:
+    """Serve until the end, say the last words, and tell why it ended."""
+    ending = Exit.FAILED
     try:
-        died = uvloop.run(serve(args, parts, address, sock))
+        ending = Exit.FAILED if uvloop.run(serve(args, parts, address, sock)) else Exit.STOPPED
     except (KeyboardInterrupt, asyncio.CancelledError):
-        died = False
+        ending = Exit.STOPPED
+    except SettingsError as error:
+        ending = Exit.BAD_SETTING
+        say(error)
+    except NotStartedError as error:
+        ending = Exit.NOT_STARTED
+        _tell(error)
+    except Exception:
+        _log.critical("the server failed", exc_info=True)
     finally:
-        if died:
-            _log.critical("the engine died; exit %d asks for a restart", ENGINE_DEAD)
-        parts.leave(died)
-    sys.exit(ENGINE_DEAD if died else 0)
+        if ending is Exit.FAILED:
+            _log.critical("exit %d: %s", ending, ending.meaning)
+        parts.leave(ending is Exit.FAILED)
+    return ending
+
+
+def _tell(error: NotStartedError) -> None:
+    ending = Exit.NOT_STARTED
+    _log.critical("exit %d: %s: %s", ending, ending.meaning, error, exc_info=error.__cause__)

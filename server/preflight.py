@@ -5,22 +5,20 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from server.budgets import check_tenants, read_budgets
+from server.exits import Exit, say
 from server.prices import read_prices
 from server.settings import SettingsError, read_settings
 from server.tenants import read_tenants
 
-BAD_SETTING = 78
-"""Exit status (EX_CONFIG) for a setting that stops the start."""
-
 
 def refuse(error: SettingsError) -> NoReturn:
     """Say why the server cannot start, and end."""
-    print(f"llm-server cannot start: {error}", file=sys.stderr, flush=True)
-    sys.exit(BAD_SETTING)
+    say(error)
+    sys.exit(Exit.BAD_SETTING)
 
 
 def check(env: Mapping[str, str]) -> None:
-    """Read the environment and the files it names; ends with BAD_SETTING at the first fault."""
+    """Read the environment and the files it names; ends with 78 at the first fault."""
     try:
         settings = read_settings(env)
         read_prices(settings.prices_file)
