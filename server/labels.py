@@ -11,7 +11,10 @@ class Bounded:
     """A closed set of label values."""
 
     def __init__(self, known: Iterable[str]) -> None:
-        self.values: tuple[str, ...] = tuple(dict.fromkeys(known))[:MAX_VALUES]
+        every = tuple(dict.fromkeys(known))
+        self.values: tuple[str, ...] = every[:MAX_VALUES]
+        self.used = self.values if len(every) <= MAX_VALUES else (*self.values, OTHER)
+        """The values of what is known: `other` is one of them where it had to be shared."""
         self._set = frozenset(self.values)
 
     def label(self, value: str | None) -> str:

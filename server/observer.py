@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -66,17 +67,23 @@ class Observer:
         self.last_record = 0.0
 
     def create_label_sets(self) -> None:
-        """Create every label set that is known at start."""
-        tenants = self._tenant_labels.values
+        """Create every label set that can occur."""
+        models, tenants = self.known
         guard.create_label_sets()
-        red.create_label_sets(self._models.values, tenants)
+        red.create_label_sets(models, tenants, self.routes.operations)
         self.create_cost_label_sets()
-        self._waiting.create_label_sets((*self._models.values, OTHER))
+        self._waiting.create_label_sets(self.labels[0])
 
     @property
     def known(self) -> tuple[Sequence[str], Sequence[str]]:
-        """The models and tenants that are known at start."""
-        return self._models.values, self._tenant_labels.values
+        """The models and tenants that can be served, as labels."""
+        return self._models.used, self._tenant_labels.used
+
+    @property
+    def labels(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The models and tenants that a request can have as labels, refused or served."""
+        models, tenants = (tuple(dict.fromkeys((*used, OTHER))) for used in self.known)
+        return models, tenants
 
     def create_cost_label_sets(self) -> None:
         """Create those of what has a price now; again when the price file changed."""
@@ -194,5 +201,10 @@ class Observer:
         for record in self._journal.leftovers():
             with guarded("recover"):
                 self._tracing.replay(record, None)
-                red.observe(record)
+                red.observe(self._relabelled(record))
                 logs.request_finished(record, None)
+
+    def _relabelled(self, record: RequestRecord) -> RequestRecord:
+        # The process that was killed may have served other models and tenants.
+        model, tenant = self._models.label(record.model), self._tenant_labels.label(record.tenant)
+        return replace(record, model=model, tenant=tenant)

@@ -78,7 +78,7 @@ class Parts:
 
     def keep_books(self, observer: Observer) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
-        known = tuple(keys(*observer.known))
+        known = tuple(keys(*observer.labels))
         keeper = self._keeper = Bookkeeper(self.ledger, self._books, self.periods, known)
         keeper.start()
         REGISTRY.register(process.ProcessCollector())

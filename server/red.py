@@ -1,9 +1,10 @@
 """RED: rate, errors and duration of every request, whatever its outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 
 from server import metrics
+from server.labels import OTHER
 from server.record import PHASES, Operation, Outcome, RequestRecord, Usage
 
 REASONS: dict[Outcome, tuple[str, ...]] = {
@@ -18,33 +19,64 @@ REASONS: dict[Outcome, tuple[str, ...]] = {
 }  # fmt: skip
 """The bounded set of reasons by outcome; tests hold outcome.py to it."""
 
+BEFORE_MODEL = ("unknown_route", "method_not_allowed", "unsupported_operation", "invalid_json")
+"""Reasons of requests that end before it is known which model they ask: its label is `other`."""
+BY_ENGINE = ("stop", "length", "engine_dead", "engine_error", "engine_abort", "overloaded")
+"""Reasons that only an engine call can give, and no unknown model gets as far as that."""
+_WITHOUT_CALL = ("complete", "unknown_route", "method_not_allowed")
+
 KINDS = ("input_uncached", "input_cached", "output")
 
 
-def create_label_sets(models: Sequence[str], tenants: Sequence[str]) -> None:
-    """Create the known label sets: increase() cannot see a new series' first increment."""
+def create_label_sets(
+    models: Sequence[str], tenants: Sequence[str], operations: Collection[Operation]
+) -> None:
+    """Create every label set that can occur: increase() cannot see a new series' first increment.
+
+    `operations` are those of the served models; `other` is whoever is unknown.
+    """
     for model in models:
-        _create_for_model(model)
-    for tenant in tenants:
+        _create_served(model, operations)
+    _create_for_model(OTHER)
+    for operation, outcome, reason in _without_model():
+        metrics.REQUESTS.labels(OTHER, operation, outcome, reason)
+    for tenant in dict.fromkeys((*tenants, OTHER)):
         for outcome in Outcome:
             metrics.TENANT_REQUESTS.labels(tenant, outcome)
         for kind in KINDS:
             metrics.TENANT_TOKENS.labels(tenant, kind)
 
 
-def _create_for_model(model: str) -> None:
-    metrics.IN_FLIGHT.labels(model)
+def ways() -> Iterator[tuple[Outcome, str]]:
+    """Every outcome with each of its reasons."""
+    return ((outcome, reason) for outcome, reasons in REASONS.items() for reason in reasons)
+
+
+def _without_model() -> Iterator[tuple[Operation, Outcome, str]]:
+    for operation, (outcome, reason) in product(Operation, ways()):
+        is_call = operation is not Operation.OTHER
+        if reason not in BY_ENGINE and not (is_call and reason in _WITHOUT_CALL):
+            yield operation, outcome, reason
+
+
+def _create_served(model: str, operations: Collection[Operation]) -> None:
+    _create_for_model(model)
     metrics.TIME_TO_FIRST_TOKEN.labels(model)
     metrics.TIME_PER_OUTPUT_TOKEN.labels(model)
     metrics.REQUEST_TOKENS.labels(model)
     for phase in PHASES:
         metrics.PHASE_DURATION.labels(model, phase)
+    for operation, (outcome, reason) in product(operations, ways()):
+        if reason not in BEFORE_MODEL:
+            metrics.REQUESTS.labels(model, operation, outcome, reason)
+
+
+def _create_for_model(model: str) -> None:
+    metrics.IN_FLIGHT.labels(model)
     for kind in KINDS:
         metrics.TOKENS.labels(model, kind)
-    for outcome, reasons in REASONS.items():
+    for outcome in Outcome:
         metrics.REQUEST_DURATION.labels(model, outcome)
-        for operation, reason in product((Operation.CHAT, Operation.TEXT_COMPLETION), reasons):
-            metrics.REQUESTS.labels(model, operation, outcome, reason)
 
 
 def observe(record: RequestRecord) -> None:

@@ -50,6 +50,12 @@ class Routes:
         """The operation of a call, `other` for what is none."""
         return self._calls.get((method, path), Operation.OTHER)
 
+    @property
+    def operations(self) -> frozenset[Operation]:
+        """The operations by which a served model can be asked."""
+        posts = (call for call in self._calls if call[0] == "POST")
+        return frozenset(self._calls[call] for call in posts if self.refuse(*call) is None)
+
     def label(self, path: str) -> str:
         """The path when it is one of ours, else `other`: a path is the caller's text."""
         return path if path in self._paths else "other"

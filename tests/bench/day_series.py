@@ -19,7 +19,7 @@ from server.budget_metrics import PeriodCollector
 from server.labels import OTHER
 from server.ledger import Ledger
 from server.periods import Periods
-from server.record import RequestRecord
+from server.record import Operation, RequestRecord
 from server.telemetry import Account
 from tests.bench import day_prices
 from tests.bench.day_requests import MICRODOLLARS_PER_HOUR, MODELS, TENANTS, Plan, ended_ns
@@ -85,7 +85,7 @@ class Server:
 
     def _create(self) -> None:
         guard.create_label_sets()
-        red.create_label_sets(MODELS, TENANTS)
+        red.create_label_sets(MODELS, TENANTS, tuple(Operation))
         self._costs.create_label_sets(MODELS, TENANTS)
         self._costs.create_gpu_label_sets(MODELS)
         self._accounts = [Account("logs"), *[Account("spans")] * 6]

@@ -65,13 +65,14 @@ def serve(models: list[str], tenants: list[str]) -> None:
     watched = tenants[:MAX_WATCHED]
     costs = CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")), watched)
     guard.create_label_sets()
-    red.create_label_sets(models, tenants)
+    red.create_label_sets(models, tenants, (Operation.CHAT, Operation.TEXT_COMPLETION))
     costs.create_label_sets(models, tenants)
     costs.create_gpu_label_sets(models)
     Waiting().create_label_sets([*models, "other"])
-    ways = [(outcome, reason) for outcome, reasons in red.REASONS.items() for reason in reasons]
-    everyone = product([*models, "other"], [*tenants, "other"], ways)
+    everyone = product([*models, "other"], [*tenants, "other"], red.ways())
     for model, tenant, (outcome, reason) in everyone:
+        if reason in (red.BY_ENGINE if model == "other" else red.BEFORE_MODEL):
+            continue
         ended = record(model, tenant, outcome, reason)
         red.observe(ended)
         costs.observe(ended, Decimal(42))
@@ -81,7 +82,7 @@ def register(models: list[str], tenants: list[str]) -> None:
     """What is read at the scrape, every tenant with budgets for the day and the month."""
     REGISTRY.register(ProcessCollector())
     ledger = Ledger(0, lambda: 3_600_000)
-    known = tuple(keys(models, tenants))
+    known = tuple(keys([*models, "other"], [*tenants, "other"]))
     REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), known))
     budget = Budget(day=Decimal(1), month=Decimal(20))
     budgets = Budgets(tenants=dict.fromkeys(tenants, budget))

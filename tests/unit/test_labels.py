@@ -22,3 +22,9 @@ def test_the_known_set_is_capped_in_order_without_doubles() -> None:
     assert len(labels.values) == MAX_VALUES == 50
     assert labels.values[:3] == ("a", "m0", "m1")
     assert (labels.label("m48"), labels.label("m49")) == ("m48", "other")
+
+
+def test_other_is_one_of_the_served_only_where_it_is_shared() -> None:
+    assert Bounded(["a", "b"]).used == ("a", "b")
+    many = Bounded(f"m{n}" for n in range(MAX_VALUES + 1))
+    assert many.used == (*many.values, OTHER)

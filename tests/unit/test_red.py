@@ -113,10 +113,10 @@ def test_every_histogram_carries_the_trace_as_exemplar() -> None:
 
 
 def test_known_label_sets_exist_before_the_first_request() -> None:
-    red.create_label_sets(["fresh"], ["t1"])
+    red.create_label_sets(["fresh"], ["t1"], (Operation.CHAT, Operation.TEXT_COMPLETION))
     for operation in ("chat", "text_completion"):
         for outcome, reasons in red.REASONS.items():
-            for reason in reasons:
+            for reason in set(reasons) - set(red.BEFORE_MODEL):
                 labels = {"model": "fresh", "operation": operation,
                           "outcome": outcome.value, "reason": reason}  # fmt: skip
                 assert REGISTRY.get_sample_value("llm_requests_total", labels) == 0.0
@@ -170,7 +170,7 @@ def test_slos_thresholds_and_the_deadline_are_inner_edges() -> None:
 
 
 def test_edges_are_exposed_in_the_spelling_that_rules_use() -> None:
-    red.create_label_sets(["edges"], ["default"])
+    red.create_label_sets(["edges"], ["default"], ())
     metrics.REQUEST_COST_PER_1K.labels("edges")
     text = generate_latest(REGISTRY).decode()
     assert (

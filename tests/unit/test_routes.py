@@ -89,3 +89,9 @@ def test_every_reason_is_a_known_label() -> None:
     reasons = {refusal.reason for refusal in refusals if refusal}
     assert len(reasons) == 3
     assert reasons <= set(red.REASONS[Outcome.CLIENT_ERROR])
+
+
+def test_a_served_model_is_asked_by_the_operations_that_are_open() -> None:
+    assert GENERATE.operations == {Operation.CHAT, Operation.TEXT_COMPLETION}
+    assert Routes(["embed"], tokenize=False).operations == {Operation.OTHER}
+    assert Routes(["generate"], tokenize=True).operations == set(Operation)
