@@ -62,6 +62,15 @@ GPU_XID_ERRORS = _nvml(
 NVML: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
 """Every metric above; server/gpu.py reads them from the driver."""
 
+GPU_READ_AGE = Metric(
+    "llm_gpu_read_age_seconds",
+    Kind.GAUGE,
+    "seconds",
+    "Age of the last reading of the GPUs; above 15 its series are left out: the driver hangs.",
+    Method.USE,
+    absent=_ABSENT,
+)
+
 DCGM = (
     _dcgm("DCGM_FI_DEV_GPU_UTIL", Kind.GAUGE, "percent", "Share of time with a kernel running."),
     _dcgm("DCGM_FI_DEV_FB_USED", Kind.GAUGE, "mebibytes", "Framebuffer memory in use."),
