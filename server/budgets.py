@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from server import fields
-from server.labels import MAX_VALUES, Bounded
+from server.labels import MAX_VALUES, Bounded, refuse_other
 from server.settings import SettingsError, read_yaml
 
 MAX_WATCHED = 10
@@ -73,6 +73,8 @@ def read_budgets(path: Path | None) -> Budgets:
     if not isinstance(data, dict) or not isinstance(tenants, dict):
         raise SettingsError(str(path), "tenants", "must map tenants to their budgets")
     fields.refuse_unknown(str(path), data, ("soft", "tenants"))
+    for name in tenants:
+        refuse_other(f"{path}: tenants", str(name), str(name))
     entries = {str(name): _budget(f"{path}: tenants.{name}", one) for name, one in tenants.items()}
     found = Budgets(_soft(path, data), entries)
     if len(found.watched) > MAX_WATCHED:

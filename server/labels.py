@@ -2,9 +2,19 @@
 
 from collections.abc import Iterable
 
+from server.settings import SettingsError
+
 OTHER = "other"
+"""Whoever is unknown or beyond the bound; nobody may be called so."""
 MAX_VALUES = 50
 """Distinct values of one label before the rest share `other`: /metrics stays below 4,000 series."""
+
+
+def refuse_other(where: str, key: str, name: str) -> None:
+    """Raise SettingsError for a name of an operator's that everybody's overflow is counted by."""
+    if name == OTHER:
+        fix = f"'{OTHER}' is where everything unknown is counted together: choose another name"
+        raise SettingsError(where, key, fix)
 
 
 class Bounded:

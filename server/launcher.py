@@ -36,6 +36,7 @@ from server.cors import Cors
 from server.engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
+from server.labels import refuse_other
 from server.metrics import VLLM_BUCKETS
 from server.observer import Observer
 from server.parts import Parts
@@ -107,9 +108,16 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
 
 
 def served_models(args: Namespace) -> list[str]:
-    """The names that a request may call the model by, LoRA adapters included."""
+    """The names that a request may call the model by, LoRA adapters included.
+
+    Raises SettingsError for one that is a label of everything unknown.
+    """
     names = args.served_model_name or [args.model]
-    return [*([names] if isinstance(names, str) else names), *_adapters(args)]
+    served = [names] if isinstance(names, str) else names
+    for flag, given in (("--served-model-name", served), ("--lora-modules", _adapters(args))):
+        for name in given:
+            refuse_other("command line", flag, name)
+    return [*served, *_adapters(args)]
 
 
 def _adapters(args: Namespace) -> list[str]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from server import fields
+from server.labels import refuse_other
 from server.settings import SettingsError
 
 USD = "USD"
@@ -78,6 +79,8 @@ def _entry(where: str, found: object, kind: Kind, default: str) -> Entry:
         raise SettingsError(where, kind.name, kind.name_fix)
     fields.refuse_unknown(where, found, kind.keys)
     name = fields.text(where, found, kind.name, kind.name_fix)
+    if kind is MODELS:
+        refuse_other(where, kind.name, name)
     if type(found.get("from")) is not datetime.date:
         raise SettingsError(where, "from", "must be a date such as 2026-01-31")
     source = fields.text(where, found, "source", "must say where the price was read, by a link")

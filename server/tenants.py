@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from server.labels import refuse_other
 from server.settings import SettingsError, read_yaml
 
 DEFAULT_TENANT = "default"
@@ -54,6 +55,7 @@ def _entry(where: str, digest: object, tenant: object) -> tuple[str, str]:
     if not isinstance(tenant, str) or not _NAME.fullmatch(tenant):
         fix = "the tenant must be a name of lower-case letters, digits, _ and -"
         raise SettingsError(where, f"tenants.{digest[:8]}...", fix)
+    refuse_other(where, f"tenants.{digest[:8]}...", tenant)
     return digest, tenant
 
 

@@ -41,6 +41,7 @@ def test_the_example_is_read() -> None:
         ("tenants: {}\nsoft: 0\n", "soft", "between 0 and 1, such as 0.8"),
         ("tenants: {}\nsoft: 1\n", "soft", "between 0 and 1, such as 0.8"),
         ("tenants: {}\nsoft: 80%\n", "soft", "between 0 and 1, such as 0.8"),
+        ("tenants: {other: {day: 1}}\n", "tenants: other", "choose another name"),
         ("tenants: {a: }\n", "tenants.a: day", "set at least one of day, month and watch"),
         ("tenants: {a: {}}\n", "tenants.a: day", "set at least one of day, month and watch"),
         ("tenants: {a: 5}\n", "tenants.a: day", "set at least one of day, month and watch"),

@@ -142,6 +142,20 @@ def test_served_models(
     assert served_models(args) == models
 
 
+@pytest.mark.parametrize(
+    ("flags", "flag"),
+    [
+        (["--served-model-name", "a", "other"], "--served-model-name"),
+        (["--model", "other"], "--served-model-name"),
+        (["--lora-modules", "other=/some/where"], "--lora-modules"),
+    ],
+)
+def test_no_model_may_be_called_by_the_label_of_all_unknown(flags: list[str], flag: str) -> None:
+    with pytest.raises(SettingsError, match=f"command line: {flag}: 'other' is where"):
+        served_models(parse(flags))
+    assert served_models(parse(["--model", "other", "--served-model-name", "Other"])) == ["Other"]
+
+
 async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zero(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

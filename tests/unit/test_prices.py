@@ -67,6 +67,7 @@ def test_headings_without_entries_are_fine(tmp_path: Path) -> None:
         ("prices", "model", None, "must name a model or a pattern"),
         ("prices", "model", 3, "must name a model or a pattern"),
         ("prices", "model", " ", "must name a model or a pattern"),
+        ("prices", "model", "other", "'other' is where everything unknown is counted"),
         ("prices", "from", None, "must be a date such as 2026-01-31"),
         ("prices", "from", "soon", "must be a date such as 2026-01-31"),
         ("prices", "from", datetime.datetime(2026, 1, 31), "must be a date such as 2026-01-31"),

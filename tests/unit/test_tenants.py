@@ -78,6 +78,7 @@ BAD = {
     "a number": ("tenants:\n  12345: acme\n", "tenants", "64 hex digits"),
     "tenant in capitals": (f"tenants:\n  {DIGEST}: Acme\n", DIGEST[:8], "lower-case"),
     "tenant of 64": (f"tenants:\n  {DIGEST}: {'a' * 64}\n", DIGEST[:8], "lower-case"),
+    "tenant other": (f"tenants:\n  {DIGEST}: other\n", DIGEST[:8], "choose another name"),
     "tenant missing": (f"tenants:\n  {DIGEST}:\n", DIGEST[:8], "lower-case"),
     "a list": (f"tenants: [{KEY}]\n", "tenants", "must map SHA-256 digests"),
     "no tenants": ("keys: {}\n", "tenants", "must map SHA-256 digests"),
