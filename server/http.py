@@ -83,7 +83,7 @@ class Exchange:
         self._path: str = scope["path"]
         self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
         self._deadline = self.live.started + observer.settings.deadline_seconds
-        self._tell = told.asked(self._headers)
+        self._tell = told.asked(self._headers, observer.settings.tell_cost)
 
     async def run(self) -> None:
         """Serve the request; whatever happens, it is recorded once."""
@@ -179,7 +179,8 @@ class Exchange:
         amounts: dict[str, float] = {}
         with guarded("told"):
             record = self._observer.freeze(self.live)
-            amounts = told.amounts(record, self._observer.cost(record))
+            tell = self._observer.settings.tell_cost
+            amounts = told.amounts(record, self._observer.cost(record), tell)
         if is_body:
             return {**message, "body": told.into_usage_event(body, amounts)}
         return {**message, "headers": [*message.get("headers", ()), *told.as_headers(amounts)]}

@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class Tell(StrEnum):
+    """Which costs a caller that asks is told: what a device costs is the operator's own affair."""
+
+    OFF = "off"
+    PRICE = "price"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the operator may choose beside the flags of `vllm serve`.
@@ -59,6 +68,7 @@ class Settings:
     deadline_seconds: float
     max_body_bytes: int
     tokenize_route: bool
+    tell_cost: Tell
 
 
 def _text(env: Mapping[str, str], key: str, default: str) -> str:
@@ -105,6 +115,14 @@ def _switch(env: Mapping[str, str], key: str) -> bool:
     return text == "1"
 
 
+def _tell(env: Mapping[str, str]) -> Tell:
+    text = _text(env, "TELL_COST", Tell.PRICE)
+    if text not in tuple(Tell):
+        fix = f"'{text}' must be one of {', '.join(Tell)}"
+        raise SettingsError("environment", PREFIX + "TELL_COST", fix)
+    return Tell(text)
+
+
 def read_settings(env: Mapping[str, str]) -> Settings:
     """Read the settings from the environment; raises SettingsError for the first bad one."""
     host = _text(env, "METRICS_HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
@@ -121,6 +139,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         deadline_seconds=_number(env, "DEADLINE_SECONDS", "600", 0.1, 86400),
         max_body_bytes=_whole(env, "MAX_BODY_BYTES", str(16 * 2**20), 1024, 2**30),
         tokenize_route=_switch(env, "TOKENIZE"),
+        tell_cost=_tell(env),
     )
 
 

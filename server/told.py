@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from server.record import RequestRecord
+from server.settings import Tell
 
 ASK_HEADER = "x-llm-cost"
 ASK_VALUE = "include"
@@ -21,15 +22,15 @@ HEADERS = tuple(map(_header, AMOUNTS))
 """The response headers that tell the amounts."""
 
 
-def asked(headers: Mapping[str, str]) -> bool:
-    """True when the caller wants to know."""
-    return headers.get(ASK_HEADER, "").strip().lower() == ASK_VALUE
+def asked(headers: Mapping[str, str], tell: Tell) -> bool:
+    """True when the caller wants to know, and may."""
+    return tell is not Tell.OFF and headers.get(ASK_HEADER, "").strip().lower() == ASK_VALUE
 
 
-def amounts(record: RequestRecord, cost: Decimal | None) -> dict[str, float]:
-    """Microdollars by name; what is not known is left out, never 0."""
+def amounts(record: RequestRecord, cost: Decimal | None, tell: Tell) -> dict[str, float]:
+    """Microdollars by name; what is not known, or not the caller's, is left out, never 0."""
     by_list = None if cost is None else float(cost)
-    by_device = record.gpu.microdollars if record.gpu else None
+    by_device = record.gpu.microdollars if record.gpu and tell is Tell.ALL else None
     known = zip(AMOUNTS, (by_list, by_device), strict=True)
     return {name: value for name, value in known if value is not None}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import SettingsError, cannot_listen, read_settings, read_yaml
+from server.settings import SettingsError, Tell, cannot_listen, read_settings, read_yaml
 from tests.unit.helpers import write
 
 
@@ -17,6 +17,7 @@ def test_defaults_need_nothing_and_stay_on_loopback() -> None:
     assert found.budgets_file is None
     assert (found.deadline_seconds, found.max_body_bytes) == (600.0, 16_777_216)
     assert found.tokenize_route is False
+    assert found.tell_cost is Tell.PRICE
     assert found.prices_file.name == "prices.yaml"
     assert found.prices_file.is_file()
 
@@ -34,6 +35,7 @@ def test_every_value_is_read() -> None:
         "LLM_SERVER_DEADLINE_SECONDS": "1.5",
         "LLM_SERVER_MAX_BODY_BYTES": "2048",
         "LLM_SERVER_TOKENIZE": "1",
+        "LLM_SERVER_TELL_COST": "all",
     }
     found = read_settings(env)
     assert found.otlp_endpoint == "http://127.0.0.1:4318"
@@ -44,6 +46,7 @@ def test_every_value_is_read() -> None:
     assert found.state_dir == Path("state")
     assert (found.deadline_seconds, found.max_body_bytes) == (1.5, 2048)
     assert found.tokenize_route is True
+    assert found.tell_cost is Tell.ALL
 
 
 def test_instance_follows_the_metrics_address() -> None:
@@ -100,6 +103,7 @@ BAD = [
     ("MAX_BODY_BYTES", "2048.5", "'2048.5' is not a whole number"),
     ("OTLP_ENDPOINT", "127.0.0.1:4318", "must begin with http:// or https://"),
     ("TOKENIZE", "yes", "'yes' must be 0 or 1"),
+    ("TELL_COST", "1", "'1' must be one of off, price, all"),
 ]
 
 

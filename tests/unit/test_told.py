@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from server import told
 from server.cost import CostTracker
+from server.settings import Tell
 from tests.unit.asgi import Client, Install
 from tests.unit.helpers import GPU, entry, in_force, record
 
@@ -33,12 +34,13 @@ class Answer:
         await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.fixture
-def priced(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[Tell.ALL])
+def priced(install: Install, monkeypatch: pytest.MonkeyPatch, request: Any) -> None:
     """A server where every request cost 16.5 µ$ by the price list and 1.234 µ$ of device time."""
     from server.observer import Observer
 
-    install(costs=CostTracker(in_force(entry("*", "0.10", "0.05", "0.40"))))
+    prices = in_force(entry("*", "0.10", "0.05", "0.40"))
+    install(costs=CostTracker(prices), tell_cost=request.param)
     monkeypatch.setattr(Observer, "cost", lambda *_: told.Decimal("16.5"))
     monkeypatch.setattr(Observer, "freeze", lambda *_: record(gpu=GPU))
 
@@ -77,9 +79,28 @@ async def test_a_stream_has_it_in_its_usage_event() -> None:
     assert usage == {**USAGE, "cost_microdollars": 16.5, "gpu_cost_microdollars": 1.234}
 
 
+TOLD = {
+    Tell.OFF: {},
+    Tell.PRICE: {"cost_microdollars": 16.5},
+    Tell.ALL: {"cost_microdollars": 16.5, "gpu_cost_microdollars": 1.234},
+}
+
+
+@pytest.mark.usefixtures("priced")
+@pytest.mark.parametrize(("priced", "amounts"), TOLD.items(), indirect=["priced"])
+async def test_what_a_caller_may_know_is_the_operators_choice(amounts: dict[str, float]) -> None:
+    client = await call(Answer(b"application/json", b"{}"), ("x-llm-cost", "include"))
+    found = {name: float(value) for name, value in client.headers.items() if "cost" in name}
+    assert found == {f"x-llm-{name.replace('_', '-')}": value for name, value in amounts.items()}
+    stream = Answer(b"text/event-stream", EVENT + b"\n\n")
+    client = await call(stream, ("x-llm-cost", "include"))
+    assert json.loads(client.body.removeprefix(b"data: "))["usage"] == {**USAGE, **amounts}
+
+
 def test_what_is_not_known_is_left_out() -> None:
-    assert told.amounts(record(), None) == {}
-    assert told.amounts(record(gpu=GPU), None) == {"gpu_cost_microdollars": 1.234}
+    assert told.amounts(record(), None, Tell.ALL) == {}
+    assert told.amounts(record(gpu=GPU), None, Tell.ALL) == {"gpu_cost_microdollars": 1.234}
+    assert told.amounts(record(gpu=GPU), None, Tell.PRICE) == {}
 
 
 @pytest.mark.parametrize("body", [b'data: {"choices":[],"usage":{', b"data: {}", TOKEN])
