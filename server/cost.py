@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from server import metrics, waste
+from server.labels import OTHER
 from server.price_file import PriceFile
 from server.prices import Price, today
 from server.record import Outcome, RequestRecord, Usage
@@ -29,7 +30,7 @@ class CostTracker:
 
     def _price(self, record: RequestRecord) -> Price | None:
         day = datetime.datetime.fromtimestamp(record.started_ns / 1e9, datetime.UTC).date()
-        return self._prices.current.model_price(record.model, day)
+        return self._prices.current.model_price(record.engine_model or record.model, day)
 
     def cost(self, record: RequestRecord) -> Decimal | None:
         """Microdollars of the record, None where it used nothing or the model has no price."""
@@ -45,7 +46,7 @@ class CostTracker:
         """
         day, prices = today(), self._prices.current
         priced = [model for model in models if prices.model_price(model, day) is not None]
-        for model in models:
+        for model in (*models, OTHER):
             metrics.UNPRICED.labels(model)
         for model in priced:
             _create_priced(model)
@@ -71,7 +72,7 @@ class CostTracker:
         if record.usage == Usage():
             return
         if cost is None:
-            self._count_unpriced(record.model)
+            self._count_unpriced(record)
             return
         self._observe_priced(record, float(cost), exemplar)
         price = self._price(record)
@@ -79,8 +80,9 @@ class CostTracker:
             saved = float(price.saved(record.usage))
             metrics.CACHE_SAVINGS.labels(record.model).inc(saved, exemplar)
 
-    def _count_unpriced(self, model: str) -> None:
-        metrics.UNPRICED.labels(model).inc()
+    def _count_unpriced(self, record: RequestRecord) -> None:
+        metrics.UNPRICED.labels(record.model).inc()
+        model = record.engine_model or record.model
         if model not in self._unpriced:
             self._unpriced.add(model)
             path = self._prices.path

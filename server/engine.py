@@ -37,6 +37,9 @@ class ObservedLLM(AsyncLLM):
         try:
             queue = await super().add_request(request_id, *args, **kwargs)
             with guarded("add_request"):
+                live = CURRENT.get()
+                if live is not None:
+                    live.ran(_adapter(args, kwargs))
                 states = self._states(request_id, queue)
                 call = _CALL.get()
                 if call is not None:
@@ -97,6 +100,12 @@ async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         with guarded("end_call"):
             if live is not None:
                 live.end_call()
+
+
+def _adapter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    # Of add_request(request_id, prompt, params, arrival_time, lora_request, ...).
+    lora = kwargs.get("lora_request", args[3] if len(args) > 3 else None)
+    return None if lora is None else str(lora.lora_name)
 
 
 def _begin(live: LiveRequest | None) -> EngineCall:

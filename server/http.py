@@ -189,6 +189,8 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._started = True
             self.live.status_code = message["status"]
+            if message["status"] < 400:
+                self.live.stream = _is_stream(message)
             message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
         last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if last and not self.live.disconnected:

@@ -1,4 +1,4 @@
-"""Label values are bounded sets: what is not known at start becomes `other`."""
+"""Label values are bounded sets: what is not known becomes `other`."""
 
 from collections.abc import Iterable
 
@@ -18,14 +18,29 @@ def refuse_other(where: str, key: str, name: str) -> None:
 
 
 class Bounded:
-    """A closed set of label values."""
+    """A set of at most MAX_VALUES label values."""
 
     def __init__(self, known: Iterable[str]) -> None:
         every = tuple(dict.fromkeys(known))
         self.values: tuple[str, ...] = every[:MAX_VALUES]
-        self.used = self.values if len(every) <= MAX_VALUES else (*self.values, OTHER)
-        """The values of what is known: `other` is one of them where it had to be shared."""
         self._set = frozenset(self.values)
+        self._crowded = len(every) > MAX_VALUES
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The labels of what is known: `other` is one of them where it had to be shared."""
+        return (*self.values, OTHER) if self._crowded else self.values
+
+    def add(self, value: str) -> bool:
+        """Take one more value, as itself while there is room; True when its label is new."""
+        if value in self._set:
+            return False
+        if len(self.values) >= MAX_VALUES:
+            new, self._crowded = not self._crowded, True
+            return new
+        self.values = (*self.values, value)
+        self._set = frozenset(self.values)
+        return True
 
     def label(self, value: str | None) -> str:
         """The value itself when it is known, else `other`."""

@@ -38,6 +38,7 @@ from server.exits import Exit, NotStartedError, say, starting
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.labels import refuse_other
 from server.metrics import VLLM_BUCKETS
+from server.models import Models
 from server.observer import Observer
 from server.parts import Parts
 from server.preflight import refuse
@@ -107,21 +108,18 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     return args
 
 
-def served_models(args: Namespace) -> list[str]:
-    """The names that a request may call the model by, LoRA adapters included.
+def served_models(args: Namespace) -> Models:
+    """What is served: the model's names and the LoRA adapters that are known at the start.
 
     Raises SettingsError for one that is a label of everything unknown.
     """
     names = args.served_model_name or [args.model]
     served = [names] if isinstance(names, str) else names
-    for flag, given in (("--served-model-name", served), ("--lora-modules", _adapters(args))):
+    adapters = [adapter.name for adapter in args.lora_modules or ()]
+    for flag, given in (("--served-model-name", served), ("--lora-modules", adapters)):
         for name in given:
             refuse_other("command line", flag, name)
-    return [*served, *_adapters(args)]
-
-
-def _adapters(args: Namespace) -> list[str]:
-    return [adapter.name for adapter in args.lora_modules or ()]
+    return Models(served, adapters)
 
 
 def _listen(args: Namespace) -> tuple[str, socket.socket]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -68,7 +68,11 @@ class EngineCall:
 
 @dataclass(slots=True)
 class LiveRequest:
-    """Mutable state of one HTTP request; times are monotonic seconds, started_ns is wall clock."""
+    """Mutable state of one HTTP request; times are monotonic seconds, started_ns is wall clock.
+
+    `model` and `stream` are what the body seems to ask for until the engine and the response say
+    what they are. `ran` is called with the LoRA adapter's name when the engine took a call.
+    """
 
     trace_id: str
     span_id: str
@@ -78,6 +82,8 @@ class LiveRequest:
     span: Any = None
     tenant: str = "other"
     model: str = "other"
+    engine_model: str | None = None
+    ran: Callable[[str | None], None] = lambda _: None
     stream: bool = False
     status_code: int | None = None
     accepted: bool = False
@@ -156,6 +162,7 @@ class LiveRequest:
             error_type=self._error_type(outcome, reason),
             gpu=gpu,
             retry=self.retry,
+            engine_model=self.engine_model,
         )
 
     def _signs(self) -> Signs:

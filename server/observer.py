@@ -1,11 +1,14 @@
 """The observer: begins a live request, ends it as one record for RED, cost, trace and log."""
 
+import json
 import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -16,6 +19,7 @@ from server.journal import Journal
 from server.labels import OTHER, Bounded
 from server.ledger import Ledger
 from server.live import LiveRequest
+from server.models import Models
 from server.periods import Periods
 from server.record import RequestRecord
 from server.routes import Refusal, Routes
@@ -32,10 +36,10 @@ RETRY_HEADER = "x-stainless-retry-count"
 
 
 class Peek(msgspec.Struct):
-    """The two fields of a body that labels need; the rest is vLLM's to judge."""
+    """The two fields of a body that a refusal's record has; vLLM judges them, as all the rest."""
 
-    model: str | None = None
-    stream: bool | None = None
+    model: Any = None
+    stream: Any = None
 
 
 class Observer:
@@ -46,7 +50,7 @@ class Observer:
         settings: Settings,
         tenants: Tenants,
         routes: Routes,
-        models: Sequence[str],
+        models: Models,
         costs: CostTracker,
         tracing: Tracing,
         journal: Journal,
@@ -57,7 +61,7 @@ class Observer:
         self.routes = routes
         self._tenants = tenants
         self._tenant_labels = Bounded(tenants.names)
-        self._models = Bounded(models)
+        self._models = models
         self._costs = costs
         self._tracing = tracing
         self._journal = journal
@@ -68,11 +72,14 @@ class Observer:
 
     def create_label_sets(self) -> None:
         """Create every label set that can occur."""
-        models, tenants = self.known
         guard.create_label_sets()
+        self._create_for_models(*self.known)
+        self._waiting.create_label_sets((OTHER,))
+
+    def _create_for_models(self, models: Sequence[str], tenants: Sequence[str]) -> None:
         red.create_label_sets(models, tenants, self.routes.operations)
-        self.create_cost_label_sets()
-        self._waiting.create_label_sets(self.labels[0])
+        self._create_costs(models, tenants)
+        self._waiting.create_label_sets(models)
 
     @property
     def known(self) -> tuple[Sequence[str], Sequence[str]]:
@@ -87,7 +94,9 @@ class Observer:
 
     def create_cost_label_sets(self) -> None:
         """Create those of what has a price now; again when the price file changed."""
-        models, tenants = self.known
+        self._create_costs(*self.known)
+
+    def _create_costs(self, models: Sequence[str], tenants: Sequence[str]) -> None:
         self._costs.create_label_sets(models, tenants)
         if self._ledger is not None and self._ledger.rate is not None:
             self._costs.create_gpu_label_sets(models)
@@ -108,6 +117,7 @@ class Observer:
             span = self._tracing.start(name, headers if tenant is not None else {})
             trace_id, span_id = self._tracing.ids(span)
         live = LiveRequest(trace_id, span_id, method, route, operation, span)
+        live.ran = partial(self._ran, live)
         live.tenant = self._tenant_labels.label(tenant)
         live.retry = headers.get(RETRY_HEADER, "0") != "0"
         return live
@@ -145,16 +155,23 @@ class Observer:
         return self._costs.cost(record)
 
     def _peek(self, live: LiveRequest, body: bytes) -> str:
-        try:
-            peek = msgspec.json.decode(body, type=Peek)
-        except msgspec.ValidationError:
-            peek = Peek(model="")
-        except msgspec.DecodeError:
+        peek = _read(body)
+        if peek is None:
             live.hint = "invalid_json"
-            peek = Peek(model="")
+            return OTHER
         live.stream = bool(peek.stream)
-        # vLLM takes a missing model as the first one that it serves.
-        return self._models.values[0] if peek.model is None else self._models.label(peek.model)
+        return self._models.asked(peek.model)
+
+    def _ran(self, live: LiveRequest, adapter: str | None) -> None:
+        if self._models.admit(adapter):
+            self._create_for_models((self._models.ran(adapter),), ())
+        live.engine_model = adapter or self._models.base
+        label = self._models.ran(adapter)
+        if live.accepted and label != live.model:
+            before, after = (metrics.IN_FLIGHT.labels(model) for model in (live.model, label))
+            before.dec()
+            after.inc()
+        live.model = label
 
     def finish(self, live: LiveRequest, probe: bool) -> None:
         """Hand the record to every consumer; none can harm another, none can harm the request."""
@@ -206,5 +223,25 @@ class Observer:
 
     def _relabelled(self, record: RequestRecord) -> RequestRecord:
         # The process that was killed may have served other models and tenants.
-        model, tenant = self._models.label(record.model), self._tenant_labels.label(record.tenant)
+        model, tenant = self._models.asked(record.model), self._tenant_labels.label(record.tenant)
         return replace(record, model=model, tenant=tenant)
+
+
+def _read(body: bytes) -> Peek | None:
+    """What the body says; None where it is no JSON, in whichever way vLLM would read it."""
+    try:
+        return msgspec.json.decode(body, type=Peek)
+    except msgspec.ValidationError:
+        # JSON, but no object: nothing that vLLM would serve.
+        return Peek(model=OTHER)
+    except Exception:
+        return _read_leniently(body)
+
+
+def _read_leniently(body: bytes) -> Peek | None:
+    # As FastAPI reads it: Python's json takes a byte order mark, UTF-16, UTF-32 and NaN.
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return Peek(said.get("model"), said.get("stream")) if isinstance(said, dict) else Peek(OTHER)

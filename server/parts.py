@@ -18,6 +18,7 @@ from server.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.journal import Journal
 from server.leaving import Leave
 from server.ledger import Ledger
+from server.models import Models
 from server.observer import Observer
 from server.periods import Periods
 from server.price_file import PriceFile
@@ -34,7 +35,7 @@ DISK_SECONDS = 2.0
 class Parts:
     """Each is made once; raises SettingsError for what an operator has to mend."""
 
-    def __init__(self, settings: Settings, models: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, models: Models) -> None:
         self.settings = settings
         self.models = models
         self.state = StateDir(settings.state_dir)

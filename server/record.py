@@ -91,7 +91,9 @@ class RequestRecord:
     `started_ns` is wall-clock nanoseconds since the epoch, all other times are seconds.
     `duration_seconds` is None for a request found in the journal of a process that was killed: its
     end is not known. `model` and `tenant` are bounded label values. `gpu` is None where the engine
-    was not used or its time is not accounted for; `retry` is the caller's own word.
+    was not used or its time is not accounted for; `retry` is the caller's own word. `engine_model`
+    is the name of what the engine ran, None where it ran nothing: its price counts, which `model`
+    may have no room for.
     """
 
     trace_id: str
@@ -116,3 +118,4 @@ class RequestRecord:
     error_type: str | None
     gpu: GpuUse | None = None
     retry: bool = False
+    engine_model: str | None = None

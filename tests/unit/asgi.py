@@ -15,6 +15,7 @@ from server.cost import CostTracker
 from server.http import Middleware
 from server.journal import Journal
 from server.ledger import Ledger
+from server.models import Models
 from server.observer import Observer
 from server.periods import Periods
 from server.record import RequestRecord
@@ -135,13 +136,14 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
         journal: Journal | None = None,
         ledger: Ledger | None = None,
         costs: CostTracker | None = None,
+        models: Models | None = None,
         **changes: Any,
     ) -> list[RequestRecord]:
         observer = Observer(
             settings(**changes),
             tenants or Tenants({}),
             Routes(["generate"], tokenize=False),
-            ["tiny-llama"],
+            models or Models(["tiny-llama"]),
             costs or CostTracker(in_force()),
             Tracing(Resource({}), None),
             journal or Journal(None),

@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 from server import http, red
 from server.cost import CostTracker
 from server.journal import Journal
+from server.models import Models
 from server.observer import Observer
 from server.periods import Periods
 from server.routes import Routes
@@ -43,7 +44,7 @@ async def vllm(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def middleware(monkeypatch: pytest.MonkeyPatch) -> http.Middleware:
     tenants = Tenants({hashlib.sha256(KEY.encode()).hexdigest(): "team"})
     observer = Observer(
-        read_settings({}), tenants, Routes(["generate"], False), ["served"],
+        read_settings({}), tenants, Routes(["generate"], False), Models(["served"]),
         CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None), Periods(),
     )  # fmt: skip
     observer.create_label_sets()

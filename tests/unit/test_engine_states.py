@@ -77,6 +77,36 @@ async def test_states_outlive_what_the_processor_forgets(
     assert names(live.calls[0]) == ["0_r"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_what_ran_is_told_when_the_engine_took_it(
+    live: LiveRequest, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    llm, told = Fake(monkeypatch).llm, []
+    live.ran = told.append
+    lora = SimpleNamespace(lora_name="an-adapter")
+    await llm.add_request("r", "prompt", None)
+    if named:
+        await llm.add_request("s", "prompt", None, lora_request=lora)
+    else:
+        await llm.add_request("s", "prompt", None, None, lora)
+    assert told == [None, "an-adapter"]
+
+
+async def test_what_the_engine_refused_did_not_run(
+    live: LiveRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm, told = Fake(monkeypatch).llm, []
+    live.ran = told.append
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("bad grammar")
+
+    monkeypatch.setattr(AsyncLLM, "add_request", refuse)
+    with pytest.raises(ValueError, match="bad grammar"):
+        await llm.add_request("r", "prompt", None)
+    assert told == []
+
+
 async def test_two_calls_in_two_tasks_get_their_own_states(
     live: LiveRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,11 +32,8 @@ async def test_an_answer_passes_with_our_headers_and_one_record(install: Install
     assert inner.bodies == [BODY]
     assert [end(r) for r in records] == [("ok", "complete", 200)]
     assert_our_headers(client, records[0])
-    assert (records[0].model, records[0].stream, records[0].tenant) == (
-        "tiny-llama",
-        True,
-        "default",
-    )
+    assert (records[0].model, records[0].tenant) == ("tiny-llama", "default")
+    assert not records[0].stream, "text/plain is no stream, whatever the body asked for"
 
 
 async def test_a_body_in_pieces_reaches_the_application_whole(install: Install) -> None:
@@ -159,6 +156,7 @@ async def test_a_body_of_exactly_the_limit_is_taken(install: Install) -> None:
         (b'{"model": "no-such"}', 404, "other", "unknown_model"),
         (b'{"model": "tiny-llama"}', 400, "tiny-llama", "bad_request"),
         (b"{}", 400, "tiny-llama", "bad_request"),
+        (b"[" * 100_000, 400, "other", "bad_request"),
         (b'{"model": null}', 400, "tiny-llama", "bad_request"),
     ],
 )

@@ -128,18 +128,18 @@ def test_the_logging_configuration_is_ours() -> None:
 @pytest.mark.parametrize(
     ("names", "adapters", "models"),
     [
-        (None, None, ["path/to"]),
-        ([], None, ["path/to"]),
-        (["a", "b"], None, ["a", "b"]),
-        ("a", None, ["a"]),
-        (["a"], [Namespace(name="lora-1")], ["a", "lora-1"]),
+        (None, None, ("path/to",)),
+        ([], None, ("path/to",)),
+        (["a", "b"], None, ("a",)),
+        ("a", None, ("a",)),
+        (["a"], [Namespace(name="lora-1")], ("a", "lora-1")),
     ],
 )
 def test_served_models(
-    names: list[str] | str | None, adapters: list[Namespace] | None, models: list[str]
+    names: list[str] | str | None, adapters: list[Namespace] | None, models: tuple[str, ...]
 ) -> None:
     args = Namespace(model="path/to", served_model_name=names, lora_modules=adapters)
-    assert served_models(args) == models
+    assert served_models(args).values == models
 
 
 @pytest.mark.parametrize(

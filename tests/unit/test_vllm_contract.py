@@ -25,9 +25,12 @@ from vllm.entrypoints.launchers import cli_args
 from vllm.entrypoints.launchers.api_server import entry
 from vllm.entrypoints.launchers.launcher import setup_server
 from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
+from vllm.entrypoints.openai.models.protocol import BaseModelPath
+from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry, OpenAIServingModels
 from vllm.entrypoints.serve.engine.serving import BaseServing
 from vllm.entrypoints.serve.middleware import register
 from vllm.logger import configure_logging_from_args
+from vllm.lora.request import LoRARequest
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.v1.engine import FINISH_REASON_STRINGS, core_client
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -77,7 +80,9 @@ def test_the_version_is_the_one_that_the_seams_were_read_in() -> None:
 
 def test_add_request_is_a_coroutine_whose_first_argument_is_the_id() -> None:
     assert inspect.iscoroutinefunction(AsyncLLM.add_request)
-    assert parameters(AsyncLLM.add_request)[:4] == ["self", "request_id", "prompt", "params"]
+    assert parameters(AsyncLLM.add_request)[:6] == [
+        "self", "request_id", "prompt", "params", "arrival_time", "lora_request",
+    ]  # fmt: skip
     hints = inspect.signature(AsyncLLM.add_request).return_annotation
     assert hints is RequestOutputCollector, "AsyncLLM.add_request returns another thing"
 
@@ -88,6 +93,22 @@ def test_every_output_comes_through_an_async_generator(name: str) -> None:
     assert inspect.isasyncgenfunction(method), f"AsyncLLM.{name} is no async generator"
     assert "request_id" in parameters(method)
     assert "await self.add_request(" in source(method), f"{name} bypasses add_request"
+    assert "lora_request=lora_request," in source(method), f"{name} hides what it runs"
+
+
+@pytest.mark.parametrize("owner", [OpenAIModelRegistry, OpenAIServingModels])
+def test_a_response_names_the_adapter_else_the_first_served_name(owner: type) -> None:
+    models = owner.__new__(owner)
+    models.base_model_paths = [BaseModelPath("first", "path"), BaseModelPath("alias", "path")]
+    assert models.model_name() == "first"
+    adapter = LoRARequest(lora_name="adapter", lora_int_id=1, lora_path="path")
+    expected = "adapter" if owner is OpenAIServingModels else "first"
+    assert models.model_name(adapter) == expected
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_no_name_is_the_served_model(name: str | None) -> None:
+    assert BaseServing.__new__(BaseServing)._is_model_supported(name)
 
 
 def test_shutdown_takes_a_timeout() -> None:

@@ -1,0 +1,202 @@
+"""vLLM without a model: its own routes, protocols and generate(); only the engine core is ours."""
+
+import asyncio
+import json
+from argparse import Namespace
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from vllm.entrypoints.openai.chat_completion import api_router as chat_router
+from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    ChatCompletionResponseChoice,
+    ChatMessage,
+)
+from vllm.entrypoints.openai.completion import api_router as completion_router
+from vllm.entrypoints.openai.completion.protocol import (
+    CompletionRequest,
+    CompletionResponse,
+    CompletionResponseChoice,
+)
+from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse, UsageInfo
+from vllm.entrypoints.serve.engine.serving import BaseServing
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.sampling_params import SamplingParams
+from vllm.v1.engine.async_llm import AsyncLLM
+
+from server.engine import ObservedLLM
+from server.http import Middleware
+from tests.unit.helpers import state
+
+PROMPT_TOKENS, CACHED_TOKENS, MOST_TOKENS = 12, 4, 32
+NAMES = ("tiny-llama", "an-alias")
+ADAPTER = SimpleNamespace(lora_name="an-adapter")
+
+
+class Bare(ObservedLLM):
+    """An ObservedLLM without an engine core."""
+
+    def __del__(self) -> None:
+        pass
+
+
+class Core:
+    """What AsyncLLM.add_request would ask: answers each request with as many tokens as it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.llm = Bare.__new__(Bare)
+        self.llm.output_processor = SimpleNamespace(
+            external_req_ids=defaultdict(list), request_states={}
+        )
+        self.llm.log_requests = False
+        self.tokens: list[int] = []
+        self.aborted: list[str] = []
+        self.error: Exception | None = None
+        self.pause = 0.0
+        monkeypatch.setattr(AsyncLLM, "add_request", self._add_request)
+        monkeypatch.setattr(AsyncLLM, "abort", self._abort)
+
+    async def _abort(self, request_id: str, internal: bool = False) -> None:
+        self.aborted.append(request_id)
+
+    async def _add_request(
+        self, request_id: str, prompt: Any, params: SamplingParams, **named: Any
+    ) -> Any:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        queue = Queue(request_id, params, self.pause)
+        for index in range(params.n):
+            child = state(PROMPT_TOKENS, CACHED_TOKENS, tokens=params.max_tokens)
+            child.queue = queue
+            processor = self.llm.output_processor
+            processor.external_req_ids[request_id].append(f"{index}_{request_id}")
+            processor.request_states[f"{index}_{request_id}"] = child
+        self.tokens.append(params.n * (params.max_tokens or 0))
+        return queue
+
+
+class Queue:
+    """vLLM's RequestOutputCollector with the whole answer in it."""
+
+    def __init__(self, request_id: str, params: SamplingParams, pause: float) -> None:
+        self.request_id = request_id
+        self._pause = pause
+        answers = [
+            CompletionOutput(index, "a", [1], None, None, finish_reason="length")
+            for index in range(params.n)
+        ]
+        self._output = RequestOutput(request_id, "", list(range(12)), None, answers, finished=True)
+
+    def get_nowait(self) -> None:
+        return None
+
+    async def get(self) -> RequestOutput:
+        await asyncio.sleep(self._pause)
+        return self._output
+
+    def close(self) -> None:
+        pass
+
+
+class Serving(BaseServing):
+    """Checks the model as vLLM does and asks the engine as vLLM does."""
+
+    def __init__(self, core: Core) -> None:
+        config: Any = SimpleNamespace(model=NAMES[0], max_model_len=MOST_TOKENS)
+        paths = [SimpleNamespace(name=name, model_path="path") for name in NAMES]
+        registry = OpenAIModelRegistry(config, paths)
+        registry.lora_requests = {ADAPTER.lora_name: ADAPTER}
+        super().__init__(registry, config)
+        self._core = core
+        self.raises: Exception | None = None
+
+    async def _generate(
+        self, request: Any, raw: Any, asked: int | None
+    ) -> AsyncGenerator[RequestOutput, None] | ErrorResponse:
+        if self.raises is not None:
+            raise self.raises
+        refused = await self._check_model(request)
+        if refused is not None:
+            return refused
+        params = request.to_sampling_params(min(asked or MOST_TOKENS, MOST_TOKENS), {})
+        return self._core.llm.generate(
+            {"type": "token", "prompt_token_ids": [1]}, params, self._base_request_id(raw),
+            lora_request=self.models.lora_requests.get(request.model),
+        )  # fmt: skip
+
+    async def create_chat_completion(self, request: ChatCompletionRequest, raw: Any) -> Any:
+        asked = request.max_completion_tokens or request.max_tokens
+        outputs = await self._generate(request, raw, asked)
+        if isinstance(outputs, ErrorResponse):
+            return outputs
+        if request.stream:
+            return _stream(outputs)
+        return ChatCompletionResponse(
+            model=NAMES[0],
+            usage=UsageInfo(),
+            choices=[
+                ChatCompletionResponseChoice(
+                    index=0, message=ChatMessage(role="assistant", content=answer)
+                )
+                for answer in await _answers(outputs)
+            ],
+        )
+
+    async def create_completion(self, request: CompletionRequest, raw: Any) -> Any:
+        outputs = await self._generate(request, raw, request.max_tokens)
+        if isinstance(outputs, ErrorResponse):
+            return outputs
+        if request.stream:
+            return _stream(outputs)
+        choices = [CompletionResponseChoice(index=0, text=a) for a in await _answers(outputs)]
+        return CompletionResponse(model=NAMES[0], usage=UsageInfo(), choices=choices)
+
+
+async def _answers(outputs: AsyncGenerator[RequestOutput, None]) -> list[str]:
+    return [answer.text async for output in outputs for answer in output.outputs]
+
+
+async def _stream(outputs: AsyncGenerator[RequestOutput, None]) -> AsyncGenerator[str, None]:
+    for answer in await _answers(outputs):
+        yield f"data: {json.dumps({'id': 'x', 'choices': [{'text': answer}]})}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+class Served:
+    """The application behind our middleware, and a client of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FastAPI], None]) -> None:
+        self.core = Core(monkeypatch)
+        self.serving = Serving(self.core)
+        app = FastAPI()
+        app.include_router(chat_router.router)
+        app.include_router(completion_router.router)
+        app.state.args = Namespace(log_error_stack=False)
+        app.state.engine_client = SimpleNamespace(errored=False, is_running=True)
+        app.state.server = None
+        app.state.openai_serving_chat = self.serving
+        app.state.openai_serving_completion = self.serving
+        prepare(app)
+        app.add_middleware(Middleware)
+        self.app = app
+
+    async def post(self, path: str, body: bytes) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app)
+        headers = {"content-type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(path, content=body, headers=headers)
+
+
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    """vLLM's routes over an engine of ours; install an observer before it is asked."""
+    from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
+
+    return Served(monkeypatch, init_exception_handler)
