@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 GONE = "hung up"
+ERROR_EVENT = 'data: {"error"'
 KINDS: dict[str, tuple[int, set[str]]] = {  # kind: its weight, the ends that we ask for
     "chat": (25, {"200"}),
     "chat stream": (30, {"200"}),
@@ -106,6 +107,8 @@ async def _exchange(client: httpx.AsyncClient, todo: Plan, trace_id: str) -> str
             text = (await response.aread()).decode()
     except TimeoutError:
         return GONE
+    if text.startswith(ERROR_EVENT) or f"\n{ERROR_EVENT}" in text:
+        return f"{response.status_code}, then an error"
     whole = not todo.body["stream"] or response.is_error or text.endswith("data: [DONE]\n\n")
     return str(response.status_code) if whole else "cut off"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server import serving, told
+from server import serving, stream_errors, told
 from server.cors import Cors
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
@@ -165,6 +165,8 @@ class Exchange:
     async def _inner_send(self, message: Message) -> None:
         if self.live.timed_out:
             return
+        if self.live.stream and self.live.stream_error is None:
+            self.live.stream_error = stream_errors.code_in(message.get("body", b""))
         await self._outer_send(await self._told(message) if self._tell else message)
 
     async def _told(self, message: Message) -> Message:

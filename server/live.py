@@ -86,6 +86,7 @@ class LiveRequest:
     ran: Callable[[str | None], None] = lambda _: None
     stream: bool = False
     status_code: int | None = None
+    stream_error: int | None = None
     accepted: bool = False
     refusal: str | None = None
     hint: str | None = None
@@ -176,6 +177,7 @@ class LiveRequest:
             status_code=self.status_code,
             response_complete=self.response_complete,
             raised=self.error_type is not None,
+            stream_error=self.stream_error,
         )
 
     def _finish_reasons(self) -> tuple[str, ...]:

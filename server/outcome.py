@@ -19,6 +19,7 @@ class Signs:
     """What was seen of a request's end.
 
     `refusal` is our own reason for a 4xx, `hint` our reading of a body that vLLM then refused.
+    `stream_error` is the status in an error event of a stream that had begun with 200.
     """
 
     timed_out: bool
@@ -30,6 +31,7 @@ class Signs:
     status_code: int | None
     response_complete: bool
     raised: bool
+    stream_error: int | None = None
 
 
 def decide(signs: Signs) -> tuple[Outcome, str]:
@@ -65,7 +67,7 @@ def _of_finish(signs: Signs) -> tuple[Outcome, str] | None:
 
 
 def _of_status(signs: Signs) -> tuple[Outcome, str]:
-    status = signs.status_code
+    status = signs.stream_error or signs.status_code
     if signs.raised or status is None or status >= 500 or not signs.response_complete:
         return Outcome.SERVER_ERROR, "exception"
     if status >= 400:

@@ -25,4 +25,4 @@ def load(rate: float, seconds: float, seed: int = 4) -> Iterator[list[mixed.End]
 
 def answered(ends: list[mixed.End]) -> set[str]:
     """The traces of requests with an answer: who hangs up may do so before a word was read."""
-    return {end.trace_id for end in ends if end.status.isdigit()}
+    return {end.trace_id for end in ends if end.status[:1].isdigit()}

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
 from vllm.entrypoints.openai.chat_completion.protocol import (
     ChatCompletionRequest,
@@ -27,6 +28,7 @@ from vllm.entrypoints.openai.completion.protocol import (
 from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse, UsageInfo
 from vllm.entrypoints.serve.engine.serving import BaseServing
+from vllm.exceptions import GenerationError
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -58,8 +60,8 @@ class Core:
         self.llm.log_requests = False
         self.tokens: list[int] = []
         self.aborted: list[str] = []
-        self.error: Exception | None = None
-        self.pause = 0.0
+        self.refuses: Exception | None = None
+        self.fails: Exception | None = None
         monkeypatch.setattr(AsyncLLM, "add_request", self._add_request)
         monkeypatch.setattr(AsyncLLM, "abort", self._abort)
 
@@ -70,9 +72,9 @@ class Core:
         self, request_id: str, prompt: Any, params: SamplingParams, **named: Any
     ) -> Any:
         await asyncio.sleep(0)
-        if self.error is not None:
-            raise self.error
-        queue = Queue(request_id, params, self.pause)
+        if self.refuses is not None:
+            raise self.refuses
+        queue = Queue(request_id, params, self.fails)
         for index in range(params.n):
             child = state(PROMPT_TOKENS, CACHED_TOKENS, tokens=params.max_tokens)
             child.queue = queue
@@ -86,9 +88,9 @@ class Core:
 class Queue:
     """vLLM's RequestOutputCollector with the whole answer in it."""
 
-    def __init__(self, request_id: str, params: SamplingParams, pause: float) -> None:
+    def __init__(self, request_id: str, params: SamplingParams, fails: Exception | None) -> None:
         self.request_id = request_id
-        self._pause = pause
+        self._fails = fails
         answers = [
             CompletionOutput(index, "a", [1], None, None, finish_reason="length")
             for index in range(params.n)
@@ -99,14 +101,16 @@ class Queue:
         return None
 
     async def get(self) -> RequestOutput:
-        await asyncio.sleep(self._pause)
+        await asyncio.sleep(0)
+        if self._fails is not None:
+            raise self._fails
         return self._output
 
     def close(self) -> None:
         pass
 
 
-class Serving(BaseServing):
+class Serving(GenerateBaseServing):
     """Checks the model as vLLM does and asks the engine as vLLM does."""
 
     def __init__(self, core: Core) -> None:
@@ -114,9 +118,10 @@ class Serving(BaseServing):
         paths = [SimpleNamespace(name=name, model_path="path") for name in NAMES]
         registry = OpenAIModelRegistry(config, paths)
         registry.lora_requests = {ADAPTER.lora_name: ADAPTER}
-        super().__init__(registry, config)
+        BaseServing.__init__(self, registry, config)
         self._core = core
         self.raises: Exception | None = None
+        self.breaks: Exception | None = None
 
     async def _generate(
         self, request: Any, raw: Any, asked: int | None
@@ -138,7 +143,7 @@ class Serving(BaseServing):
         if isinstance(outputs, ErrorResponse):
             return outputs
         if request.stream:
-            return _stream(outputs)
+            return self._stream(outputs)
         return ChatCompletionResponse(
             model=NAMES[0],
             usage=UsageInfo(),
@@ -155,19 +160,28 @@ class Serving(BaseServing):
         if isinstance(outputs, ErrorResponse):
             return outputs
         if request.stream:
-            return _stream(outputs)
+            return self._stream(outputs)
         choices = [CompletionResponseChoice(index=0, text=a) for a in await _answers(outputs)]
         return CompletionResponse(model=NAMES[0], usage=UsageInfo(), choices=choices)
+
+    async def _stream(
+        self, outputs: AsyncGenerator[RequestOutput, None]
+    ) -> AsyncGenerator[str, None]:
+        yield f"data: {json.dumps({'id': 'x', 'choices': []})}\n\n"
+        try:
+            for answer in await _answers(outputs):
+                yield f"data: {json.dumps({'id': 'x', 'choices': [{'text': answer}]})}\n\n"
+            if self.breaks is not None:
+                raise self.breaks
+        except GenerationError as error:
+            yield f"data: {self._convert_generation_error_to_streaming_response(error)}\n\n"
+        except Exception as error:
+            yield f"data: {self.create_streaming_error_response(error)}\n\n"
+        yield "data: [DONE]\n\n"
 
 
 async def _answers(outputs: AsyncGenerator[RequestOutput, None]) -> list[str]:
     return [answer.text async for output in outputs for answer in output.outputs]
-
-
-async def _stream(outputs: AsyncGenerator[RequestOutput, None]) -> AsyncGenerator[str, None]:
-    for answer in await _answers(outputs):
-        yield f"data: {json.dumps({'id': 'x', 'choices': [{'text': answer}]})}\n\n"
-    yield "data: [DONE]\n\n"
 
 
 class Served:
