@@ -8,13 +8,15 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import serving, stream_errors, told
+from server.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
 from server.cors import Cors
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
 from server.observer import Observer
 from server.routes import PROBES, Refusal, below
 
-DISCONNECT: Message = {"type": "http.disconnect"}
+LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
+"""How long an application that was told that its caller is gone may go on sending, and running."""
 _DRAIN_FACTOR = 4
 _observer: Observer | None = None
 _cors = Cors()
@@ -74,15 +76,14 @@ class Exchange:
         self._observer = observer
         self._app = app
         self._scope = scope
-        self._receive = receive
-        self._send = send
         self._body: bytes | None = b""
         self._started = False
         self._headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self._method: str = scope["method"]
         self._path: str = scope["path"]
         self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
-        self._deadline = self.live.started + observer.settings.deadline_seconds
+        deadline = self.live.started + observer.settings.deadline_seconds
+        self._caller = Caller(self.live, receive, send, deadline)
         self._tell = told.asked(self._headers, observer.settings.tell_cost)
 
     async def run(self) -> None:
@@ -108,9 +109,38 @@ class Exchange:
         if not self.live.disconnected and not self.live.timed_out:
             with guarded("accept"):
                 self._observer.accept(self.live, self._body or b"")
-            await self._app(self._inner_scope(), self._inner_receive, self._inner_send)
+            await self._run_app()
         if self.live.timed_out and not self.live.response_complete:
             await self._answer_timeout()
+            self.live.ended = time.monotonic()
+            await self._caller.cut_unless_read()
+
+    async def _run_app(self) -> None:
+        # Deadline and disconnect are ours: no application has to ask for them, and none that is
+        # stuck, in a send to a caller that does not read above all, keeps the request open.
+        app = asyncio.create_task(self._call_app())
+        app.add_done_callback(_retrieve)
+        watch = asyncio.create_task(self._caller.watch())
+        try:
+            await asyncio.wait((app, watch), return_when=asyncio.FIRST_COMPLETED)
+            await _unwind(app)
+        except asyncio.CancelledError:
+            self._caller.gone.set()
+            asyncio.get_running_loop().call_later(UNWIND_SECONDS, app.cancel)
+            raise
+        finally:
+            watch.cancel()
+        if app.done() and not self._caller.gone.is_set():
+            # Raises what the application raised.
+            app.result()
+
+    async def _call_app(self) -> None:
+        try:
+            await self._app(self._inner_scope(), self._inner_receive, self._inner_send)
+        except asyncio.CancelledError as error:
+            if self._caller.gone.is_set():
+                raise
+            raise RuntimeError("the application cancelled itself") from error
 
     def _refuse(self) -> Refusal | None:
         refusal = self._observer.routes.refuse(self._method, self._path)
@@ -122,7 +152,7 @@ class Exchange:
         limit = self._observer.settings.max_body_bytes
         chunks, size, more = [], 0, self._method == "POST"
         while more:
-            message = await self._receive_until_deadline()
+            message = await self._caller.receive()
             if message["type"] != "http.request":
                 break
             chunk = message.get("body", b"")
@@ -138,23 +168,12 @@ class Exchange:
         # The rest was read and dropped: a client still sending would see a reset and no reason.
         return Refusal(413, "too_large", f"The body is larger than {limit} bytes.")
 
-    async def _receive_until_deadline(self) -> Message:
-        try:
-            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
-                message = await self._receive()
-        except TimeoutError:
-            self.live.timed_out = not self.live.response_complete
-            return DISCONNECT
-        # Also delivered after a normal end: a client is only gone while it is owed something.
-        if message["type"] == "http.disconnect" and not self.live.response_complete:
-            self.live.disconnected = True
-        return message
-
     async def _inner_receive(self) -> Message:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        return await self._receive_until_deadline()
+        await self._caller.gone.wait()
+        return DISCONNECT
 
     def _inner_scope(self) -> Scope:
         ours = (b"x-request-id", b"traceparent", b"tracestate", b"baggage")
@@ -163,7 +182,11 @@ class Exchange:
         return {**self._scope, "headers": kept}
 
     async def _inner_send(self, message: Message) -> None:
-        if self.live.timed_out:
+        if self.live.timed_out or self.live.disconnected:
+            if message.get("more_body"):
+                # Who listens is cancelled here in a moment; who does not is told by the error.
+                await asyncio.sleep(LISTEN_SECONDS)
+                raise CallerGoneError
             return
         if self.live.stream and self.live.stream_error is None:
             self.live.stream_error = stream_errors.code_in(message.get("body", b""))
@@ -194,11 +217,10 @@ class Exchange:
             if message["status"] < 400:
                 self.live.stream = _is_stream(message)
             message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
-        last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if last and not self.live.disconnected:
-            self.live.response_complete = True
-        await self._send(message)
-        if last:
+        await self._caller.send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            # After it was taken: a last piece that nobody reads is no complete answer.
+            self.live.response_complete = not self.live.disconnected
             self.live.ended = time.monotonic()
 
     def _our_headers(self) -> list[tuple[bytes, bytes]]:
@@ -222,7 +244,7 @@ class Exchange:
             await self._answer(status, message, reason, [])
         elif not self.live.response_complete:
             event = b"data: " + _error_body(status, message, reason) + b"\n\n"
-            await self._outer_send({"type": "http.response.body", "body": event})
+            await self._say({"type": "http.response.body", "body": event})
 
     async def _answer(
         self, status: int, message: str, reason: str, headers: list[tuple[bytes, bytes]]
@@ -230,8 +252,33 @@ class Exchange:
         body = _error_body(status, message, reason)
         length = (b"content-length", str(len(body)).encode())
         fields = [(b"content-type", b"application/json"), length, *headers]
-        await self._outer_send({"type": "http.response.start", "status": status, "headers": fields})
-        await self._outer_send({"type": "http.response.body", "body": body})
+        await self._say(
+            {"type": "http.response.start", "status": status, "headers": fields},
+            {"type": "http.response.body", "body": body},
+        )
+
+    async def _say(self, *messages: Message) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                for message in messages:
+                    await self._outer_send(message)
+        except TimeoutError:
+            self._caller.cut()
+
+
+async def _unwind(app: asyncio.Task[None]) -> None:
+    """Give the application its time to end, then cancel it: that orphans what it awaits."""
+    if not app.done():
+        await asyncio.wait((app,), timeout=UNWIND_SECONDS)
+    if not app.done():
+        app.cancel()
+        await asyncio.wait((app,), timeout=LISTEN_SECONDS)
+
+
+def _retrieve(app: asyncio.Task[None]) -> None:
+    # Or asyncio logs an error that nobody asked for, with its text.
+    if not app.cancelled():
+        app.exception()
 
 
 def _is_stream(start: Message) -> bool:

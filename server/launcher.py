@@ -31,7 +31,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
-from server import http, otel_environment, stat_logger, use
+from server import http, otel_environment, seams, stat_logger, use
 from server.cors import Cors
 from server.engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
@@ -138,6 +138,7 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     decorate_logs("APIServer", skip_if_decorated=True)
     signal.signal(signal.SIGTERM, _interrupt)
     _import_plugins(args)
+    seams.close_streams()
     with starting(args):
         engine = await _start_engine(args, parts)
     try:

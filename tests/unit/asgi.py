@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -37,12 +38,18 @@ class Client:
         self._app = Middleware(app)
         self._hold = hold
         self._gone = asyncio.Event()
+        self.asgi = {"version": "3.0", "spec_version": "2.3"}
+        self.takes = sys.maxsize
         self.sent: list[Message] = []
         self.received = 0
 
     def leave(self) -> None:
         """Close the connection."""
         self._gone.set()
+
+    def stop_reading(self, after: int = 0) -> None:
+        """Take no message after so many, and keep the connection open."""
+        self.takes = after
 
     async def call(
         self,
@@ -62,10 +69,18 @@ class Client:
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
+            if len(self.sent) >= self.takes:
+                await asyncio.Future()
             self.sent.append(message)
 
         pairs = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
-        scope = {"type": "http", "method": method, "path": path, "headers": pairs}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": pairs,
+            "asgi": self.asgi,
+        }
         await self._app(scope, receive, send)
 
     def _more(self, chunks: list[bytes]) -> bool:

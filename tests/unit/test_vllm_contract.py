@@ -16,6 +16,9 @@ from typing import Any, get_type_hints
 import pytest
 import vllm
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.responses import StreamingResponse
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from vllm import exceptions
 from vllm.config.logging import LoggingConfig
 from vllm.config.observability import ObservabilityConfig
@@ -25,6 +28,8 @@ from vllm.entrypoints.launchers import cli_args
 from vllm.entrypoints.launchers.api_server import entry
 from vllm.entrypoints.launchers.launcher import setup_server
 from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
+from vllm.entrypoints.openai.chat_completion import api_router as chat_router
+from vllm.entrypoints.openai.completion import api_router as completion_router
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry, OpenAIServingModels
 from vllm.entrypoints.serve.engine.serving import BaseServing
@@ -294,3 +299,31 @@ def test_vllm_sleeps_instead_of_yielding_where_cores_are_few(
 def test_vllm_traces_only_when_told_an_endpoint() -> None:
     assert "self.observability_config.otlp_traces_endpoint is None" in source(AsyncLLM.add_request)
     assert ObservabilityConfig().otlp_traces_endpoint is None
+
+
+@pytest.mark.parametrize("protocol", ["h11_impl", "httptools_impl"])
+def test_uvicorn_speaks_the_asgi_in_which_an_application_listens_for_a_disconnect(
+    protocol: str,
+) -> None:
+    # From 2.4 on Starlette waits for an OSError of send() instead (tests/unit/test_http_stall.py).
+    module = importlib.import_module(f"uvicorn.protocols.http.{protocol}")
+    assert '"spec_version": "2.3"' in source(module), "read _inner_send in server/http.py again"
+    assert "if spec_version >= (2, 4):" in source(StreamingResponse.__call__)
+
+
+@pytest.mark.parametrize("protocol", ["h11_impl", "httptools_impl"])
+def test_a_connection_can_be_reached_from_its_receive(protocol: str) -> None:
+    cycle = importlib.import_module(f"uvicorn.protocols.http.{protocol}").RequestResponseCycle
+    assert "transport" in assigned(cycle), "connection.cut() finds no transport"
+    assert inspect.iscoroutinefunction(cycle.receive)
+    for middleware in (ServerErrorMiddleware, ProxyHeadersMiddleware):
+        text = source(middleware.__call__)
+        assert re.search(r"await self\.app\(scope, receive, ", text), f"{middleware} wraps receive"
+
+
+@pytest.mark.parametrize("router", [chat_router, completion_router])
+def test_streams_are_answered_by_the_class_whose_end_we_close(router: Any) -> None:
+    assert router.StreamingResponse is StreamingResponse
+    text = source(StreamingResponse)
+    assert "async for chunk in self.body_iterator:" in text
+    assert "aclose" not in text, "Starlette closes its streams now: drop server/seams.close_streams"

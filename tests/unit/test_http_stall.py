@@ -1,0 +1,277 @@
+"""Callers that stop reading and applications that ask for nothing: the deadline is ours alone."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+from vllm.entrypoints.launchers.launcher import NoSignalServer
+
+from server import connection, http
+from server.connection import Caller
+from server.http import Middleware
+from server.live import CURRENT, EngineCall, LiveRequest
+from server.record import RequestRecord
+from server.seams import close_streams
+from tests.unit.asgi import CHAT, Client, Inner, Install, end
+from tests.unit.engine import request
+from tests.unit.helpers import delta
+
+CHUNK = b"data: " + b"x" * 65536 + b"\n\n"
+DEADLINE = 0.4
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamingResponse, "__call__", StreamingResponse.__call__)
+    close_streams()
+    monkeypatch.setattr(http, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(http, "UNWIND_SECONDS", 0.2)
+    monkeypatch.setattr(http, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "LAST_WORDS_SECONDS", 0.1)
+
+
+class Endless:
+    """A route as vLLM's: its generator sends for ever, or waits for ever, and its end is noted."""
+
+    def __init__(self, chunk: bytes | None = CHUNK) -> None:
+        self._chunk = chunk
+        self.ended = asyncio.Event()
+
+    async def __call__(self) -> StreamingResponse:
+        return StreamingResponse(self._generate(), media_type="text/event-stream")
+
+    async def _generate(self) -> AsyncGenerator[bytes, None]:
+        live = CURRENT.get()
+        assert live is not None
+        live.begin_call(EngineCall())
+        try:
+            while True:
+                if self._chunk is None:
+                    await asyncio.Future()
+                else:
+                    yield self._chunk
+        finally:
+            live.end_call()
+            self.ended.set()
+
+
+@contextlib.asynccontextmanager
+async def serving(route: Endless, protocol: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    """The route behind our middleware on a real uvicorn; yields it and its port."""
+    app = FastAPI()
+    app.post(CHAT)(route.__call__)
+    app.add_middleware(Middleware)
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = NoSignalServer(uvicorn.Config(app, http=protocol, log_config=None))
+    running = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield server, sock.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(running, 5)
+
+
+async def ask(port: int) -> socket.socket:
+    """Send a request from a socket that takes next to nothing and is not read."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n"
+    await loop.sock_sendall(sock, head.encode() + b"{}")
+    return sock
+
+
+async def read_to_the_end(sock: socket.socket) -> bytes:
+    """What is left in the socket, until the other side's end of it."""
+    loop, read = asyncio.get_running_loop(), b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await asyncio.wait_for(loop.sock_recv(sock, 65536), 5):
+            read += piece
+    return read
+
+
+async def recorded(records: list[RequestRecord]) -> RequestRecord:
+    async with asyncio.timeout(DEADLINE + 4):
+        while not records:
+            await asyncio.sleep(0.01)
+    return records[0]
+
+
+@pytest.mark.parametrize("protocol", ["h11", "httptools"])
+async def test_a_caller_that_stops_reading_ends_at_the_deadline(
+    install: Install, protocol: str
+) -> None:
+    records, route = install(deadline_seconds=DEADLINE), Endless()
+    grown = delta("llm_requests_in_flight", model="tiny-llama")
+    async with serving(route, protocol) as (server, port):
+        sock = await ask(port)
+        record = await recorded(records)
+        assert end(record) == ("timeout", "deadline", 200)
+        assert grown() == 0
+        assert route.ended.is_set(), "the engine would go on for nobody"
+        assert record.duration_seconds is not None
+        assert record.duration_seconds < DEADLINE + 2
+        async with asyncio.timeout(2):
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+        assert (await read_to_the_end(sock)).startswith(b"HTTP/1.1 200")
+        sock.close()
+
+
+@pytest.mark.parametrize("protocol", ["h11", "httptools"])
+async def test_a_caller_that_leaves_while_it_does_not_read_is_aborted(
+    install: Install, protocol: str
+) -> None:
+    records, route = install(deadline_seconds=30), Endless()
+    async with serving(route, protocol) as (_, port):
+        sock = await ask(port)
+        await asyncio.sleep(0.2)
+        sock.close()
+        assert end(await recorded(records)) == ("aborted", "client_disconnect", 200)
+        assert route.ended.is_set()
+
+
+@pytest.mark.parametrize("spec", ["2.3", "2.4"])
+@pytest.mark.parametrize("chunk", [CHUNK, None], ids=["sends", "waits"])
+async def test_the_deadline_does_not_need_an_application_that_listens(
+    install: Install, spec: str, chunk: bytes | None
+) -> None:
+    # Starlette listens for a disconnect only where the server speaks ASGI below 2.4.
+    records, route = install(deadline_seconds=DEADLINE), Endless(chunk)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await (await route())(scope, receive, send)
+
+    client = Client(app)
+    client.stop_reading(after=2)
+    client.asgi = {"spec_version": spec}
+    await asyncio.wait_for(client.call(), DEADLINE + 3)
+    assert end(records[0])[:2] == ("timeout", "deadline")
+    await asyncio.wait_for(route.ended.wait(), 1)
+
+
+async def test_a_last_piece_that_nobody_takes_is_no_complete_answer(install: Install) -> None:
+    records = install(deadline_seconds=DEADLINE)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"whole"})
+
+    client = Client(app)
+    client.stop_reading(after=1)
+    await asyncio.wait_for(client.call(), DEADLINE + 3)
+    assert end(records[0]) == ("timeout", "deadline", 200)
+
+
+async def test_an_application_that_refuses_to_end_is_left_behind(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    records, released = install(deadline_seconds=DEADLINE), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        raise ValueError("text of a prompt")
+
+    client = Client(app)
+    with caplog.at_level(logging.DEBUG):
+        await asyncio.wait_for(client.call(), DEADLINE + 3)
+        assert end(records[0]) == ("timeout", "deadline", 504)
+        released.set()
+        await asyncio.sleep(0.01)
+    assert "text of a prompt" not in caplog.text
+
+
+async def test_an_application_that_cancels_itself_is_a_server_error(install: Install) -> None:
+    records = install()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    client = Client(app)
+    await client.call()
+    assert client.status == 500
+    assert end(records[0]) == ("server_error", "exception", 500)
+
+
+async def test_a_server_that_stops_cancels_no_answer_before_it_could_unwind(
+    install: Install,
+) -> None:
+    records, told = install(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+        told.set()
+
+    running = asyncio.create_task(Client(app).call())
+    await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.wait_for(told.wait(), 1)
+    assert end(records[0])[0] == "server_error"
+
+
+async def test_a_refusal_to_a_caller_that_does_not_read_ends_too(install: Install) -> None:
+    records = install()
+    client = Client(Inner())
+    client.stop_reading()
+    await asyncio.wait_for(client.call("GET", CHAT), 2)
+    assert end(records[0]) == ("client_error", "method_not_allowed", 405)
+
+
+class Server:
+    """What a receive() of uvicorn is a method of."""
+
+    def __init__(self, unread: list[int]) -> None:
+        self.aborted = 0
+        self._unread = unread
+        size, abort = self._size, self._abort
+        self.transport = SimpleNamespace(get_write_buffer_size=size, abort=abort)
+
+    def _size(self) -> int:
+        return self._unread.pop(0) if len(self._unread) > 1 else self._unread[0]
+
+    def _abort(self) -> None:
+        self.aborted += 1
+
+    async def receive(self) -> Message:
+        return await asyncio.Future()
+
+
+@pytest.mark.parametrize(("unread", "aborted"), [([0], 0), ([9, 9, 0], 0), ([9], 1)])
+async def test_what_is_not_read_after_the_deadline_is_cut(unread: list[int], aborted: int) -> None:
+    server, live = Server(unread), request()
+    await _caller(live, server.receive).cut_unless_read()
+    assert server.aborted == aborted
+
+
+async def test_without_a_transport_there_is_nothing_to_cut() -> None:
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    caller = _caller(request(), receive)
+    caller.cut()
+    await caller.cut_unless_read()
+
+
+def _caller(live: LiveRequest, receive: Receive) -> Caller:
+    async def send(message: Message) -> None:
+        return None
+
+    return Caller(live, receive, send, deadline=0.0)
