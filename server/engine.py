@@ -95,6 +95,9 @@ async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
                 yield output
     except Exception as error:
         call.error = error
+        with guarded("failure"):
+            if live is not None:
+                live.fail(error)
         raise
     finally:
         with guarded("end_call"):

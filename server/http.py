@@ -92,7 +92,9 @@ class Exchange:
         try:
             await self._serve()
         except Exception as error:
-            self.live.error_type = type(error).__name__
+            self.live.raised = True
+            with guarded("failure"):
+                self.live.fail(error)
             await self._answer_error(500, "The server failed on this request.", "internal_error")
         finally:
             if self.live.ended is None:

@@ -138,7 +138,7 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     decorate_logs("APIServer", skip_if_decorated=True)
     signal.signal(signal.SIGTERM, _interrupt)
     _import_plugins(args)
-    seams.close_streams()
+    seams.install()
     with starting(args):
         engine = await _start_engine(args, parts)
     try:

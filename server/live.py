@@ -8,7 +8,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from server import failures
 from server.account import Account
+from server.failures import Failure
 from server.outcome import Signs, decide
 from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.settlement import Settlement
@@ -90,7 +92,8 @@ class LiveRequest:
     accepted: bool = False
     refusal: str | None = None
     hint: str | None = None
-    error_type: str | None = None
+    raised: bool = False
+    failure: Failure | None = None
     disconnected: bool = False
     timed_out: bool = False
     response_complete: bool = False
@@ -117,6 +120,11 @@ class LiveRequest:
         """Note that an engine call has unwound."""
         self._open_calls -= 1
         self.changed()
+
+    def fail(self, error: BaseException) -> None:
+        """Note what was raised inside; the first error is the cause of those that follow."""
+        if self.failure is None:
+            self.failure = failures.read(error)
 
     def changed(self) -> None:
         """Note that a call has unwound or an engine request was settled."""
@@ -176,7 +184,7 @@ class LiveRequest:
             finish_reasons=self._finish_reasons(),
             status_code=self.status_code,
             response_complete=self.response_complete,
-            raised=self.error_type is not None,
+            raised=self.raised,
             stream_error=self.stream_error,
         )
 
@@ -238,7 +246,9 @@ class LiveRequest:
     def _error_type(self, outcome: Outcome, reason: str) -> str | None:
         if outcome is Outcome.OK:
             return None
-        return self.error_type or reason
+        if outcome is Outcome.SERVER_ERROR and self.failure is not None:
+            return self.failure.error_type
+        return reason
 
 
 def _first_token(times: Sequence[EngineTimes]) -> float | None:

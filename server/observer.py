@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from server import guard, logs, metrics, red
+from server import failures, guard, logs, metrics, red
 from server.cost import CostTracker
 from server.guard import guarded
 from server.journal import Journal
@@ -21,7 +21,7 @@ from server.ledger import Ledger
 from server.live import LiveRequest
 from server.models import Models
 from server.periods import Periods
-from server.record import RequestRecord
+from server.record import Outcome, RequestRecord
 from server.routes import Refusal, Routes
 from server.settings import Settings
 from server.tenants import Tenants
@@ -184,6 +184,7 @@ class Observer:
             record = self.freeze(live)
         if record is not None:
             self._consume(live, record, probe)
+            self._explain(live, record)
             self._book(live, record)
             self.last_record = self.last_record if probe else time.monotonic()
         with guarded("journal"):
@@ -205,6 +206,14 @@ class Observer:
                 self._periods.add_spend(record.tenant, cost)
         with guarded("logs"):
             logs.request_finished(record, cost)
+
+    def _explain(self, live: LiveRequest, record: RequestRecord) -> None:
+        # What is refused for being too much at once says so by its reason, a thousand times.
+        if record.outcome is not Outcome.SERVER_ERROR or record.reason == "overloaded":
+            return
+        with guarded("logs"):
+            if live.failure is not None:
+                failures.request_failed(record, live.failure)
 
     def _book(self, live: LiveRequest, record: RequestRecord) -> None:
         with guarded("ledger"):

@@ -1,9 +1,23 @@
 """What we change in code that is not ours, each where nothing else holds; contract tests pin it."""
 
+from collections.abc import Awaitable, Callable
 from functools import wraps
+from typing import Any
 
+from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.launchers import app as vllm_app
+
+from server.guard import guarded
+from server.live import CURRENT
+
+
+def install() -> None:
+    """Change everything below, before vLLM makes its application; a second time changes nothing."""
+    close_streams()
+    note_errors()
 
 
 def close_streams() -> None:
@@ -26,3 +40,48 @@ def close_streams() -> None:
                 await close()
 
     StreamingResponse.__call__ = closing  # type: ignore[method-assign]
+
+
+def note_errors() -> None:
+    """Have the exceptions noted that vLLM turns into an answer, where no middleware sees them."""
+    prepare = vllm_app.init_exception_handler
+    if hasattr(prepare, "__wrapped__"):
+        return
+
+    @wraps(prepare)
+    def noting(app: Starlette) -> None:
+        prepare(app)
+        for error, handler in app.exception_handlers.items():
+            app.exception_handlers[error] = _noting(handler)
+
+    vllm_app.init_exception_handler = noting
+    for name in (
+        "create_streaming_error_response",
+        "_convert_generation_error_to_streaming_response",
+    ):
+        setattr(GenerateBaseServing, name, _noting_argument(getattr(GenerateBaseServing, name)))
+
+
+def _note(error: object) -> None:
+    with guarded("failure"):
+        live = CURRENT.get()
+        if live is not None and isinstance(error, Exception):
+            live.fail(error)
+
+
+def _noting(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(handler)
+    async def noting(request: Any, error: Exception) -> Any:
+        _note(error)
+        return await handler(request, error)
+
+    return noting
+
+
+def _noting_argument(write: Callable[..., str]) -> Callable[..., str]:
+    @wraps(write)
+    def noting(self: Any, error: object, *args: Any, **named: Any) -> str:
+        _note(error)
+        return write(self, error, *args, **named)
+
+    return noting

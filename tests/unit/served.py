@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.launchers import app as vllm_app
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
 from vllm.entrypoints.openai.chat_completion.protocol import (
     ChatCompletionRequest,
@@ -211,6 +212,5 @@ class Served:
 
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """vLLM's routes over an engine of ours; install an observer before it is asked."""
-    from vllm.entrypoints.serve.exception_handling.register import init_exception_handler
-
-    return Served(monkeypatch, init_exception_handler)
+    # What the launcher has changed in it is looked up now.
+    return Served(monkeypatch, vllm_app.init_exception_handler)

@@ -209,9 +209,14 @@ def test_the_response_id_is_the_one_vllm_builds(
 
 
 def test_an_exceptions_name_is_the_error_type_else_the_reason() -> None:
-    raised = request(error_type="KeyError", status_code=500).to_record()
+    live = request(status_code=500)
+    assert live.to_record().error_type == "exception"
+    live.fail(KeyError("text of a prompt"))
+    live.fail(ValueError("what followed"))
+    raised = live.to_record()
     assert (raised.outcome, raised.error_type) == (Outcome.SERVER_ERROR, "KeyError")
-    gone = request(disconnected=True).to_record()
+    live.disconnected = True
+    gone = live.to_record()
     assert (gone.outcome, gone.error_type) == (Outcome.ABORTED, "client_disconnect")
 
 

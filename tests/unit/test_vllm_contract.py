@@ -24,16 +24,21 @@ from vllm.config.logging import LoggingConfig
 from vllm.config.observability import ObservabilityConfig
 from vllm.distributed import utils
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.launchers import app as vllm_app
 from vllm.entrypoints.launchers import cli_args
 from vllm.entrypoints.launchers.api_server import entry
 from vllm.entrypoints.launchers.launcher import setup_server
 from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
+from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion import api_router as completion_router
+from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry, OpenAIServingModels
 from vllm.entrypoints.serve.engine.serving import BaseServing
 from vllm.entrypoints.serve.middleware import register
+from vllm.exceptions import VLLMError
 from vllm.logger import configure_logging_from_args
 from vllm.lora.request import LoRARequest
 from vllm.outputs import CompletionOutput, RequestOutput
@@ -327,3 +332,28 @@ def test_streams_are_answered_by_the_class_whose_end_we_close(router: Any) -> No
     text = source(StreamingResponse)
     assert "async for chunk in self.body_iterator:" in text
     assert "aclose" not in text, "Starlette closes its streams now: drop server/seams.close_streams"
+
+
+def test_exceptions_become_answers_in_the_handlers_that_we_wrap() -> None:
+    assert "init_exception_handler(app)" in source(vllm_app.build_app)
+    app = FastAPI()
+    vllm_app.init_exception_handler(app)
+    plain = [h for h in app.exception_handlers.values() if not inspect.iscoroutinefunction(h)]
+    assert app.exception_handlers.keys() >= {VLLMError, ValueError, NotImplementedError, Exception}
+    assert not plain, f"{plain} are no coroutine functions"
+
+
+@pytest.mark.parametrize("serving", [OpenAIServingChat, OpenAIServingCompletion])
+def test_errors_in_a_stream_are_written_by_the_methods_that_we_wrap(serving: type) -> None:
+    text = source(serving)
+    assert "data = self.create_streaming_error_response(e)" in text
+    assert "self._convert_generation_error_to_streaming_response(e)" in text
+    assert parameters(GenerateBaseServing.create_streaming_error_response)[:2] == [
+        "self",
+        "message",
+    ]
+
+
+def test_generate_wraps_what_failed_as_its_cause() -> None:
+    assert "raise EngineGenerateError() from e" in source(AsyncLLM.generate)
+    assert "raise EngineGenerateError() from e" in source(AsyncLLM.encode)
