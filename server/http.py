@@ -38,18 +38,18 @@ class Middleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] != "lifespan":
-            serving.begin()
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        serving.begin()
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
-        else:
-            await self._app(scope, receive, send)
 
     async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _observer is None:
-            await self._app(scope, receive, send)
+            await _answer_unobserved(send)
             return
         path = below(scope.get("root_path", ""), scope["path"])
         # What was judged is what vLLM's router sees: it would take the prefix off once more.
@@ -266,6 +266,16 @@ class Exchange:
                     await self._outer_send(message)
         except TimeoutError:
             self._caller.cut()
+
+
+async def _answer_unobserved(send: Send) -> None:
+    # Without an observer nothing is checked, keys included: no route of vLLM may be open then.
+    message = "Nothing observes this server: start it with python -m server."
+    body = _error_body(503, message, "not_observed")
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _unwind(app: asyncio.Task[None]) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from server import live
+from server import http, live
 from server.http import Middleware
 from server.live import LiveRequest
 from server.tenants import Tenants
@@ -206,8 +206,28 @@ async def test_two_requests_at_once_are_two_records(install: Install) -> None:
     assert len({r.trace_id for r in records}) == 2
 
 
-async def test_a_websocket_is_closed(install: Install) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", CHAT), ("GET", "/health"), ("POST", "/scale_elastic_ep")]
+)
+async def test_without_an_observer_no_route_is_open(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(http, "_observer", None)
+    inner = Inner()
+    client = Client(inner)
+    await client.call(method, path)
+    assert (client.status, client.error["type"], client.ended) == (503, "not_observed", True)
+    assert int(client.headers["content-length"]) == len(client.body)
+    assert inner.scopes == []
+
+
+@pytest.mark.parametrize("observed", [True, False])
+async def test_a_websocket_is_closed(
+    install: Install, monkeypatch: pytest.MonkeyPatch, observed: bool
+) -> None:
     install()
+    if not observed:
+        monkeypatch.setattr(http, "_observer", None)
     inner, sent = Inner(), []
 
     async def send(message: Message) -> None:
@@ -218,8 +238,8 @@ async def test_a_websocket_is_closed(install: Install) -> None:
     assert inner.scopes == []
 
 
-async def test_the_lifespan_passes(install: Install) -> None:
-    install()
+async def test_the_lifespan_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_observer", None)
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
