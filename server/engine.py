@@ -130,7 +130,12 @@ def _note_output(call: EngineCall, output: object) -> None:
 
 def note_finish(call: EngineCall, output: object) -> None:
     """Keep the finish reasons of an output's sequences: a state does not hold its own."""
+    call.finish_reasons.extend(finish_reasons(output))
+
+
+def finish_reasons(output: object) -> list[str]:
+    """Those of the sequences that an output ends; a pooling output has none."""
     sequences = getattr(output, "outputs", None)
-    if isinstance(sequences, list):
-        reasons = (sequence.finish_reason for sequence in sequences)
-        call.finish_reasons.extend(reason for reason in reasons if reason is not None)
+    if not isinstance(sequences, list):
+        return []
+    return [each.finish_reason for each in sequences if each.finish_reason is not None]

@@ -73,7 +73,8 @@ class LiveRequest:
     """Mutable state of one HTTP request; times are monotonic seconds, started_ns is wall clock.
 
     `model` and `stream` are what the body seems to ask for until the engine and the response say
-    what they are. `ran` is called with the LoRA adapter's name when the engine took a call.
+    what they are. `ran` is called with the LoRA adapter's name when the engine took a call. `beams`
+    are the ends of the answers of a beam search, None where none is searched.
     """
 
     trace_id: str
@@ -103,6 +104,7 @@ class LiveRequest:
     retry: bool = False
     account: Account = field(default_factory=Account)
     calls: list[EngineCall] = field(default_factory=list)
+    beams: list[str] | None = None
     _open_calls: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -189,6 +191,9 @@ class LiveRequest:
         )
 
     def _finish_reasons(self) -> tuple[str, ...]:
+        if self.beams is not None:
+            # Its calls make one token each, so each ends by `length`, whatever the search decides.
+            return tuple(self.beams)
         return tuple(reason for call in self.calls for reason in call.finish_reasons)
 
     def _times(self) -> list[EngineTimes]:

@@ -1,6 +1,7 @@
 """What we change in code that is not ours, each where nothing else holds; contract tests pin it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from functools import wraps
 from typing import Any
 
@@ -8,8 +9,10 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.entrypoints.launchers import app as vllm_app
 
+from server.engine import finish_reasons
 from server.guard import guarded
 from server.live import CURRENT
 
@@ -18,6 +21,7 @@ def install() -> None:
     """Change everything below, before vLLM makes its application; a second time changes nothing."""
     close_streams()
     note_errors()
+    note_beams()
 
 
 def close_streams() -> None:
@@ -60,6 +64,28 @@ def note_errors() -> None:
         "_convert_generation_error_to_streaming_response",
     ):
         setattr(GenerateBaseServing, name, _noting_argument(getattr(GenerateBaseServing, name)))
+
+
+def note_beams() -> None:
+    """Have the ends noted that a beam search decides on: none of its engine calls knows them."""
+    search = BeamSearchOnlineMixin.beam_search
+    if hasattr(search, "__wrapped__"):
+        return
+
+    @wraps(search)
+    async def noting(self: Any, *args: Any, **named: Any) -> AsyncGenerator[Any, None]:
+        live = CURRENT.get()
+        ends: list[str] = []
+        with guarded("output"):
+            if live is not None:
+                live.beams = ends = [] if live.beams is None else live.beams
+        async with aclosing(search(self, *args, **named)) as outputs:
+            async for output in outputs:
+                with guarded("output"):
+                    ends.extend(finish_reasons(output))
+                yield output
+
+    BeamSearchOnlineMixin.beam_search = noting
 
 
 def _note(error: object) -> None:

@@ -30,6 +30,7 @@ from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse, UsageInfo
 from vllm.entrypoints.serve.engine.serving import BaseServing
 from vllm.exceptions import GenerationError
+from vllm.logprobs import Logprob
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -41,6 +42,7 @@ from tests.unit.helpers import state
 PROMPT_TOKENS, CACHED_TOKENS, MOST_TOKENS = 12, 4, 32
 NAMES = ("tiny-llama", "an-alias")
 ADAPTER = SimpleNamespace(lora_name="an-adapter")
+EOS = 2
 
 
 class Bare(ObservedLLM):
@@ -59,6 +61,8 @@ class Core:
             external_req_ids=defaultdict(list), request_states={}
         )
         self.llm.log_requests = False
+        self.llm.input_processor = SimpleNamespace(resolve_watermarking=lambda _: None)
+        self.likely = {5: Logprob(-0.1), 6: Logprob(-0.2)}
         self.tokens: list[int] = []
         self.aborted: list[str] = []
         self.refuses: Exception | None = None
@@ -75,7 +79,7 @@ class Core:
         await asyncio.sleep(0)
         if self.refuses is not None:
             raise self.refuses
-        queue = Queue(request_id, params, self.fails)
+        queue = Queue(request_id, params, self.fails, self.likely)
         for index in range(params.n):
             child = state(PROMPT_TOKENS, CACHED_TOKENS, tokens=params.max_tokens)
             child.queue = queue
@@ -89,11 +93,17 @@ class Core:
 class Queue:
     """vLLM's RequestOutputCollector with the whole answer in it."""
 
-    def __init__(self, request_id: str, params: SamplingParams, fails: Exception | None) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        params: SamplingParams,
+        fails: Exception | None,
+        likely: dict[int, Logprob],
+    ) -> None:
         self.request_id = request_id
         self._fails = fails
         answers = [
-            CompletionOutput(index, "a", [1], None, None, finish_reason="length")
+            CompletionOutput(index, "a", [1], None, [likely], finish_reason="length")
             for index in range(params.n)
         ]
         self._output = RequestOutput(request_id, "", list(range(12)), None, answers, finished=True)
@@ -121,6 +131,9 @@ class Serving(GenerateBaseServing):
         registry.lora_requests = {ADAPTER.lora_name: ADAPTER}
         BaseServing.__init__(self, registry, config)
         self._core = core
+        self.engine_client: Any = core.llm
+        tokenizer = SimpleNamespace(eos_token_id=EOS, decode=lambda *_, **__: "a")
+        self.renderer: Any = SimpleNamespace(get_tokenizer=lambda: tokenizer)
         self.raises: Exception | None = None
         self.breaks: Exception | None = None
 
@@ -132,7 +145,12 @@ class Serving(GenerateBaseServing):
         refused = await self._check_model(request)
         if refused is not None:
             return refused
-        params = request.to_sampling_params(min(asked or MOST_TOKENS, MOST_TOKENS), {})
+        tokens = min(asked or MOST_TOKENS, MOST_TOKENS)
+        if request.use_beam_search:
+            prompt: Any = {"type": "token", "prompt_token_ids": [1]}
+            beams = request.to_beam_search_params(tokens, {})
+            return self.beam_search(prompt, f"cmpl-{self._base_request_id(raw)}", beams)
+        params = request.to_sampling_params(tokens, {})
         return self._core.llm.generate(
             {"type": "token", "prompt_token_ids": [1]}, params, self._base_request_id(raw),
             lora_request=self.models.lora_requests.get(request.model),
