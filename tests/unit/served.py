@@ -3,7 +3,7 @@
 import asyncio
 import json
 from argparse import Namespace
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +64,7 @@ class Core:
         self.llm.input_processor = SimpleNamespace(resolve_watermarking=lambda _: None)
         self.likely = {5: Logprob(-0.1), 6: Logprob(-0.2)}
         self.tokens: list[int] = []
+        self.ran: list[str] = []
         self.aborted: list[str] = []
         self.refuses: Exception | None = None
         self.fails: Exception | None = None
@@ -74,19 +75,27 @@ class Core:
         self.aborted.append(request_id)
 
     async def _add_request(
-        self, request_id: str, prompt: Any, params: SamplingParams, **named: Any
+        self,
+        request_id: str,
+        prompt: Any,
+        params: SamplingParams,
+        lora_request: Any = None,
+        **named: Any,
     ) -> Any:
         await asyncio.sleep(0)
         if self.refuses is not None:
             raise self.refuses
         queue = Queue(request_id, params, self.fails, self.likely)
+        processor = self.llm.output_processor
+        # Ids come back where a test seeds `random`, as hypothesis does.
+        processor.external_req_ids.pop(request_id, None)
         for index in range(params.n):
             child = state(PROMPT_TOKENS, CACHED_TOKENS, tokens=params.max_tokens)
             child.queue = queue
-            processor = self.llm.output_processor
             processor.external_req_ids[request_id].append(f"{index}_{request_id}")
             processor.request_states[f"{index}_{request_id}"] = child
         self.tokens.append(params.n * (params.max_tokens or 0))
+        self.ran.append(lora_request.lora_name if lora_request else NAMES[0])
         return queue
 
 
@@ -208,6 +217,7 @@ class Served:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[FastAPI], None]) -> None:
         self.core = Core(monkeypatch)
+        self.statuses: Counter[int] = Counter()
         self.serving = Serving(self.core)
         app = FastAPI()
         app.include_router(chat_router.router)
@@ -225,7 +235,9 @@ class Served:
         transport = httpx.ASGITransport(self.app)
         headers = {"content-type": "application/json"}
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.post(path, content=body, headers=headers)
+            answer = await client.post(path, content=body, headers=headers)
+        self.statuses[answer.status_code] += 1
+        return answer
 
 
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:
