@@ -22,6 +22,7 @@ from server.cost import CostTracker
 from server.journal import Journal
 from server.ledger import Ledger
 from server.live import CURRENT, EngineCall, LiveRequest
+from server.models import Models
 from server.observer import Observer
 from server.periods import Periods
 from server.record import GpuUse, Operation, RequestRecord
@@ -32,6 +33,7 @@ from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner
 from tests.unit.helpers import entry, in_force, settings, state
 
 MODELS = ("priced", "unpriced")
+"""The served model, and an adapter."""
 PATHS = {
     "generate": ("/v1/chat/completions", "/v1/completions"),
     "embed": ("/v1/embeddings", "/tokenize", "/detokenize"),
@@ -66,6 +68,7 @@ class Engine:
         await receive()
         current = CURRENT.get()
         assert current is not None
+        current.ran(None if current.model == MODELS[0] else current.model)
         now = current.started
         made = state(tokens=self._tokens, scheduled=now + 1, first=now + 2, last=now + 3)
         reasons = list(self._finish)
@@ -148,6 +151,7 @@ def left_behind(folder: Path) -> Journal:
         lost = LiveRequest(f"{n:032x}", f"{n:016x}", "POST", "/v1/completions", Operation.CHAT)
         lost.model, lost.tenant = model, tenant
         journal.begin(lost)
+    journal.close(2)
     return Journal(folder)
 
 
@@ -157,11 +161,11 @@ def observer(task: str, folder: Path, ledger: Ledger) -> Observer:
         settings(max_body_bytes=LIMIT, deadline_seconds=0.05),
         Tenants({KEY_DIGEST: "acme", "0" * 64: "idle"}),
         Routes([task], tokenize=task == "embed"),
-        MODELS,
+        Models(MODELS[:1], MODELS[1:]),
         CostTracker(in_force(entry("priced", "0.10", "0.05", "0.40")), watched),
         Tracing(Resource({}), None),
         left_behind(folder) if task == "generate" else Journal(None),
-        Periods({}),
+        Periods(),
         ledger,
     )
 
@@ -199,7 +203,7 @@ def start(task: str, folder: Path) -> Observer:
     server = observer(task, folder, ledger)
     server.create_label_sets()
     known = tuple(keys(*server.labels))
-    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods({}), known))
+    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), known))
     with_device_time(server)
     http._observer = server
     return server

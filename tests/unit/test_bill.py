@@ -168,7 +168,11 @@ def test_an_alias_has_no_label_and_an_adapter_has() -> None:
 
 def test_labels_are_admitted_until_there_is_no_room() -> None:
     models = Models(["a"])
-    assert [models.admit(f"lora-{n}") for n in range(MAX_VALUES)] == [True] * 49 + [False]
+    assert all(models.admit(f"lora-{n}") for n in range(MAX_VALUES - 1))
+    assert models.used == models.values
+    # The first that there is no room for is `other`, whose label sets have to be made once too.
+    assert [models.admit(f"lora-{n}") for n in (49, 50, 49)] == [True, False, False]
+    assert models.used == (*models.values, "other")
     assert not models.admit("lora-1")
     assert not models.admit(None)
     assert (models.ran("lora-48"), models.ran("lora-49"), models.ran(None)) == (

@@ -207,8 +207,9 @@ def test_routes_are_found_below_the_root_path(
         assert client.head(proxied("/v1/models")).status_code == 200
         assert client.post(proxied("/v1/chat/completions"), json={}).status_code == 200
         assert client.get(proxied("/metrics")).status_code == 404
-    assert [record.route for record in serve.records] == [
-        "/v1/models", "/v1/models", "/v1/chat/completions", "other",
+    # The next request of a connection may begin before the record of the last is made.
+    assert sorted(record.route for record in serve.records) == [
+        "/v1/chat/completions", "/v1/models", "/v1/models", "other",
     ]  # fmt: skip
 
 

@@ -153,7 +153,9 @@ def test_served_models(
 def test_no_model_may_be_called_by_the_label_of_all_unknown(flags: list[str], flag: str) -> None:
     with pytest.raises(SettingsError, match=f"command line: {flag}: 'other' is where"):
         served_models(parse(flags))
-    assert served_models(parse(["--model", "other", "--served-model-name", "Other"])) == ["Other"]
+    assert served_models(parse(["--model", "other", "--served-model-name", "Other"])).values == (
+        "Other",
+    )
 
 
 async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zero(

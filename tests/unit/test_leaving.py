@@ -128,7 +128,7 @@ def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
     )
     whole = Mock()
     whole._spans, whole._keeper, whole._observer = None, Mock(), Mock(last_record=5.0)
-    whole.exposition.wait_for_scrape = lambda since, seconds: asked.append((since, seconds))
+    whole.exposition.wait_for_scrapers = lambda since, seconds: asked.append((since, seconds))
     Parts.leave(whole, died)
     ((since, seconds),) = asked
     assert (since == 5.0) == (not lost and not died)
