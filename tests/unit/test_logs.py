@@ -68,6 +68,13 @@ def test_a_request_id_in_the_text_gives_the_ids(
     assert (lines.one().get("trace_id"), lines.one().get("span_id")) == (TRACE_ID, SPAN_ID)
 
 
+@pytest.mark.usefixtures("heard")
+def test_a_request_id_in_a_hidden_text_gives_the_ids_alone(lines: Lines) -> None:
+    lines.logger.info("Added request %s of %s.", f"cmpl-{TRACE_ID}-{SPAN_ID}-0a1b2c3d", PROMPT)
+    assert (lines.one()["trace_id"], lines.one()["span_id"]) == (TRACE_ID, SPAN_ID)
+    assert lines.one()["event"] == "Added request %s of %s."
+
+
 @pytest.mark.parametrize("text", [TRACE_ID, f"{TRACE_ID}-{SPAN_ID}f", f"a{TRACE_ID}-{SPAN_ID}"])
 def test_what_is_no_request_id_gives_none(lines: Lines, text: str) -> None:
     lines.logger.info("saw %s", text)
