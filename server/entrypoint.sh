@@ -4,7 +4,8 @@ set -eu
 
 if [ "${MODEL:-tiny}" = tiny ]; then
     # Its last line is the model's folder; progress goes to stderr.
-    made=$(python3 -m server.tiny_model)
+    # 69 is a start that failed, as in server/exits.py.
+    made=$(python3 -m server.tiny_model) || exit 69
     MODEL=$(printf '%s\n' "$made" | tail -n 1)
     SERVED_MODEL_NAME=${SERVED_MODEL_NAME:-tiny-llama}
     VLLM_ARGS=${VLLM_ARGS:-${VLLM_ARGS_TINY:-}}

@@ -125,6 +125,9 @@ def served_models(args: Namespace) -> Models:
 def _listen(args: Namespace) -> tuple[str, socket.socket]:
     try:
         return setup_server(args, reuse_port=False)
+    except OverflowError as error:
+        fix = f"{args.port} is no port: choose one from 0 to 65535"
+        raise SettingsError("command line", "--port", fix) from error
     except OSError as error:
         if args.uds:
             fix = f"{args.uds} cannot be made ({error.strerror})"
@@ -137,23 +140,13 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     """Serve on the bound socket until stopped; True when the engine died by itself."""
     decorate_logs("APIServer", skip_if_decorated=True)
     signal.signal(signal.SIGTERM, _interrupt)
-    _import_plugins(args)
     seams.install()
     with starting(args):
+        _import_plugins(args)
         engine = await _start_engine(args, parts)
     try:
-        observer = parts.observer(await engine.get_supported_tasks())
-        observer.create_label_sets()
-        parts.keep_books(observer)
-        http.install(observer, args.cors)
-        async with _beside(
-            _recover(parts.exposition, observer),
-            watch(parts.prices, observer.create_cost_label_sets),
-            use.watch_event_loop(),
-        ):
-            parts.ledger.ready(time.monotonic_ns())
-            with starting(args):
-                ending = await build_and_serve(engine, address, sock, args)
+        with starting(args):
+            ending = await _build_and_serve(engine, args, parts, address, sock)
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
     try:
@@ -161,6 +154,22 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     finally:
         sock.close()
     return engine.died
+
+
+async def _build_and_serve(
+    engine: ObservedLLM, args: Namespace, parts: Parts, address: str, sock: socket.socket
+) -> asyncio.Task[None]:
+    observer = parts.observer(await engine.get_supported_tasks())
+    observer.create_label_sets()
+    parts.keep_books(observer)
+    http.install(observer, args.cors)
+    async with _beside(
+        _recover(parts.exposition, observer),
+        watch(parts.prices, observer.create_cost_label_sets),
+        use.watch_event_loop(),
+    ):
+        parts.ledger.ready(time.monotonic_ns())
+        return await build_and_serve(engine, address, sock, args)
 
 
 @asynccontextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from server.exits import Exit
+
 ENTRYPOINT = Path(__file__).parents[2] / "server/entrypoint.sh"
 STUB = """#!/bin/sh
 if [ "$2" = server.tiny_model ]; then
@@ -64,5 +66,5 @@ def test_another_model_keeps_its_name_and_takes_no_tiny_flags(path_with_stub: st
 def test_a_model_that_cannot_be_made_stops_the_start(path_with_stub: str) -> None:
     """Without a model there is nothing to serve, so the container fails."""
     said = start(path_with_stub, MODEL="tiny", BROKEN="1")
-    assert said.returncode == 3
+    assert said.returncode == Exit.NOT_STARTED
     assert not said.stdout

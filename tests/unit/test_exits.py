@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.engine import arg_utils
 
 from server import launcher
 from server.exits import Exit, NotStartedError, starting
@@ -77,6 +77,18 @@ def test_every_end_has_its_code_and_says_no_other(
         assert said == "llm-server cannot start: command line: --model: missing\n"
 
 
+def configure(args: Namespace) -> None:
+    """Have vLLM judge the flags as the start does."""
+    with starting(args):
+        arg_utils.AsyncEngineArgs.from_cli_args(args).create_engine_config()
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_of_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stay configured in this process, for every test after these."""
+    monkeypatch.setattr(arg_utils, "configure_logging_if_needed", lambda _: None)
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
@@ -99,8 +111,8 @@ def test_a_flag_that_vllm_refuses_is_one_line_with_its_name(
     model: str, flags: list[str], name: str, said: str
 ) -> None:
     args = launcher.parse(["--model", model, *flags])
-    with pytest.raises(SettingsError) as stop, starting(args):
-        AsyncEngineArgs.from_cli_args(args).create_engine_config()
+    with pytest.raises(SettingsError) as stop:
+        configure(args)
     line = str(stop.value)
     assert line.startswith(f"command line: {name}: ")
     assert said in line
@@ -110,11 +122,8 @@ def test_a_flag_that_vllm_refuses_is_one_line_with_its_name(
 @pytest.mark.parametrize("missing", ["/no/such/model", "no/such/model"])
 def test_a_model_that_is_not_there_is_named(missing: str) -> None:
     args = launcher.parse(["--model", missing])
-    with (
-        pytest.raises(SettingsError, match=f"command line: --model: .*'{missing}'"),
-        starting(args),
-    ):
-        AsyncEngineArgs.from_cli_args(args).create_engine_config()
+    with pytest.raises(SettingsError, match=f"command line: --model: .*'{missing}'"):
+        configure(args)
 
 
 def offline() -> OSError:

@@ -186,6 +186,11 @@ def test_an_address_that_cannot_be_used_is_named(flags: list[str], flag: str) ->
         launcher._listen(parse(["--port", "0", *flags]))
 
 
+def test_a_number_that_is_no_port_is_named() -> None:
+    with pytest.raises(SettingsError, match="command line: --port: 70000 is no port"):
+        launcher._listen(parse(["--port", "70000"]))
+
+
 def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
