@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Send
 
 from server.settings import SettingsError
 from server.told import HEADERS
 
 EXPOSED = ("x-trace-id", "traceresponse", *HEADERS)
 """Headers of ours that a page may read."""
+_VARY = (b"vary", b"Origin")
 _LISTS = ("allowed_origins", "allowed_methods", "allowed_headers")
 
 
@@ -48,7 +50,7 @@ class Cors:
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application behind preflights, every answer of it with CORS headers."""
-        return CORSMiddleware(
+        return _Outermost(
             app,
             allow_origins=self.origins,
             allow_methods=self.methods,
@@ -58,3 +60,12 @@ class Cors:
             allow_private_network=True,
             expose_headers=EXPOSED,
         )
+
+
+class _Outermost(CORSMiddleware):
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        """Send the message; vLLM's own CORS inside has said that answers vary by origin."""
+        if message["type"] == "http.response.start":
+            kept = [header for header in message.get("headers", ()) if header != _VARY]
+            message = {**message, "headers": kept}
+        await super().send(message, send, request_headers)

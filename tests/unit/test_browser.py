@@ -93,6 +93,8 @@ def serve(monkeypatch: pytest.MonkeyPatch, install: Install) -> Serve:
 
 def allowed(answer: httpx.Response) -> str | None:
     """The page that may read the answer; said once, or browsers refuse it."""
+    if answer.request.method != "OPTIONS":
+        assert answer.headers["vary"] == "Origin"
     found = answer.headers.get_list("access-control-allow-origin")
     assert len(found) < 2
     return found[0] if found else None
