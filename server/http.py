@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server import serving, stream_errors, told
+from server import refusals, serving, stream_errors, told
 from server.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
 from server.cors import Cors
 from server.guard import guarded
 from server.live import CURRENT, LiveRequest
 from server.observer import Observer
+from server.peek import look
 from server.routes import PROBES, Refusal, below
 
 LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
@@ -109,13 +110,21 @@ class Exchange:
             await self._answer_refusal(refusal)
             return
         if not self.live.disconnected and not self.live.timed_out:
-            with guarded("accept"):
-                self._observer.accept(self.live, self._body or b"")
-            await self._run_app()
+            await self._forward()
         if self.live.timed_out and not self.live.response_complete:
             await self._answer_timeout()
             self.live.ended = time.monotonic()
             await self._caller.cut_unless_read()
+
+    async def _forward(self) -> None:
+        peek = look(self._body or b"") if self._method == "POST" else None
+        refusal = refusals.refuse(peek)
+        if refusal is not None:
+            await self._answer_refusal(refusal)
+            return
+        with guarded("accept"):
+            self._observer.accept(self.live, peek)
+        await self._run_app()
 
     async def _run_app(self) -> None:
         # Deadline and disconnect are ours: no application has to ask for them, and none that is

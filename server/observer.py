@@ -1,6 +1,5 @@
 """The observer: begins a live request, ends it as one record for RED, cost, trace and log."""
 
-import json
 import logging
 import secrets
 import time
@@ -8,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
-
-import msgspec
 
 from server import failures, guard, logs, metrics, red
 from server.cost import CostTracker
@@ -20,6 +16,7 @@ from server.labels import OTHER, Bounded
 from server.ledger import Ledger
 from server.live import LiveRequest
 from server.models import Models
+from server.peek import NO_OBJECT, Peek
 from server.periods import Periods
 from server.record import Outcome, RequestRecord
 from server.routes import Refusal, Routes
@@ -33,13 +30,6 @@ _log = logging.getLogger(__name__)
 
 RETRY_HEADER = "x-stainless-retry-count"
 """How OpenAI's client libraries say which try a request is; 0 is the first."""
-
-
-class Peek(msgspec.Struct):
-    """The two fields of a body that a refusal's record has; vLLM judges them, as all the rest."""
-
-    model: Any = None
-    stream: Any = None
 
 
 class Observer:
@@ -129,10 +119,10 @@ class Observer:
         message = "Send a known API key: 'Authorization: Bearer <key>'."
         return Refusal(401, "auth", message)
 
-    def accept(self, live: LiveRequest, body: bytes) -> None:
-        """Note what the body asks for; the request counts as in flight from here."""
+    def accept(self, live: LiveRequest, peek: Peek | None) -> None:
+        """Note what the body asks for, None is no JSON; it counts as in flight from here."""
         if live.method == "POST":
-            live.model = self._peek(live, body)
+            self._note(live, peek)
             metrics.IN_FLIGHT.labels(live.model).inc()
             live.accepted = True
             self._waiting.add(live)
@@ -154,13 +144,12 @@ class Observer:
         """Microdollars by the price list, None where they are not known."""
         return self._costs.cost(record)
 
-    def _peek(self, live: LiveRequest, body: bytes) -> str:
-        peek = _read(body)
+    def _note(self, live: LiveRequest, peek: Peek | None) -> None:
         if peek is None:
             live.hint = "invalid_json"
-            return OTHER
-        live.stream = bool(peek.stream)
-        return self._models.asked(peek.model)
+        else:
+            live.stream = peek.stream
+            live.model = OTHER if peek is NO_OBJECT else self._models.asked(peek.model)
 
     def _ran(self, live: LiveRequest, adapter: str | None) -> None:
         if self._models.admit(adapter):
@@ -234,23 +223,3 @@ class Observer:
         # The process that was killed may have served other models and tenants.
         model, tenant = self._models.asked(record.model), self._tenant_labels.label(record.tenant)
         return replace(record, model=model, tenant=tenant)
-
-
-def _read(body: bytes) -> Peek | None:
-    """What the body says; None where it is no JSON, in whichever way vLLM would read it."""
-    try:
-        return msgspec.json.decode(body, type=Peek)
-    except msgspec.ValidationError:
-        # JSON, but no object: nothing that vLLM would serve.
-        return Peek(model=OTHER)
-    except Exception:
-        return _read_leniently(body)
-
-
-def _read_leniently(body: bytes) -> Peek | None:
-    # As FastAPI reads it: Python's json takes a byte order mark, UTF-16, UTF-32 and NaN.
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return Peek(said.get("model"), said.get("stream")) if isinstance(said, dict) else Peek(OTHER)

@@ -1,0 +1,96 @@
+"""What would exhaust vLLM is refused in front, however it is spelled."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from server import red
+from server.peek import NO_OBJECT, Peek, look
+from server.record import Outcome
+from server.refusals import MAX_SEQUENCES, refuse
+from tests.unit import served as vllm
+from tests.unit.asgi import CHAT, Client, Inner, Install, end
+
+ONE_MORE = MAX_SEQUENCES + 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize(
+    ("fields", "sequences"),
+    [
+        ({}, 1),
+        ({"n": 7}, 7),
+        ({"n": "7"}, 7),
+        ({"n": 7.0}, 7),
+        ({"n": 0}, 1),
+        ({"n": None}, 1),
+        ({"n": "x"}, 1),
+        ({"n": [7]}, 1),
+        ({"n": True}, 1),
+        ({"n": "1e999"}, 1),
+        ({"n": 10**400}, 1),
+        ({"n": math.nan}, 1),
+        ({"prompt": "a"}, 1),
+        ({"prompt": []}, 1),
+        ({"prompt": [5, 6, 7]}, 1),
+        ({"prompt": ["a", "b"], "n": 3}, 6),
+        ({"prompt": [[5, 6], [7]]}, 2),
+        ({"prompt": {"a": [1]}}, 1),
+        ({"input": ["a", "b"]}, 2),
+    ],
+    ids=str,
+)
+def test_sequences_are_prompts_times_answers(
+    fields: dict[str, Any], sequences: int, encoding: str
+) -> None:
+    found = look(json.dumps({"model": "m", **fields}).encode(encoding))
+    assert found == Peek("m", False, sequences)
+
+
+@pytest.mark.parametrize(("body", "found"), [(b"[1]", NO_OBJECT), (b"{", None), (b"\xff", None)])
+def test_what_is_no_object_asks_for_nothing(body: bytes, found: Peek | None) -> None:
+    assert look(body) is found
+
+
+def test_the_limit_itself_is_served() -> None:
+    assert refuse(Peek(sequences=MAX_SEQUENCES)) is None
+    assert refuse(None) is None
+    refusal = refuse(Peek(sequences=ONE_MORE))
+    assert refusal is not None
+    assert refusal.reason in red.REASONS[Outcome.CLIENT_ERROR]
+
+
+TOO_MANY: list[dict[str, Any]] = [
+    {"n": ONE_MORE},
+    {"n": f" {ONE_MORE} "},
+    {"n": float(ONE_MORE)},
+    {"n": "1_025"},
+    {"n": 2, "prompt": ["a"] * MAX_SEQUENCES},
+    {"prompt": [[1]] * ONE_MORE},
+]
+
+
+@pytest.mark.parametrize("fields", TOO_MANY, ids=lambda fields: str(fields)[:24])
+async def test_too_many_answers_never_reach_vllm(install: Install, fields: dict[str, Any]) -> None:
+    records, inner = install(), Inner()
+    client = Client(inner)
+    await client.call(path="/v1/completions", body=(json.dumps(fields).encode(),))
+    assert (client.status, client.error["type"], inner.scopes) == (400, "too_large", [])
+    assert str(MAX_SEQUENCES) in client.error["message"]
+    assert end(records[0]) == ("client_error", "too_large", 400)
+
+
+@pytest.mark.parametrize("n", ["7", " 7 ", 7.0, "7.0", "0_7", True])
+async def test_every_spelling_of_a_number_that_vllm_takes_is_read(
+    install: Install, monkeypatch: pytest.MonkeyPatch, n: object
+) -> None:
+    install()
+    app = vllm.served(monkeypatch)
+    fields = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1, "n": n}
+    body = json.dumps(fields).encode()
+    answer = await app.post(CHAT, body)
+    found = look(body)
+    assert found is not None
+    assert answer.status_code != 200 or app.core.tokens == [found.sequences]
