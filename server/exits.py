@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from pydantic import ValidationError
 
+from server import serving
 from server.settings import SettingsError
 
 _LONGEST = 400
@@ -51,12 +52,17 @@ def say(error: SettingsError) -> None:
 
 @contextmanager
 def starting(args: Namespace) -> Iterator[None]:
-    """Raise SettingsError where the block fails by what an operator typed, else NotStartedError."""
+    """Raise SettingsError where the block fails by what an operator typed, else NotStartedError.
+
+    What fails once a caller was heard is no failed start: it is raised as it is.
+    """
     try:
         yield
     except SettingsError:
         raise
     except Exception as error:
+        if serving.has_begun():
+            raise
         if _is_of_settings(error):
             raise as_setting(args, error) from error
         raise NotStartedError(_one_line(f"{type(error).__name__}: {error}")) from error

@@ -1,6 +1,5 @@
 """/metrics on its own port, and the wait that lets a dying process be scraped once more."""
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +8,7 @@ from typing import Any
 from prometheus_client import REGISTRY, Metric, make_wsgi_app, start_http_server
 from prometheus_client.registry import Collector
 
-from server.settings import PREFIX, Settings, SettingsError
+from server.settings import PREFIX, Settings, cannot_listen
 
 LAST_SCRAPE_SECONDS = 7.0
 """How long the end, and the start, wait for a scrape: one interval of 5 s and some."""
@@ -94,7 +93,8 @@ class Exposition:
         try:
             self._server, _ = start_http_server(port, host, _WithoutHttp())
         except OSError as error:
-            raise _refusal(host, port, error) from error
+            keys = (f"{PREFIX}METRICS_HOST", f"{PREFIX}METRICS_PORT")
+            raise cannot_listen("environment", keys, host, port, error) from error
         self._server.set_app(self._serve)
 
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -110,12 +110,3 @@ class Exposition:
         is nobody to wait for. Gives up after `patience` seconds and returns False.
         """
         return self.readers.wait(self.readers.scrapers(time.monotonic()), since, patience)
-
-
-def _refusal(host: str, port: int, error: OSError) -> SettingsError:
-    # Only these two are about the port; a name that leads nowhere has no errno of the system's.
-    if error.errno in (errno.EADDRINUSE, errno.EACCES):
-        fix = f"{port} cannot be used ({error.strerror}); free or change it"
-        return SettingsError("environment", f"{PREFIX}METRICS_PORT", fix)
-    fix = f"'{host}' cannot be listened on ({error.strerror}); name an address of this machine"
-    return SettingsError("environment", f"{PREFIX}METRICS_HOST", fix)

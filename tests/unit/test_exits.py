@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 from vllm.engine import arg_utils
 
-from server import launcher
+from server import launcher, serving
 from server.exits import Exit, NotStartedError, starting
 from server.settings import SettingsError
 
@@ -39,6 +39,17 @@ def test_only_a_bad_setting_is_not_started_again() -> None:
     server = conf["program:server"]
     assert server["autorestart"] == "unexpected"
     assert server["exitcodes"] == str(int(Exit.BAD_SETTING))
+
+
+def test_what_fails_after_a_caller_was_heard_is_no_failed_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "_page", bytearray(1))
+    for expected in (SettingsError, ValueError):
+        with pytest.raises(ValueError, match="x") as stop, starting(Namespace()):
+            raise ValueError("x")
+        assert type(stop.value) is expected
+        serving.begin()
 
 
 ENDS: list[tuple[Any, Exit]] = [

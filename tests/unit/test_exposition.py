@@ -146,4 +146,4 @@ def test_a_port_in_use_names_the_setting_and_the_fix() -> None:
     message = str(stop.value)
     assert message.startswith(f"environment: LLM_SERVER_METRICS_PORT: {port} cannot be used")
     assert "Address already in use" in message
-    assert message.endswith("free or change it")
+    assert message.endswith("free it or choose another")
