@@ -127,8 +127,10 @@ async def test_a_refused_body_is_a_label() -> None:
         _method = "POST"
         _observer = type("O", (), {"settings": type("S", (), {"max_body_bytes": 1})})
 
-        async def _receive_until_deadline(self) -> dict[str, object]:
-            return {"type": "http.request", "body": b"1234", "more_body": False}
+        class _caller:  # noqa: N801
+            @staticmethod
+            async def receive() -> dict[str, object]:
+                return {"type": "http.request", "body": b"1234", "more_body": False}
 
     refusal = await Exchange._read_body(Large())  # type: ignore[arg-type]
     assert refusal is not None
