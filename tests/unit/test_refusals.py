@@ -66,8 +66,8 @@ TOO_MANY: list[dict[str, Any]] = [
     {"n": ONE_MORE},
     {"n": f" {ONE_MORE} "},
     {"n": float(ONE_MORE)},
-    {"n": "1_025"},
-    {"n": 2, "prompt": ["a"] * MAX_SEQUENCES},
+    {"n": "16_385"},
+    {"n": 17, "prompt": ["a"] * 1024},
     {"prompt": [[1]] * ONE_MORE},
 ]
 

@@ -33,6 +33,7 @@ from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion import api_router as completion_router
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry, OpenAIServingModels
@@ -57,6 +58,7 @@ from server import launcher, live
 from server.http import Middleware
 from server.metrics import VLLM_BUCKETS
 from server.patience import sleep_between_looks
+from server.refusals import MAX_SEQUENCES
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
 
@@ -357,3 +359,10 @@ def test_errors_in_a_stream_are_written_by_the_methods_that_we_wrap(serving: typ
 def test_generate_wraps_what_failed_as_its_cause() -> None:
     assert "raise EngineGenerateError() from e" in source(AsyncLLM.generate)
     assert "raise EngineGenerateError() from e" in source(AsyncLLM.encode)
+
+
+def test_vllm_bounds_prompts_and_answers_and_not_their_product() -> None:
+    assert vllm.envs.VLLM_MAX_N_SEQUENCES == MAX_SEQUENCES
+    assert vllm.envs.VLLM_MAX_COMPLETION_PROMPTS == 1024
+    request = CompletionRequest(prompt=["a"] * 1024, n=16_384)
+    assert request.n == 16_384, "vLLM bounds the product now: drop server/refusals.py"
