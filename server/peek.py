@@ -12,17 +12,23 @@ class _Body(msgspec.Struct):
     model: Any = None
     stream: Any = None
     n: Any = None
+    structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
     prompt: msgspec.Raw = msgspec.Raw(b"")
     input: msgspec.Raw = msgspec.Raw(b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """What a body asks for; `sequences` are its prompts times the answers of each."""
+    """What a body asks for.
+
+    `sequences` are its prompts times the answers of each; `is_structured` says whether its
+    `structured_outputs` are the object that they have to be, or none.
+    """
 
     model: object = None
     stream: bool = False
     sequences: int = 1
+    is_structured: bool = True
 
 
 NO_OBJECT = Peek()
@@ -34,7 +40,8 @@ def look(body: bytes) -> Peek | None:
     try:
         said = msgspec.json.decode(body, type=_Body)
         prompts = max(_items(bytes(said.prompt)), _items(bytes(said.input)))
-        return Peek(said.model, bool(said.stream), prompts * _answers(said.n))
+        is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
+        return Peek(said.model, bool(said.stream), prompts * _answers(said.n), is_structured)
     except msgspec.ValidationError:
         return NO_OBJECT
     except Exception:
@@ -50,7 +57,9 @@ def _look_leniently(body: bytes) -> Peek | None:
     if not isinstance(said, dict):
         return NO_OBJECT
     prompts = max(_prompts(said.get("prompt")), _prompts(said.get("input")))
-    return Peek(said.get("model"), bool(said.get("stream")), prompts * _answers(said.get("n")))
+    sequences = prompts * _answers(said.get("n"))
+    is_structured = isinstance(said.get("structured_outputs"), dict | None)
+    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured)
 
 
 def _items(text: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Bodies that would exhaust vLLM: refused in front, by name, before it has begun with them."""
+"""Bodies that would exhaust vLLM or that it fails on: refused in front, by name and reason."""
 
 from server.peek import Peek
 from server.routes import Refusal
@@ -14,8 +14,16 @@ deadline passes and no metric is scraped, and had taken 300 MB when their caller
 
 
 def refuse(peek: Peek | None) -> Refusal | None:
-    """Why vLLM shall not see the body, None where it may."""
-    if peek is None or peek.sequences <= MAX_SEQUENCES:
+    """Why vLLM shall not see the body, None where it may.
+
+    Structured outputs that are no object: vLLM 0.32 calls `.get` on what it was given before it is
+    checked (check_structured_outputs_count), so a caller's mistake would be our 500.
+    """
+    if peek is None:
         return None
-    message = f"At most {MAX_SEQUENCES} answers a request: prompts times n are more."
-    return Refusal(400, "too_large", message)
+    if peek.sequences > MAX_SEQUENCES:
+        message = f"At most {MAX_SEQUENCES} answers a request: prompts times n are more."
+        return Refusal(400, "too_large", message)
+    if not peek.is_structured:
+        return Refusal(400, "bad_request", "`structured_outputs` must be an object.")
+    return None

@@ -62,6 +62,24 @@ def test_the_limit_itself_is_served() -> None:
     assert refusal.reason in red.REASONS[Outcome.CLIENT_ERROR]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("odd", [0, -0.0, 1e308, True, False, "", "x", [], [{}], math.nan, 2**64])
+def test_structured_outputs_that_vllm_fails_on_are_the_callers_mistake(
+    odd: object, encoding: str
+) -> None:
+    refusal = refuse(look(json.dumps({"structured_outputs": odd}).encode(encoding)))
+    assert refusal is not None
+    assert (refusal.status, refusal.reason) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("fine", [None, {}, {"regex": "a"}])
+def test_structured_outputs_that_are_an_object_are_vllms_to_judge(
+    fine: object, encoding: str
+) -> None:
+    assert refuse(look(json.dumps({"structured_outputs": fine}).encode(encoding))) is None
+
+
 TOO_MANY: list[dict[str, Any]] = [
     {"n": ONE_MORE},
     {"n": f" {ONE_MORE} "},
