@@ -117,7 +117,9 @@ class Exchange:
             await self._caller.cut_unless_read()
 
     async def _forward(self) -> None:
-        peek = look(self._body or b"") if self._method == "POST" else None
+        peek = None
+        with guarded("peek"):
+            peek = look(self._body or b"") if self._method == "POST" else None
         refusal = refusals.refuse(peek)
         if refusal is not None:
             await self._answer_refusal(refusal)

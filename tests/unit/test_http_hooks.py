@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server import logs, metrics, red
+from server import http, logs, metrics, red
 from server.cost import CostTracker
 from server.journal import Journal
 from server.ledger import Ledger
@@ -43,6 +43,7 @@ HOOKS = [
     (Tracing, "start", "begin"),
     (Tenants, "of", "begin"),
     (Tracing, "finish", "tracing"),
+    (http, "look", "peek"),
     (Observer, "accept", "accept"),
     (CostTracker, "cost", "cost"),
     (CostTracker, "observe", "cost_metrics"),
