@@ -6,7 +6,7 @@ whenever the process is killed, and nobody has to know what was scraped (docs/de
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -47,16 +47,21 @@ class Page:
 class Bookkeeper(Collector):
     """Exposes a ledger that has a price, as it was kept last.
 
-    Without a state folder nothing is kept, and what is shown is what stands in the ledger.
+    Without a state folder nothing is kept, and what is shown is what stands in the ledger. `known`
+    are the keys that can occur, asked for at each scrape: an adapter may be loaded later.
     """
 
     def __init__(
-        self, ledger: Ledger, file: BookFile, periods: Periods, known: Sequence[Key]
+        self,
+        ledger: Ledger,
+        file: BookFile,
+        periods: Periods,
+        known: Callable[[], Iterable[Key]] = tuple,
     ) -> None:
         self._ledger = ledger
         self._file = file
         self._periods = periods
-        self._known = tuple(known)
+        self._known = known
         self._writer = Writer(self._keep, "ledger", SAVE_SECONDS)
         periods.add_bill(file.open)
         # Until something is kept: what the file holds, with what was lost with the process before.
@@ -112,7 +117,7 @@ class Bookkeeper(Collector):
 
     def _counters(self, metric: Metric, table: str, books: Books) -> Family:
         found = family(metric)
-        every = dict.fromkeys(key for key in (*self._known, *books) if key[0] == table)
+        every = dict.fromkeys(key for key in (*self._known(), *books) if key[0] == table)
         for key in every:
             found.add_metric(list(key[1:]), books[key] / 1000)
         return found

@@ -79,8 +79,9 @@ class Parts:
 
     def keep_books(self, observer: Observer) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
-        known = tuple(keys(*observer.labels))
-        keeper = self._keeper = Bookkeeper(self.ledger, self._books, self.periods, known)
+        keeper = self._keeper = Bookkeeper(
+            self.ledger, self._books, self.periods, lambda: keys(*observer.labels)
+        )
         keeper.start()
         REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))

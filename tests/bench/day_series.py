@@ -79,7 +79,7 @@ class Server:
         self._periods = Periods(None, lambda: self.moment, lambda: self.moment)
         self._ledger = _Ledger(self._periods)
         known = tuple(keys(MODELS, TENANTS))
-        REGISTRY.register(Bookkeeper(self._ledger, BookFile(None), self._periods, known))
+        REGISTRY.register(Bookkeeper(self._ledger, BookFile(None), self._periods, lambda: known))
         REGISTRY.register(PeriodCollector(self._periods, day_prices.BUDGETS))
         self._create()
 

@@ -83,7 +83,7 @@ def register(models: list[str], tenants: list[str]) -> None:
     REGISTRY.register(ProcessCollector())
     ledger = Ledger(0, lambda: 3_600_000)
     known = tuple(keys([*models, "other"], [*tenants, "other"]))
-    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), known))
+    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), lambda: known))
     budget = Budget(day=Decimal(1), month=Decimal(20))
     budgets = Budgets(tenants=dict.fromkeys(tenants, budget))
     REGISTRY.register(PeriodCollector(Periods(), budgets))

@@ -203,7 +203,7 @@ def start(task: str, folder: Path) -> Observer:
     server = observer(task, folder, ledger)
     server.create_label_sets()
     known = tuple(keys(*server.labels))
-    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), known))
+    REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), lambda: known))
     with_device_time(server)
     http._observer = server
     return server

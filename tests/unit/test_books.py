@@ -38,7 +38,7 @@ def keepers() -> Iterator[list[Bookkeeper]]:
 
 def keep(folder: Path | None, ledger: Ledger | None = None, start: bool = True) -> Bookkeeper:
     file = BookFile(folder)
-    found = Bookkeeper(ledger or Ledger(0, lambda: 0, None, file.carried), file, Periods(), ())
+    found = Bookkeeper(ledger or Ledger(0, lambda: 0, None, file.carried), file, Periods())
     if start:
         found.start()
     return found
@@ -124,7 +124,7 @@ class Story:
         file = BookFile(self.folder)
         self.counted = file.carried[STALL]
         self.ledger = Ledger(0, lambda: 0, None, file.carried)
-        self.keeper = Bookkeeper(self.ledger, file, Periods(), ())
+        self.keeper = Bookkeeper(self.ledger, file, Periods())
 
     def count(self, amount: int) -> None:
         self.counted += amount
@@ -199,7 +199,7 @@ def exposed(keeper: Bookkeeper) -> dict[str, dict[tuple[str, ...], float]]:
 
 def test_every_known_label_set_is_there_before_the_first_request() -> None:
     known = tuple(keys(["m"], ["t"]))
-    found = exposed(Bookkeeper(ready(), BookFile(None), Periods(), known))
+    found = exposed(Bookkeeper(ready(), BookFile(None), Periods(), lambda: known))
     assert found["llm_tenant_gpu_cost_microdollars_total"] == {("t",): 0.0}
     assert set(found["llm_gpu_cost_microdollars_total"]) == {
         ("m", outcome) for outcome in ("ok", "client_error", "server_error", "aborted", "timeout")
@@ -209,7 +209,7 @@ def test_every_known_label_set_is_there_before_the_first_request() -> None:
 
 
 def test_without_a_price_there_is_no_money_and_never_a_zero() -> None:
-    found = exposed(Bookkeeper(ready(None), BookFile(None), Periods(), tuple(keys("m", "t"))))
+    found = exposed(Bookkeeper(ready(None), BookFile(None), Periods(), lambda: keys("m", "t")))
     assert set(found) == {
         "llm_ledger_error_seconds", "llm_ledger_age_seconds", "llm_step_model_version",
     }  # fmt: skip
