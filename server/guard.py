@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from server import places
 from server.metrics import OBSERVER_ERRORS
 
 _log = logging.getLogger(__name__)
@@ -39,10 +40,7 @@ def _log_once(hook: str, kind: str, error: Exception) -> None:
     if (hook, kind) in _seen:
         return
     _seen.add((hook, kind))
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    place = f"{step.tb_frame.f_code.co_name}:{step.tb_lineno}" if step else "?"
+    place = "".join(places.of_traceback(error, 1)) or "?"
     _log.error("observer hook %s failed with %s at %s; requests go on", hook, kind, place)
 
 

@@ -62,7 +62,7 @@ def read_event(record: logging.LogRecord) -> Event:
         process=clean(str(getattr(record, "vllm_process_name", record.processName))),
         ids=_ids(said, whole or ""),
         fields={str(n): legal(value) for n, value in said.items() if n not in _CONTEXT},
-        exception_type=None if error is None else type(error).__name__,
+        exception_type=None if error is None else places.class_name(error),
         stack=_places(error) if begun else _stack(error, record.stack_info),
     )
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from structlog.stdlib import ProcessorFormatter
 
 from server import telemetry
+from server.failures import Failure
 from server.log_events import IDS_IN_TEXT, Event, read_event
 from server.log_records import to_record
 from server.log_values import MAX_LINE, MAX_TEXT, Value, bounded, fit
@@ -139,6 +140,21 @@ def request_settled_late(record: RequestRecord, gpu: GpuUse) -> None:
     ids = {"trace_id": record.trace_id, "span_id": record.span_id}
     where = {"tenant": record.tenant, "model": record.model, "outcome": record.outcome.value}
     _requests.info("request_settled_late", **_doubles({**ids, **where, **gpu_fields(gpu)}))
+
+
+def request_failed(record: RequestRecord, failure: Failure) -> None:
+    """Log the one line that says where a request failed; no message, no source text."""
+    _requests.error(
+        "request_failed",
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+        tenant=record.tenant,
+        model=record.model,
+        route=record.route,
+        reason=record.reason,
+        error_type=failure.error_type,
+        places=list(failure.places),
+    )
 
 
 def _doubles(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The observer: begins a live request, ends it as one record for RED, cost, trace and log."""
 
-import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from server import failures, guard, logs, metrics, red
+from server import guard, logs, metrics, red
 from server.cost import CostTracker
 from server.guard import guarded
 from server.journal import Journal
@@ -24,9 +23,6 @@ from server.settings import Settings
 from server.tenants import Tenants
 from server.tracing import Tracing
 from server.use import Waiting
-
-_log = logging.getLogger(__name__)
-
 
 RETRY_HEADER = "x-stainless-retry-count"
 """How OpenAI's client libraries say which try a request is; 0 is the first."""
@@ -202,7 +198,7 @@ class Observer:
             return
         with guarded("logs"):
             if live.failure is not None:
-                failures.request_failed(record, live.failure)
+                logs.request_failed(record, live.failure)
 
     def _book(self, live: LiveRequest, record: RequestRecord) -> None:
         with guarded("ledger"):

@@ -44,11 +44,11 @@ class Parts:
         self.budgets = read_budgets(settings.budgets_file)
         check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
         self.costs = CostTracker(self.prices, self.budgets.watched)
-        self.journal = Journal(settings.state_dir)
+        self.journal = Journal(self.state.path)
         self._spans = _span_processor(settings)
         self.tracing = Tracing(telemetry.resource(settings, vllm.__version__), self._spans)
         self.exposition = Exposition(settings)
-        self._books = BookFile(settings.state_dir)
+        self._books = BookFile(self.state.path)
         self.periods = Periods(self._books.periods)
         self.ledger = Ledger(process.started(), lambda: None, self.periods, self._books.carried)
         self.ledger.on_late = logs.request_settled_late

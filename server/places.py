@@ -3,14 +3,23 @@
 import logging
 import re
 import sys
+import sysconfig
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from traceback import walk_tb
 from types import CodeType, FrameType
 
 _FRAMES = 40
 """Callers that are looked at for a line's template, and places told of an exception."""
 _CHAIN = 5
+_LONGEST_NAME = 64
+_ROOTS = tuple(
+    f"{root}/"
+    for root in (
+        sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), Path(__file__).parents[1],
+    )
+)  # fmt: skip
 _CONVERSION = re.compile(r"%(\(\w*\))?[-#0 +]*[\d*]*(\.[\d*]+)?[a-zA-Z]")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
@@ -73,9 +82,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _lines(error: BaseException) -> Iterator[str]:
-    yield type(error).__name__
-    for frame, line in list(walk_tb(error.__traceback__))[-_FRAMES:]:
-        yield f"  {_place(frame.f_code, line)}"
+    yield class_name(error)
+    yield from (f"  {place}" for place in of_traceback(error, _FRAMES))
+
+
+def of_traceback(error: BaseException, most: int) -> tuple[str, ...]:
+    """The places that an exception passed, `file:line:function`, the innermost last."""
+    steps = list(walk_tb(error.__traceback__))[-most:]
+    return tuple(_place(frame.f_code, line) for frame, line in steps)
+
+
+def class_name(error: BaseException) -> str:
+    """An exception's class; `exception` where its name is none that stands in code."""
+    name = type(error).__name__
+    return name if name.isidentifier() and len(name) <= _LONGEST_NAME else "exception"
 
 
 def of_caller(*passing: str) -> str:
@@ -87,6 +107,9 @@ def of_caller(*passing: str) -> str:
 
 def _place(code: CodeType, line: int) -> str:
     # A caller's chat template is compiled too, with the names that the caller gave.
-    if not code.co_filename.endswith(".py"):
+    path = code.co_filename
+    if not path.endswith(".py"):
         return f"<made at run time>:{line}"
-    return f"{code.co_filename}:{line} in {code.co_name}"
+    for root in _ROOTS:
+        path = path.removeprefix(root)
+    return f"{path}:{line}:{code.co_name}"

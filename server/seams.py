@@ -30,10 +30,38 @@ def close_streams() -> None:
     Starlette drops one that waits in a send to a caller that does not read; until the garbage
     collector finds it, the engine generates for nobody.
     """
-    respond = StreamingResponse.__call__
-    if hasattr(respond, "__wrapped__"):
-        return
+    _replace(StreamingResponse, "__call__", _closing)
 
+
+def note_errors() -> None:
+    """Have the exceptions noted that vLLM turns into an answer, where no middleware sees them."""
+    _replace(vllm_app, "init_exception_handler", _noting_handlers)
+    for name in STREAM_ERRORS:
+        _replace(GenerateBaseServing, name, _noting_argument)
+
+
+def note_beams() -> None:
+    """Have the ends noted that a beam search decides on: none of its engine calls knows them."""
+    _replace(BeamSearchOnlineMixin, "beam_search", _noting_ends)
+
+
+STREAM_ERRORS = (
+    "create_streaming_error_response", "_convert_generation_error_to_streaming_response",
+)  # fmt: skip
+"""What of vLLM writes an error into a stream that has begun."""
+_OURS = "__llm_observability__"
+
+
+def _replace(owner: Any, name: str, change: Callable[[Any], Any]) -> None:
+    found = getattr(owner, name)
+    if hasattr(found, _OURS):
+        return
+    changed = change(found)
+    setattr(changed, _OURS, True)
+    setattr(owner, name, changed)
+
+
+def _closing(respond: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @wraps(respond)
     async def closing(self: StreamingResponse, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -43,37 +71,22 @@ def close_streams() -> None:
             if close is not None:
                 await close()
 
-    StreamingResponse.__call__ = closing  # type: ignore[method-assign]
+    return closing
 
 
-def note_errors() -> None:
-    """Have the exceptions noted that vLLM turns into an answer, where no middleware sees them."""
-    prepare = vllm_app.init_exception_handler
-    if hasattr(prepare, "__wrapped__"):
-        return
-
+def _noting_handlers(prepare: Callable[[Starlette], None]) -> Callable[[Starlette], None]:
     @wraps(prepare)
-    def noting(app: Starlette) -> None:
+    def preparing(app: Starlette) -> None:
         prepare(app)
         for error, handler in app.exception_handlers.items():
             app.exception_handlers[error] = _noting(handler)
 
-    vllm_app.init_exception_handler = noting
-    for name in (
-        "create_streaming_error_response",
-        "_convert_generation_error_to_streaming_response",
-    ):
-        setattr(GenerateBaseServing, name, _noting_argument(getattr(GenerateBaseServing, name)))
+    return preparing
 
 
-def note_beams() -> None:
-    """Have the ends noted that a beam search decides on: none of its engine calls knows them."""
-    search = BeamSearchOnlineMixin.beam_search
-    if hasattr(search, "__wrapped__"):
-        return
-
+def _noting_ends(search: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., Any]:
     @wraps(search)
-    async def noting(self: Any, *args: Any, **named: Any) -> AsyncGenerator[Any, None]:
+    async def searching(self: Any, *args: Any, **named: Any) -> AsyncGenerator[Any, None]:
         live = CURRENT.get()
         ends: list[str] = []
         with guarded("output"):
@@ -85,7 +98,7 @@ def note_beams() -> None:
                     ends.extend(finish_reasons(output))
                 yield output
 
-    BeamSearchOnlineMixin.beam_search = noting
+    return searching
 
 
 def _note(error: object) -> None:
@@ -97,17 +110,17 @@ def _note(error: object) -> None:
 
 def _noting(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(handler)
-    async def noting(request: Any, error: Exception) -> Any:
+    async def handling(request: Any, error: Exception) -> Any:
         _note(error)
         return await handler(request, error)
 
-    return noting
+    return handling
 
 
 def _noting_argument(write: Callable[..., str]) -> Callable[..., str]:
     @wraps(write)
-    def noting(self: Any, error: object, *args: Any, **named: Any) -> str:
+    def writing(self: Any, error: object, *args: Any, **named: Any) -> str:
         _note(error)
         return write(self, error, *args, **named)
 
-    return noting
+    return writing

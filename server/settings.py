@@ -53,7 +53,7 @@ class Settings:
 
     Seconds and bytes are base units; paths are relative to the working folder.
     An empty `keys_file` means one tenant `default`; an empty `budgets_file` sets no budgets;
-    an empty `state_dir` keeps no journal;
+    an empty `state_dir` keeps nothing: no journal, no books, no step model;
     an empty `otlp_endpoint` exports neither spans nor logs.
     """
 

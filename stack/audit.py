@@ -13,7 +13,7 @@ from stack import uptime
 from stack.errors import Fault
 from stack.http import get_json
 from stack.say import paint, say, ticking, title
-from stack.scrape import METRICS, scrape
+from stack.scrape import METRICS, scrape, total
 from stack.settings import Settings
 from stack.signals import PROMETHEUS
 from stack.stores.protocol import LogStore, StoreError, Window
@@ -22,13 +22,12 @@ from stack.witnesses import (
     Books,
     Counted,
     Finding,
-    Recorded,
+    Logged,
     findings,
     findings_of_requests,
     read_books,
     read_counted,
-    read_recorded,
-    total,
+    read_logged,
 )
 
 SETTLE_SECONDS = 30.0
@@ -74,10 +73,10 @@ def _show(books: Books, counted: Counted, requests: int) -> None:
     say(f"  {counted.unpriced:g} requests of models without a price: in no spend")
 
 
-def _recorded(store: LogStore, since: float) -> Recorded:
+def _logged(store: LogStore, since: float) -> Logged:
     """What the records since the Unix time say."""
     try:
-        return read_recorded(store.events(_EVENTS, Window(since, time.time() + 60)))
+        return read_logged(store.events(_EVENTS, Window(since, time.time() + 60)))
     except StoreError as error:
         raise Fault(str(error), f"see `make logs PART={store.name}`") from error
 
@@ -88,7 +87,7 @@ class Audit:
 
     books: Books
     counted: Counted
-    recorded: Recorded
+    logged: Logged
     device: list[Finding]
     requests: list[Finding]
 
@@ -100,9 +99,9 @@ class Audit:
 
 def _look(store: LogStore) -> Audit:
     books, counted = _page()
-    recorded = _recorded(store, time.time() - books.seconds)
-    device = findings(books, sum(recorded.device), _stored())
-    return Audit(books, counted, recorded, device, findings_of_requests(counted, recorded))
+    logged = _logged(store, time.time() - books.seconds)
+    device = findings(books, sum(logged.device), _stored())
+    return Audit(books, counted, logged, device, findings_of_requests(counted, logged))
 
 
 def _agree(store: LogStore) -> Audit:
@@ -119,7 +118,7 @@ def audit(settings: Settings) -> int:
     """Print the bill and every comparison; returns 0 when all agree; raises Fault."""
     with ticking("reading the clock, the log records and the counters"):
         found = _agree(stores(settings).logs)
-    _show(found.books, found.counted, len(found.recorded.device))
+    _show(found.books, found.counted, len(found.logged.device))
     _compare("The bill held against other witnesses", found.device)
     _compare("Requests and their spend held against other witnesses", found.requests)
     if not found.good:
@@ -127,9 +126,9 @@ def audit(settings: Settings) -> int:
     return 0
 
 
-def _compare(what: str, findings: Iterable[Finding]) -> None:
+def _compare(what: str, found: Iterable[Finding]) -> None:
     title(what)
-    for each in findings:
+    for each in found:
         mark = paint("✓", "green") if each.good else paint("✗", "red")
         off = each.found - each.expected
         share = f" {off / each.expected:+.4%}" if each.expected else ""

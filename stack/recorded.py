@@ -1,12 +1,11 @@
 """Requests that the server counted beside the records of them that the log store holds."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from stack.http import get_json
-from stack.scrape import Sample, scrape
+from stack.scrape import scrape, total
 from stack.signals import PROMETHEUS
 from stack.stores.protocol import LogStore, StoreError, Window
 
@@ -26,10 +25,6 @@ class Recorded:
     exact: bool
 
 
-def _sum(samples: Iterable[Sample], name: str) -> float:
-    return sum(sample.value for sample in samples if sample.name == name)
-
-
 def _counted_until(moment: float) -> float | None:
     """The server's count at a past Unix time, as Prometheus last scraped it."""
     query = quote('sum(llm_requests_total{job="llm-server"})')
@@ -43,8 +38,8 @@ def look(store: LogStore) -> Recorded | str:
     samples = scrape()
     if samples is None:
         return "the server does not answer"
-    now, total = time.time(), _sum(samples, "llm_requests_total")
-    started = _sum(samples, "process_start_time_seconds")
+    now, counted = time.time(), total(samples, "llm_requests_total")
+    started = total(samples, "process_start_time_seconds")
     since = max(started, now - LONGEST_SECONDS)
     before = 0.0 if since == started else _counted_until(since)
     if before is None:
@@ -53,7 +48,7 @@ def look(store: LogStore) -> Recorded | str:
         found = store.count("request_finished", Window(since, now + 60))
     except StoreError as error:
         return str(error)
-    return Recorded(now - since, round(total - before), found, exact=since == started)
+    return Recorded(now - since, round(counted - before), found, exact=since == started)
 
 
 def settled(store: LogStore) -> Recorded | str:

@@ -1,7 +1,7 @@
 """Reads a /metrics page: names, labels and values, nothing else."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from stack.http import get_text
@@ -26,6 +26,11 @@ def parse(text: str) -> Iterator[Sample]:
         match = None if line.startswith("#") else _LINE.fullmatch(line)
         if match:
             yield Sample(match[1], dict(_LABEL.findall(match[2] or "")), float(match[3]))
+
+
+def total(samples: Iterable[Sample], name: str) -> float:
+    """The sum over all series of a name."""
+    return sum(sample.value for sample in samples if sample.name == name)
 
 
 def scrape(url: str = METRICS) -> list[Sample] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stack.errors import Fault
-from stack.scrape import Sample
+from stack.scrape import Sample, total
 from stack.stores.protocol import LogRecord
 
 TOLERANCE = 0.001
@@ -36,11 +36,6 @@ class Books:
     def clock(self) -> float:
         """What the time from the process's start to the books' moment costs at the price of now."""
         return (self.seconds - self.age) * self.price
-
-
-def total(samples: list[Sample], name: str) -> float:
-    """The sum over all series of a name."""
-    return sum(sample.value for sample in samples if sample.name == name)
 
 
 def _by_part(samples: list[Sample], name: str) -> dict[str, float]:
@@ -99,7 +94,7 @@ def read_counted(samples: list[Sample]) -> Counted:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Logged:
     """The same, by the log records."""
 
     requests: int
@@ -108,13 +103,13 @@ class Recorded:
     device: tuple[float, ...]
 
 
-def read_recorded(records: Iterable[LogRecord]) -> Recorded:
+def read_logged(records: Iterable[LogRecord]) -> Logged:
     """The sums over the records of requests; a late settlement has device time only."""
     every = list(records)
     finished = [record for record in every if record.event == "request_finished"]
     tokens = [_number(r, name) for r in finished for name in ("input_tokens", "output_tokens")]
     device = (r.fields.get("gpu_cost_microdollars") for r in every)
-    return Recorded(
+    return Logged(
         requests=len(finished),
         tokens=sum(tokens),
         spend=sum(_number(record, "cost_microdollars") for record in finished),
@@ -129,7 +124,7 @@ def _number(record: LogRecord, name: str) -> float:
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison: what should be equal, by how many microdollars it may differ."""
+    """One comparison of requests, tokens or microdollars, and by how much they may differ."""
 
     what: str
     found: float
@@ -156,19 +151,19 @@ def findings(books: Books, logged: float, stored: float | None) -> list[Finding]
     if stored is not None:
         # Prometheus is a scrape behind, at most.
         behind = 10.0 * books.price
-        total = whole + sum(books.carried.values())
-        found.append(Finding("Prometheus, a scrape behind", stored, total, behind))
+        every = whole + sum(books.carried.values())
+        found.append(Finding("Prometheus, a scrape behind", stored, every, behind))
     return found
 
 
-def findings_of_requests(counted: Counted, recorded: Recorded) -> list[Finding]:
+def findings_of_requests(counted: Counted, logged: Logged) -> list[Finding]:
     """Hold requests, tokens and spend by the price list against each other."""
-    exact, cents = 0.0, 1e-9 * counted.spend + 0.001
+    exact, rounding = 0.0, 1e-9 * counted.spend + 0.001
     return [
-        Finding("requests = log records", recorded.requests, counted.requests, exact),
+        Finding("requests = log records", logged.requests, counted.requests, exact),
         Finding("requests = sum over tenants", counted.tenants_requests, counted.requests, exact),
-        Finding("tokens = sum over log records", recorded.tokens, counted.tokens, exact),
+        Finding("tokens = sum over log records", logged.tokens, counted.tokens, exact),
         Finding("tokens = sum over tenants", counted.tenants_tokens, counted.tokens, exact),
-        Finding("spend = sum over log records", recorded.spend, counted.spend, cents),
-        Finding("spend = sum over tenants", counted.tenants_spend, counted.spend, cents),
+        Finding("spend = sum over log records", logged.spend, counted.spend, rounding),
+        Finding("spend = sum over tenants", counted.tenants_spend, counted.spend, rounding),
     ]

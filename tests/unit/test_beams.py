@@ -30,8 +30,7 @@ BODY = json.dumps(
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(BeamSearchOnlineMixin, "beam_search", BeamSearchOnlineMixin.beam_search)
-    seams.note_beams()
+    vllm.prepared(monkeypatch)
     return vllm.served(monkeypatch)
 
 

@@ -1,12 +1,10 @@
 """A failure inside leaves its class and its places on record, span and log, never its text."""
 
 import json
+from functools import wraps
 from typing import Any
 
 import pytest
-from starlette.responses import StreamingResponse
-from vllm.entrypoints.generate.base.serving import GenerateBaseServing
-from vllm.entrypoints.launchers import app as vllm_app
 from vllm.exceptions import GenerationError, QueueOverflowError
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
@@ -14,7 +12,7 @@ from server import failures, seams
 from server.failures import MAX_PLACES, Failure
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
-from tests.unit.logged import lines_of
+from tests.unit.logged import Lines, lines_of
 from tests.unit.served import Served
 
 SECRET = "text of a prompt"
@@ -28,16 +26,14 @@ def body(**fields: Any) -> bytes:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Served:
     """vLLM as the launcher has prepared it."""
-    changed = (
-        (StreamingResponse, "__call__"),
-        (vllm_app, "init_exception_handler"),
-        (GenerateBaseServing, "create_streaming_error_response"),
-        (GenerateBaseServing, "_convert_generation_error_to_streaming_response"),
-    )
-    for owner, name in changed:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    seams.install()
+    vllm.prepared(monkeypatch)
     return vllm.served(monkeypatch)
+
+
+def told(lines: Lines) -> list[dict[str, Any]]:
+    """What was said of failures."""
+    every = [json.loads(line) for line in lines.text.splitlines()]
+    return [line for line in every if line["event"] == "request_failed"]
 
 
 def in_engine(app: Served, error: Exception) -> None:
@@ -83,14 +79,14 @@ async def test_class_and_place_are_known_wherever_it_failed(
 ) -> None:  # fmt: skip
     records = install()
     fails(app, error)
-    with lines_of("server.failures") as lines:
+    with lines_of("server.requests") as lines:
         answer = await app.post(CHAT, body(stream=streams))
     (record,) = records
     assert answer.status_code == (200 if streams else record.status_code)
     assert end(record)[:2] == ("server_error", reason)
     assert record.error_type == type(error).__name__
-    said = lines.one()
-    assert (said["event"], said["level"]) == ("request_failed", "error")
+    (said,) = told(lines)
+    assert said["level"] == "error"
     assert (said["trace_id"], said["error_type"]) == (record.trace_id, type(error).__name__)
     path, line, name = said["places"][-1].split(":")
     assert path.endswith(file) and line.isdigit() and name == function
@@ -100,19 +96,19 @@ async def test_class_and_place_are_known_wherever_it_failed(
 async def test_what_the_client_did_wrong_is_no_failure(app: Served, install: Install) -> None:
     records = install()
     in_route(app, ValueError(SECRET))
-    with lines_of("server.failures") as lines:
+    with lines_of("server.requests") as lines:
         await app.post(CHAT, body())
     assert end(records[0]) == ("client_error", "bad_request", 400)
-    assert (records[0].error_type, lines.text) == ("bad_request", "")
+    assert (records[0].error_type, told(lines)) == ("bad_request", [])
 
 
 async def test_too_much_at_once_is_not_told_line_by_line(app: Served, install: Install) -> None:
     records = install()
     at_add_request(app, QueueOverflowError())
-    with lines_of("server.failures") as lines:
+    with lines_of("server.requests") as lines:
         await app.post(CHAT, body())
     assert end(records[0])[:2] == ("server_error", "overloaded")
-    assert (records[0].error_type, lines.text) == ("QueueOverflowError", "")
+    assert (records[0].error_type, told(lines)) == ("QueueOverflowError", [])
 
 
 def _deep(depth: int) -> None:
@@ -150,10 +146,20 @@ def test_code_made_at_run_time_has_no_function_names() -> None:
         exec(compile(text, "<template>", "exec"), {})  # noqa: S102
     except KeyError as error:
         places = failures.read(error).places
-    assert places[-2:] == ("<template>:3", "<template>:2")
+    assert places[-2:] == ("<made at run time>:3", "<made at run time>:2")
 
 
 def test_the_seams_are_changed_once(app: Served) -> None:
-    before = (StreamingResponse.__call__, vllm_app.init_exception_handler)
+    before = [getattr(owner, name) for owner, name in vllm.SEAMS]
     seams.install()
-    assert (StreamingResponse.__call__, vllm_app.init_exception_handler) == before
+    assert [getattr(owner, name) for owner, name in vllm.SEAMS] == before
+
+
+def test_what_others_have_wrapped_is_changed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, name in vllm.SEAMS:
+        theirs = wraps(getattr(owner, name))(lambda *_: None)
+        monkeypatch.setattr(owner, name, theirs)
+    theirs_all = [getattr(owner, name) for owner, name in vllm.SEAMS]
+    seams.install()
+    ours = [getattr(owner, name) for owner, name in vllm.SEAMS]
+    assert all(a is not b for a, b in zip(theirs_all, ours, strict=True))

@@ -20,7 +20,7 @@ from server.connection import Caller
 from server.http import Middleware
 from server.live import CURRENT, EngineCall, LiveRequest
 from server.record import RequestRecord
-from server.seams import close_streams
+from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Client, Inner, Install, end
 from tests.unit.engine import request
 from tests.unit.helpers import delta
@@ -31,8 +31,7 @@ DEADLINE = 0.4
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StreamingResponse, "__call__", StreamingResponse.__call__)
-    close_streams()
+    vllm.prepared(monkeypatch)
     monkeypatch.setattr(http, "LISTEN_SECONDS", 0.1)
     monkeypatch.setattr(http, "UNWIND_SECONDS", 0.2)
     monkeypatch.setattr(http, "LAST_WORDS_SECONDS", 0.1)

@@ -16,7 +16,7 @@ from stack.witnesses import (
     findings_of_requests,
     read_books,
     read_counted,
-    read_recorded,
+    read_logged,
 )
 
 PAGE = """# HELP llm_bill_microdollars_total what
@@ -109,13 +109,13 @@ RECORDS = [
 
 def requests_failed(page: str = PAGE, records: list[LogRecord] = RECORDS) -> list[str]:
     counted = read_counted(list(parse(page)))
-    found = findings_of_requests(counted, read_recorded(records))
+    found = findings_of_requests(counted, read_logged(records))
     return [each.what for each in found if not each.good]
 
 
 def test_requests_tokens_and_spend_agree_with_their_records() -> None:
     assert requests_failed() == []
-    assert read_recorded(RECORDS).device == (20.0, 10.0)
+    assert read_logged(RECORDS).device == (20.0, 10.0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.exceptions import GenerationError, VLLMNotFoundError, VLLMValidationError
 
 from loadtest import mixed
-from server.stream_errors import UNKNOWN, code_in
+from server.stream_errors import EVENT, UNKNOWN, code_in
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
 
@@ -87,3 +87,7 @@ async def _load(text: str) -> str:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=text))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await mixed._exchange(client, plan, "0" * 32)
+
+
+def test_the_load_test_looks_for_the_same_event() -> None:
+    assert mixed.ERROR_EVENT.encode() == EVENT

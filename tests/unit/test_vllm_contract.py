@@ -31,6 +31,7 @@ from vllm.entrypoints.launchers.api_server import entry
 from vllm.entrypoints.launchers.launcher import setup_server
 from vllm.entrypoints.launchers.utils.server_utils import get_uvicorn_log_config
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion import api_router as completion_router
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
@@ -365,4 +366,10 @@ def test_vllm_bounds_prompts_and_answers_and_not_their_product() -> None:
     assert vllm.envs.VLLM_MAX_N_SEQUENCES == MAX_SEQUENCES
     assert vllm.envs.VLLM_MAX_COMPLETION_PROMPTS == 1024
     request = CompletionRequest(prompt=["a"] * 1024, n=16_384)
-    assert request.n == 16_384, "vLLM bounds the product now: drop server/refusals.py"
+    assert request.n == 16_384, "vLLM bounds the product now: drop it from refusals.py"
+
+
+def test_vllm_reads_structured_outputs_before_it_checks_them() -> None:
+    for request in (CompletionRequest, ChatCompletionRequest):
+        check = source(request.check_structured_outputs_count)
+        assert "structured_outputs_kwargs.get(k)" in check, "vLLM checks now: drop is_structured"
