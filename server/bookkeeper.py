@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from server.books import BookFile, Books, Key, Part
 from server.catalogue import Metric, cost
 from server.guard import guarded
-from server.ledger import Ledger
+from server.ledger import Ledger, Open
 from server.metrics import Family, family, single
 from server.periods import Periods
 from server.record import Outcome
@@ -37,10 +37,10 @@ def keys(models: Iterable[str], tenants: Iterable[str]) -> Iterator[Key]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The books and what is open, in nanodollars, of one moment (s, monotonic)."""
+    """The books and what is open of one moment (s, monotonic)."""
 
     books: Books
-    open: int
+    open: Open
     moment: float
 
 
@@ -63,9 +63,9 @@ class Bookkeeper(Collector):
         self._periods = periods
         self._known = known
         self._writer = Writer(self._keep, "ledger", SAVE_SECONDS)
-        periods.add_bill(file.open)
+        periods.add_bill(file.unbilled)
         # Until something is kept: what the file holds, with what was lost with the process before.
-        self._kept = Page(ledger.carried, 0, time.monotonic())
+        self._kept = Page(ledger.carried, Open(0, 0), time.monotonic())
 
     def start(self) -> None:
         """Keep the books every SAVE_SECONDS from now on."""
@@ -88,7 +88,8 @@ class Bookkeeper(Collector):
         yield self._counters(cost.GPU_COST, "model", page.books)
         yield self._counters(cost.TENANT_GPU_COST, "tenant", page.books)
         yield self._counters(cost.BILL_CARRIED, "part", self._ledger.carried)
-        yield single(cost.BILL_OPEN, page.open / 1000)
+        yield self._carried(page.books)
+        yield single(cost.BILL_OPEN, page.open.nanodollars / 1000)
         yield single(cost.DEVICE_PRICE, rate / 3600)
         yield single(cost.BILL_TODAY, self._periods.billed("day") / 1000)
         yield single(cost.BILL_MONTH, self._periods.billed("month") / 1000)
@@ -105,8 +106,9 @@ class Bookkeeper(Collector):
         return Page(books, open_, now / 1e9)
 
     def _keep(self) -> None:
-        page = self._look()
-        self._file.write(page.books, page.open, self._periods.state())
+        with self._ledger.still():
+            page, periods = self._look(), self._periods.state()
+        self._file.write(page.books, page.open.nanodollars, page.open.unsettled, periods)
         self._kept = page
 
     def _step_model(self) -> Iterator[Family]:
@@ -117,9 +119,21 @@ class Bookkeeper(Collector):
 
     def _counters(self, metric: Metric, table: str, books: Books) -> Family:
         found = family(metric)
-        every = dict.fromkeys(key for key in (*self._known(), *books) if key[0] == table)
-        for key in every:
+        for key in self._shown(table, books):
             found.add_metric(list(key[1:]), books[key] / 1000)
+        return found
+
+    def _shown(self, table: str, books: Books) -> Iterable[Key]:
+        # Models and tenants of the past stay in the file: on /metrics their number has no bound.
+        carried = self._ledger.carried
+        used = (key for key, amount in books.items() if amount != carried[key])
+        return dict.fromkeys(key for key in (*self._known(), *used) if key[0] == table)
+
+    def _carried(self, books: Books) -> Family:
+        found, carried = family(cost.GPU_COST_CARRIED), self._ledger.carried
+        for table in ("model", "tenant"):
+            amount = sum(carried[key] for key in self._shown(table, books))
+            found.add_metric([table], amount / 1000)
         return found
 
     def close(self, died: bool, patience: float) -> None:

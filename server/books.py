@@ -12,9 +12,12 @@ import msgspec
 
 from server import durable
 from server.periods import Amount, KeptPeriods
+from server.settings import PREFIX, SettingsError
 
 _log = logging.getLogger(__name__)
 FILE = "ledger.json"
+MOST_KEYS = 1000
+"""Models by outcome, and tenants, that are kept."""
 
 
 class Part(StrEnum):
@@ -36,11 +39,16 @@ _LENGTHS = {"part": 2, "model": 3, "tenant": 2}
 
 
 class Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """What stands in the file; `open` nanodollars are lost if the process is killed now."""
+    """What stands in the file.
+
+    `open` nanodollars are lost if the process is killed now; of them the periods do not know the
+    `unbilled` ones.
+    """
 
     version: Literal[2]
     books: list[tuple[tuple[str, ...], Amount]]
     open: Amount
+    unbilled: Amount
     periods: KeptPeriods
 
 
@@ -63,15 +71,16 @@ class BookFile:
     """The books on disk; without a folder nothing outlives the process.
 
     `carried` is what the process before had counted, with what its requests in flight had cost
-    (`open`) among what was lost; `periods` is what it spent by day and month. A file that cannot be
-    read, or does not hold what it should, is set aside under another name.
+    among what was lost; `periods` is what it spent by day and month, less what is `unbilled`. A
+    file that cannot be read stops the start with SettingsError; one that does not hold what it
+    should is set aside.
     """
 
     def __init__(self, state_dir: Path | None) -> None:
         self._path = state_dir / FILE if state_dir else None
-        kept = self._read() or Kept(2, [], 0, KeptPeriods())
-        self.open = kept.open
-        self.carried: Books = Counter(dict(kept.books))
+        kept = self._read() or Kept(2, [], 0, 0, KeptPeriods())
+        self.unbilled = kept.unbilled
+        self.carried: Books = Counter(_newest(kept.books))
         if kept.open:
             self.carried["part", Part.LOST] += kept.open
         self.periods = kept.periods
@@ -88,7 +97,10 @@ class BookFile:
             return _decode(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except OSError as error:
+            fix = f"{self._path} cannot be read ({error.strerror}): it holds the bill so far"
+            raise SettingsError("environment", f"{PREFIX}STATE_DIR", fix) from error
+        except (ValueError, msgspec.MsgspecError) as error:
             self._set_aside(self._path, error)
             return None
 
@@ -97,22 +109,24 @@ class BookFile:
         aside = path.with_name(f"{path.stem}.bad-{moment}{path.suffix}")
         try:
             os.replace(path, aside)
-        except OSError:
-            aside = path
-        why = type(error).__name__ if isinstance(error, OSError) else str(error)
+        except OSError as refused:
+            fix = f"{path} is no state file and cannot be moved ({refused.strerror}): move it away"
+            raise SettingsError("environment", f"{PREFIX}STATE_DIR", fix) from refused
         _log.error(
             "%s cannot be used (%s) and was kept as %s: the bill, the day's and the month's spend "
             "begin at 0",
             path,
-            why,
+            error,
             aside.name,
         )
 
-    def write(self, books: Books, open_: int, periods: KeptPeriods) -> None:
+    def write(self, books: Books, open_: int, unbilled: int, periods: KeptPeriods) -> None:
         """Keep all of it; raises OSError when the folder cannot be written."""
         if self._path is None:
             return
-        kept = Kept(2, sorted(books.items()), open_, periods)
+        # What this process has booked on last: a file that is full loses the oldest.
+        rows = sorted(books.items(), key=lambda row: row[1] != self.carried[row[0]])
+        kept = Kept(2, rows, open_, unbilled, periods)
         durable.replace(self._path, msgspec.json.encode(kept))
 
 
@@ -128,6 +142,12 @@ def _decode(text: bytes) -> Kept:
     return kept
 
 
+def _newest(rows: list[tuple[Key, int]]) -> dict[Key, int]:
+    # Models and tenants of the past are shown by nobody; of the oldest nothing need be known.
+    parts = {key: amount for key, amount in rows if key[0] == "part"}
+    return parts | dict([row for row in rows if row[0][0] != "part"][-MOST_KEYS:])
+
+
 def _is_part(key: Key) -> bool:
     return key[0] != "part" or key[1] in tuple(Part)
 
@@ -138,4 +158,4 @@ def _from_version_1(old: _Kept1) -> Kept:
         books[tuple(str(part) for part in row[:-1])] += int(row[-1])
     sums = {period: {kept.name: kept.sums} for period, kept in old.periods.items()}
     periods = KeptPeriods(sums.get("day", {}), sums.get("month", {}))
-    return Kept(2, list(books.items()), old.open, periods)
+    return Kept(2, list(books.items()), old.open, old.open, periods)

@@ -37,13 +37,15 @@ class ObservedLLM(AsyncLLM):
         try:
             queue = await super().add_request(request_id, *args, **kwargs)
             with guarded("add_request"):
-                live = CURRENT.get()
-                if live is not None:
-                    live.ran(_adapter(args, kwargs))
                 states = self._states(request_id, queue)
                 call = _CALL.get()
                 if call is not None:
                     call.states = states
+            # By itself: what only labels may not come before what is paid.
+            with guarded("add_request"):
+                live = CURRENT.get()
+                if live is not None:
+                    live.ran(_adapter(args, kwargs))
         finally:
             self._end_ledger(states)
         return queue

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from prometheus_client import REGISTRY, Metric, make_wsgi_app, start_http_server
@@ -13,6 +14,8 @@ from server.settings import PREFIX, Settings, cannot_listen
 LAST_SCRAPE_SECONDS = 7.0
 """How long the end, and the start, wait for a scrape: one interval of 5 s and some."""
 _MOST_READERS = 64
+_TURNS = 3
+"""Turns before the newest that tell an interval: two scrapers behind one address take turns."""
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -50,14 +53,12 @@ class Readers:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._turns: dict[str, tuple[float, float | None]] = {}
+        self._turns: dict[str, tuple[float, ...]] = {}
 
     def note(self, who: str, began: float) -> None:
         """The reader has all of what it asked for at `began` (monotonic seconds)."""
         with self._changed:
-            last = self._turns.pop(who, None)
-            gap = began - last[0] if last and began > last[0] else None
-            self._turns[who] = (began, gap)
+            self._turns[who] = (*self._turns.pop(who, ())[-_TURNS:], began)
             while len(self._turns) > _MOST_READERS:
                 del self._turns[next(iter(self._turns))]
             self._changed.notify_all()
@@ -72,14 +73,14 @@ class Readers:
         names = tuple(who)
         with self._changed:
             return self._changed.wait_for(
-                lambda: all(self._turns.get(name, (0.0, None))[0] >= since for name in names),
+                lambda: all(self._turns.get(name, (0.0,))[-1] >= since for name in names),
                 patience,
             )
 
 
-def _is_due(turn: tuple[float, float | None], now: float) -> bool:
-    last, gap = turn
-    return gap is not None and now - last <= 3 * gap
+def _is_due(turns: tuple[float, ...], now: float) -> bool:
+    gaps = [after - before for before, after in pairwise(turns)]
+    return bool(gaps) and now - turns[-1] <= 3 * max(gaps)
 
 
 class Exposition:

@@ -3,15 +3,17 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from server.guard import guarded
 from server.live import LiveRequest
+from server.log_events import IDS_IN_TEXT
 from server.record import Operation, Outcome, RequestRecord, Usage
 from server.writer import Writer
 
 _log = logging.getLogger(__name__)
+RETRY_SECONDS = 1.0
+"""How soon a file that could not be removed is tried again."""
 _FIELDS = ("trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream")
 
 
@@ -28,7 +30,7 @@ class Journal:
         self._left: tuple[Path, ...] = ()
         self._lock = threading.Lock()
         self._due: dict[str, bytes | None] = {}
-        self._writer = Writer(self._write, "journal")
+        self._writer = Writer(self._write, "journal", RETRY_SECONDS)
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._left = tuple(sorted(self._folder.iterdir()))
@@ -68,26 +70,48 @@ class Journal:
         if self._folder is None:
             return
         path = self._folder / name
-        if entry is None:
-            path.unlink(missing_ok=True)
+        if entry is not None:
+            try:
+                path.write_bytes(entry)
+            except OSError:
+                # A part of an entry would be an unreadable one.
+                path.unlink(missing_ok=True)
+                raise
             return
         try:
-            path.write_bytes(entry)
-        except OSError:
-            # A part of an entry would be an unreadable one.
             path.unlink(missing_ok=True)
+        except OSError:
+            # Left there it would be a killed request as well: try again every second.
+            with self._lock:
+                self._due.setdefault(name, None)
             raise
 
-    def leftovers(self) -> Iterator[RequestRecord]:
+    def leftovers(self) -> list[RequestRecord]:
         """What stood here at start: the requests of a killed process; what they used is unknown.
 
-        An entry is removed once its record has been dealt with, so another kill loses none.
+        An entry is to be removed (`forget`) once its record has been dealt with, so another kill
+        loses none.
         """
-        for path in self._left:
-            record = _read(path)
-            if record is not None:
-                yield record
-            path.unlink(missing_ok=True)
+        found = (self._leftover(path) for path in self._left)
+        return [record for record in found if record is not None]
+
+    def _leftover(self, path: Path) -> RequestRecord | None:
+        if not IDS_IN_TEXT.fullmatch(path.name) or not path.is_file():
+            _log.warning("%s is no entry of a request in flight: it is left alone", path.name)
+            return None
+        record = _read(path)
+        if record is None:
+            self._remove(path.name)
+        return record
+
+    def forget(self, record: RequestRecord) -> None:
+        """A record of `leftovers` has been dealt with."""
+        self._remove(f"{record.trace_id}-{record.span_id}")
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            self._due[name] = None
+        self._writer.nudge()
 
 
 def _read(path: Path) -> RequestRecord | None:

@@ -36,6 +36,7 @@ from server.cors import Cors
 from server.engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
 from server.exposition import LAST_SCRAPE_SECONDS, Exposition
+from server.guard import guarded
 from server.labels import refuse_other
 from server.metrics import VLLM_BUCKETS
 from server.models import Models
@@ -46,6 +47,7 @@ from server.price_file import watch
 from server.settings import SettingsError, cannot_listen, read_settings
 
 _log = logging.getLogger("server.launcher")
+_LOOK_SECONDS = 0.2
 
 REFUSED = {
     "api_server_count": "one process must see every request: run one server per port instead",
@@ -185,9 +187,13 @@ async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _recover(exposition: Exposition, observer: Observer) -> None:
     # After a scrape has seen the counters at 0: `killed` counted before it would rise unseen. Who
     # asks now may be anybody, so the time of one scrape is waited whoever does.
+    created = time.monotonic()
     await asyncio.sleep(LAST_SCRAPE_SECONDS)
-    await asyncio.to_thread(exposition.wait_for_scrapers, time.monotonic() - LAST_SCRAPE_SECONDS)
-    observer.recover()
+    until = time.monotonic() + LAST_SCRAPE_SECONDS
+    while not exposition.wait_for_scrapers(created, 0.0) and time.monotonic() < until:
+        await asyncio.sleep(_LOOK_SECONDS)
+    with guarded("recover"):
+        observer.recover(await asyncio.to_thread(observer.leftovers))
 
 
 def _interrupt(*_: object) -> None:

@@ -10,6 +10,8 @@ it passes, up to the moment at which a request is handed over (docs/cost.md).
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from server.account import Account
 from server.books import Books, Key, Part
@@ -17,6 +19,19 @@ from server.periods import Periods
 from server.purse import Purse, Till
 from server.record import GpuUse, RequestRecord
 from server.settlement import Report, Settlement
+
+
+class Open(NamedTuple):
+    """Nanodollars of requests that are not recorded yet; of what is `settled` the periods know."""
+
+    settled: int
+    unsettled: int
+
+    @property
+    def nanodollars(self) -> int:
+        """All of it."""
+        return self.settled + self.unsettled
+
 
 LATE_NS = 30_000_000_000
 """How long a settlement is awaited for a request that is recorded already."""
@@ -252,14 +267,18 @@ class Ledger:
         """Microdollars an hour for all devices, None where no price is known."""
         return self._till.rate
 
-    def snapshot(self, now: int) -> tuple[Books, int]:
+    def still(self) -> AbstractContextManager[bool]:
+        """Nothing is booked while the block runs, neither here nor in the periods."""
+        return self._lock
+
+    def snapshot(self, now: int) -> tuple[Books, Open]:
         """The books and what is open, of one moment: together they are the whole bill."""
         with self._lock:
             self.tick(now)
-            return Counter(self.books), self.open_nanodollars(now)
+            return Counter(self.books), self.unrecorded(now)
 
-    def open_nanodollars(self, now: int) -> int:
-        """What requests that are not recorded yet have cost: settled, open, and since the report.
+    def unrecorded(self, now: int) -> Open:
+        """What requests that are not recorded yet have cost.
 
         The time since the last report is an estimate: it may yet turn out to be a stall.
         """
@@ -267,4 +286,4 @@ class Ledger:
             settled = sum(account.nanodollars for account in self._accounts.values())
             unsettled = self._last.open if self._last else 0
             since = max(0, now - self._paid_until) if self._ready and not self.fault else 0
-            return settled + Purse().pay(unsettled + since, self._till.rate or 0)
+            return Open(settled, Purse().pay(unsettled + since, self._till.rate or 0))

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -148,15 +148,14 @@ class Observer:
             live.model = OTHER if peek is NO_OBJECT else self._models.asked(peek.model)
 
     def _ran(self, live: LiveRequest, adapter: str | None) -> None:
-        if self._models.admit(adapter):
-            self._create_for_models((self._models.ran(adapter),), ())
-        live.engine_model = adapter or self._models.base
-        label = self._models.ran(adapter)
-        if live.accepted and label != live.model:
-            before, after = (metrics.IN_FLIGHT.labels(model) for model in (live.model, label))
-            before.dec()
-            after.inc()
-        live.model = label
+        before = live.model
+        is_new = self._models.admit(adapter)
+        live.engine_model, live.model = adapter or self._models.base, self._models.ran(adapter)
+        if is_new:
+            self._create_for_models((live.model,), ())
+        if live.accepted and live.model != before:
+            metrics.IN_FLIGHT.labels(before).dec()
+            metrics.IN_FLIGHT.labels(live.model).inc()
 
     def finish(self, live: LiveRequest, probe: bool) -> None:
         """Hand the record to every consumer; none can harm another, none can harm the request."""
@@ -185,10 +184,11 @@ class Observer:
             return
         with guarded("red"):
             red.observe(record)
-        with guarded("cost_metrics"):
-            self._costs.observe(record, cost)
+        with guarded("spend"):
             if cost is not None:
                 self._periods.add_spend(record.tenant, cost)
+        with guarded("cost_metrics"):
+            self._costs.observe(record, cost)
         with guarded("logs"):
             logs.request_finished(record, cost)
 
@@ -207,13 +207,19 @@ class Observer:
                 if any(call.states for call in live.calls) and record.gpu is None:
                     metrics.GPU_COST_MISSING.labels(record.model).inc()
 
-    def recover(self) -> None:
+    def leftovers(self) -> list[RequestRecord]:
+        """What was in flight when the process before this one was killed; it is read from disk."""
+        return self._journal.leftovers()
+
+    def recover(self, leftovers: Iterable[RequestRecord]) -> None:
         """Record what was in flight when the process before this one was killed."""
-        for record in self._journal.leftovers():
+        for record in leftovers:
             with guarded("recover"):
                 self._tracing.replay(record, None)
                 red.observe(self._relabelled(record))
                 logs.request_finished(record, None)
+            with guarded("journal"):
+                self._journal.forget(record)
 
     def _relabelled(self, record: RequestRecord) -> RequestRecord:
         # The process that was killed may have served other models and tenants.

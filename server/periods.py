@@ -7,13 +7,15 @@ import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+
+from server import prices
 
 SPEND, BILL = "spend", "bill"
 JUMP_SECONDS = 60.0
@@ -22,8 +24,7 @@ STRETCH_SECONDS = 3600.0
 """How finely what was booked can be dated again after a jump."""
 STRETCHES = 48
 """How many can be: those before them keep the day that they were booked on."""
-_FLOOR = "2026-01-01"
-"""No day before it can be true: this program did not exist."""
+EARLIEST = prices.EARLIEST.isoformat()
 _KEPT = {"day": 8, "month": 4}
 
 Amount = Annotated[int, msgspec.Meta(ge=0)]
@@ -69,10 +70,10 @@ def _boot() -> str:
 class Periods:
     """Nanodollars since 0:00 UTC and since the first of the month; may be used by any thread.
 
-    `kept` is what `state` returned in an earlier process. What was booked lately is dated by the
-    time that has passed since, as the clock stands now: one that is set, forward or back, moves all
-    of it along, so no jump leaves a part behind. `clock` is Unix seconds, `elapsed` seconds since
-    the boot.
+    `kept` is what `state` returned in an earlier process. An amount keeps the day on which it was
+    booked, unless a clock that is set shows that the day was wrong: it lies ahead, or before this
+    program existed. Then it is dated by the time that has passed since, and where that is not known
+    any more it counts for today. `clock` is Unix seconds, `elapsed` seconds since the boot.
     """
 
     def __init__(
@@ -101,8 +102,10 @@ class Periods:
 
     def _date(self, now: float, passed: float) -> None:
         self._ahead = now - passed
+        today = _day(now)
         for stretch in self._stretches:
-            stretch.day = _day(now - max(0.0, passed - stretch.begun))
+            if not EARLIEST <= stretch.day <= today:
+                stretch.day = _day(now - max(0.0, passed - stretch.begun))
         self._sum_up()
 
     def _sum_up(self) -> None:
@@ -113,11 +116,18 @@ class Periods:
                 _book(self._sums[period], name, stretch.sums)
 
     def _settle_impossible(self, today: str) -> None:
-        # Booked before the clock was set, and before a boot: it counts for now.
+        # Of two clocks that disagree, the one that goes on from the days before it is right.
+        goes_on = any(_days_before(today) <= day <= today for day in self._every_day())
         for period, name in _names(today):
-            names, floor = self._settled[period], _FLOOR[: len(name)]
-            for wrong in [each for each in names if each < floor <= name]:
+            names, floor = self._settled[period], EARLIEST[: len(name)]
+            early = [each for each in names if each < floor <= name]
+            ahead = [each for each in names if each > name >= floor and goes_on]
+            for wrong in (*early, *ahead):
                 _book(names, name, names.pop(wrong))
+
+    def _every_day(self) -> Iterator[str]:
+        yield from self._settled["day"]
+        yield from (stretch.day for stretch in self._stretches)
 
     def _settle(self, left: int) -> None:
         while len(self._stretches) > left:
@@ -184,6 +194,10 @@ def _book(names: dict[str, Counter[str]], name: str, amounts: Mapping[str, int])
     sums = names.pop(name, Counter())
     sums.update(amounts)
     names[name] = sums
+
+
+def _days_before(day: str) -> str:
+    return (datetime.date.fromisoformat(day) - datetime.timedelta(_KEPT["day"])).isoformat()
 
 
 def _newest(names: Mapping[str, Counter[str]], count: int) -> Sums:

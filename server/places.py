@@ -37,7 +37,11 @@ def template(record: logging.LogRecord) -> str:
 
 
 def _stands_in_code(text: str) -> bool:
-    return any(text in _texts(frame.f_code) for frame in islice(_callers(), _FRAMES))
+    # A caller's chat template is code as well, with the caller's texts in it.
+    return any(
+        frame.f_code.co_filename.endswith(".py") and text in _texts(frame.f_code)
+        for frame in islice(_callers(), _FRAMES)
+    )
 
 
 def _texts(code: CodeType) -> Iterator[str]:
@@ -106,7 +110,7 @@ def of_caller(*passing: str) -> str:
 
 
 def _place(code: CodeType, line: int) -> str:
-    # A caller's chat template is compiled too, with the names that the caller gave.
+    # Its names in a template are a caller's too.
     path = code.co_filename
     if not path.endswith(".py"):
         return f"<made at run time>:{line}"

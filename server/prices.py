@@ -71,10 +71,19 @@ class PriceList:
         return tuple(amount * rate.amounts[0] for amount in entry.amounts)
 
 
+EARLIEST = datetime.date(2026, 1, 1)
+"""No clock that says an earlier day is right: this program did not exist."""
+
+
 def _in_force(entries: Iterable[Entry], name: str, day: datetime.date) -> Entry | None:
     # Exact before pattern, long before short, new before old; the text itself, so that no answer
     # depends on the order in the file.
-    valid = (entry for entry in entries if entry.since <= day and _matches(entry.name, name))
+    named = [entry for entry in entries if _matches(entry.name, name)]
+    valid = [entry for entry in named if entry.since <= max(day, EARLIEST)]
+    if day < EARLIEST and not valid:
+        # Nothing is free because a clock was never set.
+        first = min((entry.since for entry in named), default=day)
+        valid = [entry for entry in named if entry.since == first]
     return max(
         valid,
         key=lambda entry: (entry.name == name, len(entry.name), entry.since, entry.name),

@@ -5,7 +5,7 @@ from typing import Any
 
 from vllm.config import VllmConfig
 from vllm.v1.metrics.loggers import StatLoggerBase
-from vllm.v1.metrics.stats import SchedulerStats
+from vllm.v1.metrics.stats import FinishedRequestStats, IterationStats, SchedulerStats
 
 from server.guard import failed
 from server.ledger import Ledger
@@ -22,10 +22,13 @@ class LedgerStatLogger(StatLoggerBase):
     def record(
         self,
         scheduler_stats: SchedulerStats | None,
+        iteration_stats: IterationStats | None = None,
         *_others: Any,
         **_named: Any,
     ) -> None:
-        """Take in one report."""
+        """Take in one report, and out of vLLM's own what it would observe as a time below 0."""
+        if iteration_stats is not None:
+            _drop_unscheduled(iteration_stats)
         stats = scheduler_stats.kv_connector_stats if scheduler_stats else None
         if not stats or KEY not in stats:
             return
@@ -40,6 +43,21 @@ class LedgerStatLogger(StatLoggerBase):
 
     def log_engine_initialized(self) -> None:
         """Nothing to say."""
+
+
+def _drop_unscheduled(stats: IterationStats) -> None:
+    # Of a request that ended before its first token, such as one whose grammar the engine refuses,
+    # vLLM takes a time that was never set from one that was: a sum of minus hours, which no scraper
+    # takes for a histogram's. It is in our own metrics, with what is known of it.
+    try:
+        finished = stats.finished_requests
+        finished[:] = [each for each in finished if min(_times(each)) >= 0]
+    except Exception as error:
+        failed("output", error)
+
+
+def _times(request: FinishedRequestStats) -> tuple[float, ...]:
+    return request.queued_time, request.prefill_time, request.decode_time, request.inference_time
 
 
 def factory(ledger: Ledger) -> Callable[[VllmConfig, int], LedgerStatLogger]:

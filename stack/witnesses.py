@@ -38,14 +38,15 @@ class Books:
         return (self.seconds - self.age) * self.price
 
 
-def _by_part(samples: list[Sample], name: str) -> dict[str, float]:
-    return {sample.labels["part"]: sample.value for sample in samples if sample.name == name}
+def _by(samples: list[Sample], name: str, label: str) -> dict[str, float]:
+    return {sample.labels[label]: sample.value for sample in samples if sample.name == name}
 
 
 def read_books(samples: list[Sample], seconds: float) -> Books:
     """The books of a page that was read `seconds` after its process started; raises Fault."""
-    whole = _by_part(samples, "llm_bill_microdollars_total")
-    carried = _by_part(samples, "llm_bill_carried_microdollars")
+    whole = _by(samples, "llm_bill_microdollars_total", "part")
+    carried = _by(samples, "llm_bill_carried_microdollars", "part")
+    shown = _by(samples, "llm_gpu_cost_carried_microdollars", "by")
     if not whole:
         raise Fault(
             "no cost by device time is accounted for",
@@ -54,9 +55,8 @@ def read_books(samples: list[Sample], seconds: float) -> Books:
     return Books(
         parts={part: whole[part] - carried.get(part, 0.0) for part in _PARTS},
         carried=carried,
-        models=total(samples, "llm_gpu_cost_microdollars_total") - carried.get("requests", 0.0),
-        tenants=total(samples, "llm_tenant_gpu_cost_microdollars_total")
-        - carried.get("requests", 0.0),
+        models=total(samples, "llm_gpu_cost_microdollars_total") - shown.get("model", 0.0),
+        tenants=total(samples, "llm_tenant_gpu_cost_microdollars_total") - shown.get("tenant", 0.0),
         open=total(samples, "llm_bill_open_microdollars"),
         price=total(samples, "llm_device_price_microdollars_per_second"),
         error_seconds=total(samples, "llm_ledger_error_seconds"),

@@ -173,6 +173,17 @@ BILL_CARRIED = Metric(
     absent=_NO_DEVICE_PRICE,
     unused="`make cost-audit` subtracts it before it compares the bill with the clock",
 )
+GPU_COST_CARRIED = Metric(
+    "llm_gpu_cost_carried_microdollars",
+    Kind.GAUGE,
+    "microdollars",
+    "What the shown llm_gpu_cost_microdollars_total (by model) and "
+    "llm_tenant_gpu_cost_microdollars_total (by tenant) began with in this process.",
+    Method.COST,
+    ("by",),
+    absent=_NO_DEVICE_PRICE,
+    unused="`make cost-audit` subtracts it before it compares requests with their log records",
+)
 DEVICE_PRICE = Metric(
     "llm_device_price_microdollars_per_second",
     Kind.GAUGE,

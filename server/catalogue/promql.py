@@ -43,6 +43,13 @@ def selectors(expression: str) -> Iterator[Selector]:
             yield Selector(name, tuple(_LABEL.findall(matchers)), value)
 
 
+def is_nameless(expression: str) -> bool:
+    """True when a selector has no name outside its braces: whose series it reads cannot be seen."""
+    text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub('""', expression))
+    before = (text[: found.start()].rstrip() for found in re.finditer(r"\{", text))
+    return any(not re.search(r"[\w:$]$", each) for each in before)
+
+
 def grouped(expression: str) -> set[str]:
     """The labels that the expression groups or joins by."""
     text = _RANGE_OR_COMMENT.sub(" ", _STRING.sub('""', expression))

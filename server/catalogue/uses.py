@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from server.catalogue import ALL, BY_SERIES, Metric
-from server.catalogue.promql import Selector, grouped, selectors
+from server.catalogue.promql import Selector, grouped, is_nameless, selectors
 from server.catalogue.record import SERVER
 
 REPO = Path(__file__).parents[2]
@@ -138,6 +138,8 @@ def _runbooks(repo: Path) -> Iterator[Use]:
 
 def wrong(use: Use, known: Mapping[str, Metric], made_by_rules: set[str]) -> Iterator[str]:
     """What the expression asks for and will not find."""
+    if is_nameless(use.expression):
+        yield f"{use.where}: a selector without a name may read anybody's series"
     for selector in selectors(use.expression):
         if selector.name not in known and selector.name not in made_by_rules:
             yield f"{use.where}: nothing exposes {selector.name}"

@@ -17,7 +17,7 @@ from server.bookkeeper import Bookkeeper, keys
 from server.books import BookFile, Books, Part
 from server.budget_metrics import PeriodCollector
 from server.labels import OTHER
-from server.ledger import Ledger
+from server.ledger import Ledger, Open
 from server.periods import Periods
 from server.record import Operation, RequestRecord
 from server.telemetry import Account
@@ -54,9 +54,9 @@ class _Ledger(Ledger):
         """As after some hours of serving."""
         return 3, 0.04
 
-    def snapshot(self, now: int) -> tuple[Books, int]:
+    def snapshot(self, now: int) -> tuple[Books, Open]:
         """The books as they stand; `now` is of a clock that the past has not."""
-        return Counter(self.books), 1_000_000
+        return Counter(self.books), Open(0, 1_000_000)
 
 
 @dataclass

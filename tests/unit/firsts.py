@@ -217,7 +217,7 @@ def main() -> None:
         server = start(task, Path(folder))
         before = series()
         asyncio.run(drive(task))
-        server.recover()
+        server.recover(server.leftovers())
     counted = [s for family in REGISTRY.collect() for s in family.samples]
     seen = {s.labels["reason"] for s in counted if s.name == "llm_requests_total" and s.value}
     print(json.dumps({"reasons": sorted(seen), "new": sorted(series() - before)}))

@@ -13,7 +13,7 @@ from server.record import RequestRecord, Usage
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install
 from tests.unit.helpers import delta, entry, in_force, value
-from tests.unit.served import ADAPTER, CACHED_TOKENS, NAMES, PROMPT_TOKENS, Served
+from tests.unit.served import ADAPTER, CACHED_TOKENS, NAMES, PROMPT_TOKENS, Queue, Served
 
 BASE = {"model": NAMES[0], "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
 PRICES = (entry(NAMES[0], "1", "1", "1"), entry(NAMES[1], "9", "9", "9"))
@@ -147,13 +147,13 @@ async def test_the_gauge_moves_to_what_the_engine_runs(
     def look() -> None:
         seen.append((gauges[0](), gauges[1]()))
 
-    original = app.core.llm._states
+    original = Queue.get
 
-    def states(*args: Any) -> Any:
+    async def get(queue: Queue) -> Any:
         look()
-        return original(*args)
+        return await original(queue)
 
-    monkeypatch.setattr(app.core.llm, "_states", states, raising=False)
+    monkeypatch.setattr(Queue, "get", get)
     await app.post(CHAT, _text(model=ADAPTER.lora_name).encode())
     look()
     assert seen == [(0, 1), (0, 0)]

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from server import bookkeeper, durable
 from server.bookkeeper import Bookkeeper, keys
-from server.books import FILE, BookFile, Books, Part
+from server.books import FILE, MOST_KEYS, BookFile, Books, Part
 from server.ledger import Ledger
 from server.periods import KeptPeriods, Periods
+from server.settings import SettingsError
+from server.settlement import Settlement
 from tests.unit.helpers import hook_failures
 from tests.unit.test_ledger import SECOND, owner, ready, report
 
@@ -45,10 +47,12 @@ def keep(folder: Path | None, ledger: Ledger | None = None, start: bool = True) 
 
 
 def test_what_was_counted_goes_on_in_the_next_process(tmp_path: Path) -> None:
-    BookFile(tmp_path).write(books(idle=100, stall=7), 5, KeptPeriods({"2026-11-27": {"bill": 3}}))
+    BookFile(tmp_path).write(
+        books(idle=100, stall=7), 5, 2, KeptPeriods({"2026-11-27": {"bill": 3}})
+    )
     found = BookFile(tmp_path)
     assert found.carried == books(idle=100, stall=7, lost=5)
-    assert (found.open, found.periods) == (5, KeptPeriods({"2026-11-27": {"bill": 3}}))
+    assert (found.unbilled, found.periods) == (2, KeptPeriods({"2026-11-27": {"bill": 3}}))
 
 
 OLD = {
@@ -69,7 +73,9 @@ def test_what_the_version_before_kept_goes_on_too(tmp_path: Path) -> None:
     assert found.periods.month == {"2026-11": {"spend": 80}}
 
 
-GOOD = {"version": 2, "books": [[["part", "idle"], 1]], "open": 0, "periods": {}}
+GOOD = {
+    "version": 2, "books": [[["part", "idle"], 1]], "open": 0, "unbilled": 0, "periods": {},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -91,12 +97,12 @@ def test_a_file_that_is_no_books_is_set_aside_and_said(
 ) -> None:
     (tmp_path / FILE).write_text(text)
     found = BookFile(tmp_path)
-    assert (found.carried, found.open, found.periods) == (Counter(), 0, KeptPeriods())
+    assert (found.carried, found.unbilled, found.periods) == (Counter(), 0, KeptPeriods())
     (aside,) = tmp_path.iterdir()
     assert aside.name.startswith("ledger.bad-") and aside.read_text() == text
     (said,) = caplog.messages
     assert FILE in said and aside.name in said and "begin at 0" in said
-    BookFile(tmp_path).write(books(idle=1), 0, KeptPeriods())
+    BookFile(tmp_path).write(books(idle=1), 0, 0, KeptPeriods())
     assert BookFile(tmp_path).carried == books(idle=1)
 
 
@@ -106,7 +112,7 @@ def test_good_books_are_good(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    BookFile(None).write(books(idle=1), 0, KeptPeriods())
+    BookFile(None).write(books(idle=1), 0, 0, KeptPeriods())
     assert BookFile(None).carried == Counter()
 
 
@@ -184,7 +190,7 @@ def test_a_process_that_is_killed_loses_what_was_open_and_nothing_else(
     assert keepers[0]._writer.ask(2)
     second = BookFile(tmp_path)
     assert second.carried[STALL] == 3_000_000
-    assert second.carried[LOST] == second.open >= 1_000_000
+    assert second.carried[LOST] == second.unbilled >= 1_000_000
 
 
 def exposed(keeper: Bookkeeper) -> dict[str, dict[tuple[str, ...], float]]:
@@ -278,7 +284,7 @@ def test_a_disk_that_hangs_delays_no_scrape_and_shows_its_age(
     assert 0.05 < found["llm_ledger_age_seconds"][()] < 9
     hung.set()
     assert keepers[0]._writer.ask(2)
-    assert bill(keepers[0])["stall",] == before["stall",] + 1.0
+    assert bill(keepers[0])["stall",] == before.get(("stall",), 0.0) + 1.0
 
 
 def test_an_end_does_not_wait_for_a_disk_for_ever(
@@ -291,3 +297,116 @@ def test_an_end_does_not_wait_for_a_disk_for_ever(
     assert time.monotonic() - began < 5
     assert "could not be kept" in caplog.text
     hung.set()
+
+
+class Machine:
+    """A ledger with its periods on disk, of one process after another, at an odd price."""
+
+    def __init__(self, folder: Path) -> None:
+        file = BookFile(folder)
+        self.periods = Periods(file.periods)
+        self.ledger = Ledger(0, lambda: 3_600_000, self.periods, file.carried)
+        self.keeper = Bookkeeper(self.ledger, file, self.periods)
+
+
+def settlement(name: str, nanoseconds: int) -> Settlement:
+    return Settlement(name, nanoseconds, 10, 5, 0, 1, 0, 2)
+
+
+def test_after_a_kill_the_day_is_billed_what_the_books_hold(tmp_path: Path) -> None:
+    first = Machine(tmp_path)
+    first.ledger.ready(0)
+    first.ledger.open("r", lambda: None)
+    first.ledger.begin_call(0)
+    first.ledger.end_call("r", ["r/1", "r/2"])
+    half = (settlement("r/1", 5 * SECOND),)
+    first.ledger.receive(report(10 * SECOND, half, open=5 * SECOND), owner)
+    with first.ledger.still():
+        page, periods = first.keeper._look(), first.periods.state()
+    BookFile(tmp_path).write(page.books, page.open.nanodollars, page.open.unsettled, periods)
+    second = Machine(tmp_path)
+    billed = second.periods.billed("day")
+    assert sum(amount for key, amount in second.ledger.books.items() if key[0] == "part") == billed
+    assert billed >= 10_000_000
+
+
+def test_nothing_is_booked_between_the_books_and_the_periods_of_a_page(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.ledger.ready(0)
+    state, seen = machine.periods.state, []
+
+    def while_looking() -> KeptPeriods:
+        late = threading.Thread(target=machine.ledger.receive, args=(report(SECOND), owner))
+        late.start()
+        late.join(0.1)
+        seen.append(late.is_alive())
+        return state()
+
+    machine.periods.state = while_looking  # type: ignore[method-assign]
+    machine.keeper._keep()
+    assert seen == [True], "a report was booked in between"
+
+
+@pytest.mark.parametrize("error", [13, 5, 24, 116], ids=["EACCES", "EIO", "EMFILE", "ESTALE"])
+def test_books_that_cannot_be_read_stop_the_start_and_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    (tmp_path / FILE).write_text(json.dumps(GOOD))
+
+    def refuse(_: Path) -> bytes:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(
+            SettingsError, match=r"LLM_SERVER_STATE_DIR: .*ledger\.json cannot be read"
+        ):
+            BookFile(tmp_path)
+    assert BookFile(tmp_path).carried == books(idle=1)
+
+
+def test_a_bad_file_that_cannot_be_set_aside_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE).write_text("{")
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(SettingsError, match="move it away"):
+        BookFile(tmp_path)
+    assert (tmp_path / FILE).read_text() == "{"
+
+
+def test_models_and_tenants_of_the_past_are_kept_and_not_shown(tmp_path: Path) -> None:
+    past: Books = Counter()
+    past["part", Part.REQUESTS] = 9000
+    for table in (("model", "old", "ok"), ("tenant", "old")):
+        past[table] = 5000
+    for table in (("model", "m", "ok"), ("tenant", "t")):
+        past[table] = 4000
+    BookFile(tmp_path).write(past, 0, 0, KeptPeriods())
+    file = BookFile(tmp_path)
+    ledger = Ledger(0, lambda: 0, None, file.carried)
+    keeper = Bookkeeper(ledger, BookFile(None), Periods(), lambda: keys(["m"], ["t"]))
+    found = exposed(keeper)
+    assert found["llm_tenant_gpu_cost_microdollars_total"] == {("t",): 4.0}
+    assert found["llm_gpu_cost_carried_microdollars"] == {("model",): 4.0, ("tenant",): 4.0}
+    ledger.books["tenant", "old"] += 1000
+    found = exposed(keeper)
+    assert found["llm_tenant_gpu_cost_microdollars_total"] == {("t",): 4.0, ("old",): 6.0}
+    assert found["llm_gpu_cost_carried_microdollars"]["tenant",] == 9.0
+
+
+def test_a_file_holds_so_many_names_and_first_those_in_use(tmp_path: Path) -> None:
+    file = BookFile(tmp_path)
+    many: Books = Counter({("tenant", f"t{n}"): 1 for n in range(MOST_KEYS + 50)})
+    file.write(many, 0, 0, KeptPeriods())
+    second = BookFile(tmp_path)
+    assert len(second.carried) == MOST_KEYS
+    second.write(second.carried + Counter({("tenant", "t60"): 1, ("tenant", "new"): 1}), 0, 0,
+                 KeptPeriods())  # fmt: skip
+    third = BookFile(tmp_path)
+    assert len(third.carried) == MOST_KEYS
+    assert third.carried["tenant", "t60"] == 2 and third.carried["tenant", "new"] == 1

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from server.catalogue import ALL, BY_SERIES, MADE, Kind, Metric, cost, own
-from server.catalogue.promql import Selector, grouped, selectors
+from server.catalogue.promql import Selector, grouped, is_nameless, selectors
 from server.catalogue.slo import Threshold, alerts, problems, read
 from server.catalogue.uses import Use, unused, uses, wrong
 
@@ -45,6 +45,7 @@ def sources() -> list[Path]:
 LEDGER = {
     cost.BILL, cost.BILL_CARRIED, cost.BILL_OPEN, cost.BILL_TODAY, cost.BILL_MONTH, cost.GPU_COST,
     cost.TENANT_GPU_COST, cost.DEVICE_PRICE, cost.LEDGER_ERROR, cost.LEDGER_AGE,
+    cost.GPU_COST_CARRIED,
     cost.STEP_MODEL_ERROR, cost.STEP_MODEL_VERSION, cost.SPEND_TODAY, cost.SPEND_MONTH,
     cost.BUDGET_DAY_USED,
     cost.BUDGET_MONTH_USED, cost.BUDGET_SOFT,
@@ -99,6 +100,23 @@ def test_names_units_and_texts_are_in_order() -> None:
 )
 def test_names_are_found_in_promql(expression: str, names: list[str]) -> None:
     assert [selector.name for selector in selectors(expression)] == names
+
+
+@pytest.mark.parametrize(
+    ("expression", "nameless"),
+    [
+        ('{__name__="llm_requests_total"}', True),
+        ('sum by (le) ({__name__=~"llm_.*", job="llm-server"})', True),
+        ('rate({"llm_requests_total"}[5m])', True),
+        ('a / {b="c"}', True),
+        ('a{b="{c}"}', False),
+        ('sum by (a) (b {c="d"}) / on (e) f', False),
+        ('a{b=~"$x"} > ${y}', False),
+        ('label_replace(a{b="c"}, "d", "{e}", "", "")', False),
+    ],
+)
+def test_a_selector_without_a_name_is_seen(expression: str, nameless: bool) -> None:
+    assert is_nameless(expression) is nameless
 
 
 def test_labels_are_found_in_promql() -> None:

@@ -117,6 +117,14 @@ def test_a_scrape_counts_once_its_last_byte_was_written(unread: Exposition) -> N
     assert unread.wait_for_scrapers(since, 0.05) is True
 
 
+def test_two_scrapers_behind_one_address_are_both_expected_again() -> None:
+    readers = Readers()
+    for turn in (0.0, 0.2, 5.0, 5.2, 10.0, 10.2):
+        readers.note("10.0.0.1 Prometheus/3", turn)
+    assert readers.scrapers(14.9) == ["10.0.0.1 Prometheus/3"]
+    assert readers.scrapers(30.0) == []
+
+
 def test_strangers_cannot_fill_the_memory() -> None:
     readers = Readers()
     for n in range(1000):

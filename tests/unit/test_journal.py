@@ -62,8 +62,12 @@ def test_a_killed_process_leaves_its_requests_to_the_next(tmp_path: Path) -> Non
 
 def test_a_leftover_is_found_once(tmp_path: Path) -> None:
     begun(tmp_path, live())
-    assert len(list(Journal(tmp_path).leftovers())) == 1
-    assert list(Journal(tmp_path).leftovers()) == []
+    journal = Journal(tmp_path)
+    (record,) = journal.leftovers()
+    assert len(Journal(tmp_path).leftovers()) == 1, "not dealt with yet"
+    journal.forget(record)
+    done(journal)
+    assert Journal(tmp_path).leftovers() == []
     assert files(tmp_path) == []
 
 
@@ -97,13 +101,30 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Journal(tmp_path)
-    (tmp_path / "in-flight" / "0-first-in-order").write_text(text)
+    torn = live("0" * 16).request_id
+    (tmp_path / "in-flight" / torn).write_text(text)
     journal.begin(live())
     done(journal)
+    found = Journal(tmp_path)
     with caplog.at_level(logging.WARNING, logger="server.journal"):
-        assert [lost.trace_id for lost in Journal(tmp_path).leftovers()] == [TRACE_ID]
-    assert [record.args for record in caplog.records] == [("0-first-in-order",)]
-    assert files(tmp_path) == []
+        assert [lost.trace_id for lost in found.leftovers()] == [TRACE_ID]
+    assert [record.args for record in caplog.records] == [(torn,)]
+    done(found)
+    assert files(tmp_path) == [live().request_id]
+
+
+def test_what_is_no_entry_is_left_alone_and_hides_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun(tmp_path, live())
+    folder = tmp_path / "in-flight"
+    (folder / "0dir").mkdir()
+    (folder / live("0" * 16).request_id).mkdir()
+    (folder / "0-notes").write_text("mine")
+    with caplog.at_level(logging.WARNING, logger="server.journal"):
+        assert [lost.span_id for lost in Journal(tmp_path).leftovers()] == [SPAN_ID]
+    assert caplog.text.count("left alone") == 3
+    assert len(files(tmp_path)) == 4
 
 
 def test_an_entry_holds_no_text_of_the_caller(tmp_path: Path) -> None:
@@ -131,12 +152,14 @@ def test_ending_what_never_began_is_no_error(tmp_path: Path) -> None:
 
 def test_an_entry_stays_until_its_record_was_dealt_with(tmp_path: Path) -> None:
     begun(tmp_path, live())
-    first = Journal(tmp_path).leftovers()
-    next(first)
+    first = Journal(tmp_path)
+    assert len(first.leftovers()) == 1
     # Killed again here, before the record reached its consumers.
-    del first
-    assert len(list(Journal(tmp_path).leftovers())) == 1
-    assert list(Journal(tmp_path).leftovers()) == []
+    second = Journal(tmp_path)
+    (record,) = second.leftovers()
+    second.forget(record)
+    done(second)
+    assert Journal(tmp_path).leftovers() == []
 
 
 def test_what_began_after_the_start_is_no_leftover(tmp_path: Path) -> None:
@@ -186,3 +209,25 @@ def test_a_disk_that_hangs_delays_no_request(
     hung.set()
     done(journal)
     assert files(tmp_path) == [live(f"{199:016x}").request_id]
+
+
+def test_an_entry_that_could_not_be_removed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = live()
+    journal = begun(tmp_path, request)
+    tries = iter([True])
+    unlink = Path.unlink
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if next(tries, False):
+            raise OSError(30, "Read-only file system")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with hook_failures("journal", 1):
+        journal.end(request)
+        done(journal)
+    assert files(tmp_path) == [request.request_id]
+    journal.close(2)
+    assert files(tmp_path) == []

@@ -163,10 +163,10 @@ async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zer
 ) -> None:
     monkeypatch.setattr(launcher, "LAST_SCRAPE_SECONDS", 0.2)
     created, order = time.monotonic(), []
-    exposition = Mock(wait_for_scrapers=lambda since: order.append(since))
-    observer = Mock(recover=lambda: order.append("recover"))
+    exposition = Mock(wait_for_scrapers=lambda since, patience: order.append(since) is None)
+    observer = Mock(recover=lambda found: order.append(found), leftovers=lambda: "left")
     await launcher._recover(exposition, observer)
-    assert order[1:] == ["recover"]
+    assert order[1:] == ["left"]
     # Whoever asks first, and however often: the time of one scrape has passed.
     assert order[0] == pytest.approx(created, abs=0.15)
     assert time.monotonic() - created >= 0.2

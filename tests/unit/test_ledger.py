@@ -84,7 +84,7 @@ class Server:
         assert tables["model"] == tables["tenant"] == books["part", Part.REQUESTS]
         now = self.engine.now
         shown, open_ = self.ledger.snapshot(now)
-        billed = open_ + sum(v for k, v in shown.items() if k[0] == "part")
+        billed = open_.nanodollars + sum(v for k, v in shown.items() if k[0] == "part")
         assert abs(billed - nanodollars(now - self.start, ODD_PRICE)) <= 1
 
 
@@ -168,7 +168,7 @@ def test_no_idle_is_booked_while_the_engine_has_a_request() -> None:
     ledger.end_call("r", ["r/0"])
     ledger.tick(9 * SECOND)
     assert ledger.books["part", Part.IDLE] == nanodollars(SECOND)
-    assert ledger.open_nanodollars(9 * SECOND) == nanodollars(7 * SECOND)
+    assert ledger.unrecorded(9 * SECOND).nanodollars == nanodollars(7 * SECOND)
     settled = (settlement("r/0", 7 * SECOND),)
     ledger.receive(report(9 * SECOND, settled, origin=SECOND, idle=SECOND), owner)
     assert ledger.error == 0

@@ -139,8 +139,8 @@ def test_what_a_process_left_in_1970_counts_when_the_next_one_starts() -> None:
     assert (second.spent("day"), second.spent("month")) == (6000, 1000)
 
 
-def test_a_clock_that_is_set_right_dates_this_process_by_the_time_that_passed() -> None:
-    clock = Clock(EVE - 100 * DAY)
+def test_a_clock_that_was_never_set_dates_this_process_by_the_time_that_passed() -> None:
+    clock = Clock(EVE - 1000 * DAY)
     periods = clock.periods()
     periods.add_spend("t", Decimal(1))
     clock.go(DAY)
@@ -148,6 +148,56 @@ def test_a_clock_that_is_set_right_dates_this_process_by_the_time_that_passed() 
     clock.go(60)
     clock.now = EVE
     assert (periods.spent("day"), periods.spent("month")) == (2000, 3000)
+
+
+def test_a_machine_that_was_paused_over_the_end_of_a_month_keeps_both() -> None:
+    clock = Clock(EVE + DAY + DAY / 3)
+    periods = clock.periods()
+    periods.add_spend("t", Decimal(1))
+    clock.now += 10 * 3600
+    assert (periods.spent("day"), periods.spent("month")) == (0, 0)
+    assert periods._sums["month"]["2026-01"]["spend"] == 1000
+
+
+def test_days_of_a_wrong_clock_count_when_it_is_set() -> None:
+    clock = Clock()
+    periods = clock.periods()
+    periods.add_spend("t", Decimal(1))
+    clock.now += 365 * DAY
+    for _ in range(72):
+        clock.go(STRETCH_SECONDS + 1)
+        periods.add_spend("t", Decimal(1))
+    clock.now -= 365 * DAY
+    periods.spent("day")
+    days = periods._sums["day"]
+    assert sum(sums["spend"] for sums in days.values()) == 73_000
+    assert max(days) == _day(clock.now)
+
+
+def test_a_boot_that_mends_the_clock_brings_back_what_it_misdated() -> None:
+    clock = Clock()
+    first = clock.periods()
+    first.add_spend("t", Decimal(1))
+    clock.now += 365 * DAY
+    first.add_spend("t", Decimal(2))
+    kept = first.state()
+    clock.reboot()
+    clock.now -= 365 * DAY
+    second = clock.periods(kept)
+    assert (second.spent("day", "t"), second.spent("month", "t")) == (3000, 3000)
+
+
+def test_a_clock_that_falls_back_by_months_takes_nothing_along() -> None:
+    clock = Clock(EVE + 200 * DAY)
+    first = clock.periods()
+    first.add_spend("t", Decimal(1))
+    kept = first.state()
+    clock.reboot()
+    clock.now -= 190 * DAY
+    second = clock.periods(kept)
+    assert second.spent("month") == 0
+    clock.now += 190 * DAY
+    assert (second.spent("day"), second.spent("month")) == (1000, 1000)
 
 
 @given(st.lists(st.tuples(st.floats(0, 3 * STRETCH_SECONDS), st.floats(-1e9, 1e9)), max_size=30))

@@ -118,3 +118,12 @@ def test_dollars_need_no_rate() -> None:
 def test_what_has_no_entry_has_no_price() -> None:
     assert PriceList().model_price("m", DAY) is None
     assert PriceList().device_price("cpu", DAY) is None
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "1999-12-31", "2025-12-31"])
+def test_nothing_is_free_because_a_clock_was_never_set(day: str) -> None:
+    later = [entry("m", "2", since="2026-03-15"), entry("m", "1", since="2026-02-01")]
+    assert found(later, "m", day) == "1"
+    known = [*later, entry("m", "3", since="2025-06-01"), entry("m", "4", since="2024-06-01")]
+    assert found(known, "m", day) == "3"
+    assert found(later, "x", day) == ""

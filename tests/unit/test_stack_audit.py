@@ -27,6 +27,8 @@ llm_bill_microdollars_total{part="stall"} 0.0
 llm_bill_microdollars_total{part="lost"} 4.5
 llm_bill_carried_microdollars{part="requests"} 0.5
 llm_bill_carried_microdollars{part="lost"} 4.5
+llm_gpu_cost_carried_microdollars{by="model"} 0.5
+llm_gpu_cost_carried_microdollars{by="tenant"} 0.5
 llm_gpu_cost_microdollars_total{model="a{b}\\"c",outcome="ok"} 20.0
 llm_gpu_cost_microdollars_total{model="b",outcome="aborted"} 1.05e+01
 llm_tenant_gpu_cost_microdollars_total{tenant="t"} 30.5

@@ -4,8 +4,14 @@ from typing import Any
 
 import pytest
 from vllm.config import VllmConfig
+from vllm.v1.engine import FinishReason
 from vllm.v1.metrics.loggers import StatLoggerManager
-from vllm.v1.metrics.stats import SchedulerStats
+from vllm.v1.metrics.stats import (
+    FinishedRequestStats,
+    IterationStats,
+    RequestStateStats,
+    SchedulerStats,
+)
 
 from server.books import Part
 from server.ledger import Ledger
@@ -58,3 +64,37 @@ def test_it_stands_before_vllms_own_loggers(monkeypatch: pytest.MonkeyPatch) -> 
     first, *others = manager.stat_loggers
     assert isinstance(first.per_engine_stat_loggers[0], LedgerStatLogger)
     assert others[-1] == "vLLM's own"
+
+
+def finished(**times: float) -> IterationStats:
+    """What vLLM notes of a request whose state has these times, 0.0 where it did not get there."""
+    stats = IterationStats()
+    stats.update_from_finished_request(
+        finish_reason=FinishReason.ERROR,
+        request_id="r",
+        num_prompt_tokens=5,
+        max_tokens_param=8,
+        req_stats=RequestStateStats(arrival_time=1.0, **times),
+        num_cached_tokens=0,
+    )
+    return stats
+
+
+@pytest.mark.parametrize(
+    ("times", "kept"),
+    [
+        ({"queued_ts": 900.0}, 0),
+        ({"queued_ts": 900.0, "scheduled_ts": 901.0}, 0),
+        ({"queued_ts": 900.0, "scheduled_ts": 901.0, "first_token_ts": 902.0,
+          "last_token_ts": 903.0}, 1),
+    ],
+    ids=["refused before a step", "ended in its prefill", "whole"],
+)  # fmt: skip
+def test_vllm_observes_no_time_below_zero(times: dict[str, float], kept: int) -> None:
+    seen = finished(**times)
+    (before,) = seen.finished_requests
+    assert isinstance(before, FinishedRequestStats)
+    assert (min(before.queued_time, before.prefill_time, before.inference_time) < 0) == (not kept)
+    with hook_failures("output", 0):
+        LedgerStatLogger(ready()).record(None, seen)
+    assert len(seen.finished_requests) == kept
