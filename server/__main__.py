@@ -2,7 +2,7 @@
 
 import os
 
-from server import otel_environment, serving, uncaught
+from server import native_output, otel_environment, serving, uncaught
 from server.lifeline import die_with_parent
 from server.patience import sleep_between_looks
 
@@ -12,6 +12,8 @@ if __name__ == "__main__":
     preflight.check(os.environ)
     otel_environment.clean(os.environ)
     serving.share()
+    if not preflight.shows_native_output(os.environ):
+        native_output.divert()
     uncaught.install()
 
     from server.launcher import main
@@ -23,5 +25,6 @@ else:
     # vLLM's engine core and workers are new processes that import this module again.
     die_with_parent()
     serving.join()
+    native_output.join()
     uncaught.install()
     sleep_between_looks()

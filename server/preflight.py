@@ -17,6 +17,11 @@ def refuse(error: SettingsError) -> NoReturn:
     sys.exit(Exit.BAD_SETTING)
 
 
+def shows_native_output(env: Mapping[str, str]) -> bool:
+    """True where the operator wants to see what native code prints, callers' words included."""
+    return read_settings(env).show_native_output
+
+
 def check(env: Mapping[str, str]) -> None:
     """Read the environment and the files it names; ends with 78 at the first fault."""
     try:

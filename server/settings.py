@@ -68,6 +68,7 @@ class Settings:
     deadline_seconds: float
     max_body_bytes: int
     tokenize_route: bool
+    show_native_output: bool
     tell_cost: Tell
 
 
@@ -139,6 +140,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         deadline_seconds=_number(env, "DEADLINE_SECONDS", "600", 0.1, 86400),
         max_body_bytes=_whole(env, "MAX_BODY_BYTES", str(16 * 2**20), 1024, 2**30),
         tokenize_route=_switch(env, "TOKENIZE"),
+        show_native_output=_switch(env, "SHOW_NATIVE_OUTPUT"),
         tell_cost=_tell(env),
     )
 

@@ -1,0 +1,68 @@
+"""What native code prints is shown until a caller is heard, then counted; the log goes past it."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import json, logging, logging.config, os, subprocess, sys, time
+from server import native_output, serving
+serving.share()
+native_output.divert()
+logging.config.dictConfig(json.load(open("server/logging.json")))
+log = logging.getLogger("server.test")
+os.write(1, b"native before\\n")
+os.write(2, b"native before too\\n")
+time.sleep(0.5)
+log.info("heard now")
+serving.begin()
+os.write(2, b"CANARY one\\nCANARY two\\n")
+CHILD = '''
+import json, logging.config, os
+from server import native_output, serving
+serving.join()
+native_output.join()
+logging.config.dictConfig(json.load(open("server/logging.json")))
+logging.getLogger("server.child").info("the child's line")
+os.write(1, b"CANARY of a child")
+'''
+subprocess.run([sys.executable, "-c", CHILD], check=True)
+{flood}
+log.info("last line")
+"""
+
+
+def said(flood: str = "") -> str:
+    command = [sys.executable, "-c", PROGRAM.replace("{flood}", flood)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_native_code_is_shown_until_a_caller_is_heard() -> None:
+    text = said()
+    assert "native before\n" in text and "native before too\n" in text
+    assert "CANARY" not in text
+    assert text.count("native code printed") >= 1
+    lines = [line for line in text.splitlines() if "native before" not in line]
+    assert all(line.startswith("{") for line in lines), "the log is JSON"
+    assert [
+        part for part in ("heard now", "the child's line", "last line") if part not in text
+    ] == []
+
+
+def test_a_flood_while_the_interpreter_is_held_blocks_nobody() -> None:
+    # One write of many pipes' length, before the thread that reads can run.
+    text = said("sys.setswitchinterval(1000)\ntry:\n    os.write(2, b'CANARY' * 10**6)\n"
+                "except BlockingIOError:\n    pass")  # fmt: skip
+    assert "CANARY" not in text and "last line" in text
+
+
+def test_what_is_printed_at_the_very_end_is_not_lost() -> None:
+    program = (
+        "import sys; from server import native_output; native_output.divert(); "
+        "print('cannot start: the last word', file=sys.stderr, flush=True); sys.exit(78)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (78, "cannot start: the last word\n")
