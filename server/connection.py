@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Any
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive
 
 from server.live import LiveRequest
 
@@ -24,10 +24,9 @@ class Caller:
     Nothing here waits for the application to ask: `watch` sets `gone` by itself.
     """
 
-    def __init__(self, live: LiveRequest, receive: Receive, send: Send, deadline: float) -> None:
+    def __init__(self, live: LiveRequest, receive: Receive, deadline: float) -> None:
         self._live = live
         self._receive = receive
-        self._send = send
         self._deadline = deadline
         self.gone = asyncio.Event()
 
@@ -49,10 +48,6 @@ class Caller:
         while (await self.receive())["type"] != "http.disconnect":
             pass
         self.gone.set()
-
-    async def send(self, message: Message) -> None:
-        """Hand one message to the server; it may wait as long as the caller does not read."""
-        await self._send(message)
 
     def cut(self) -> None:
         """Close the connection at once, whatever is still unread: close() would wait for that."""

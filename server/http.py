@@ -84,7 +84,8 @@ class Exchange:
         self._path: str = scope["path"]
         self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
         deadline = self.live.started + observer.settings.deadline_seconds
-        self._caller = Caller(self.live, receive, send, deadline)
+        self._caller = Caller(self.live, receive, deadline)
+        self._send = send
         self._tell = told.asked(self._headers, observer.settings.tell_cost)
 
     async def run(self) -> None:
@@ -230,7 +231,8 @@ class Exchange:
             if message["status"] < 400:
                 self.live.stream = _is_stream(message)
             message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
-        await self._caller.send(message)
+        # Waits as long as the caller does not read.
+        await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             # After it was taken: a last piece that nobody reads is no complete answer.
             self.live.response_complete = not self.live.disconnected

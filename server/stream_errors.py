@@ -4,6 +4,7 @@ import json
 
 EVENT = b'data: {"error"'
 """How such an event begins (GenerateBaseServing.create_streaming_error_response)."""
+_LATER = b"\n" + EVENT
 UNKNOWN = 500
 
 
@@ -14,8 +15,9 @@ def code_in(body: bytes) -> int | None:
     """
     if body.startswith(EVENT):
         return _code(body)
-    _, found, after = body.partition(b"\n" + EVENT)
-    return _code(EVENT + after) if found else None
+    # Looked for in each chunk of a stream: finding nothing must cost nothing.
+    at = body.find(_LATER)
+    return None if at < 0 else _code(body[at + 1 :])
 
 
 def _code(event: bytes) -> int:

@@ -163,7 +163,8 @@ def main() -> None:
     show(found, kept)
     if options.save:
         FIGURES.parent.mkdir(exist_ok=True)
-        text = json.dumps({"machine": machine(), "figures": found}, indent=2)
+        figures = {name: round(value) for name, value in found.items()}
+        text = json.dumps({"machine": machine(), "figures": figures}, indent=2)
         FIGURES.write_text(text + "\n")
 
 

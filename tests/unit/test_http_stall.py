@@ -270,7 +270,4 @@ async def test_without_a_transport_there_is_nothing_to_cut() -> None:
 
 
 def _caller(live: LiveRequest, receive: Receive) -> Caller:
-    async def send(message: Message) -> None:
-        return None
-
-    return Caller(live, receive, send, deadline=0.0)
+    return Caller(live, receive, deadline=0.0)
