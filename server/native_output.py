@@ -9,6 +9,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import TextIO
 
 from server import serving
@@ -44,25 +45,30 @@ def _console() -> TextIO:
 
 
 def divert() -> None:
-    """Let the log alone write to stdout from now on; native code of this process and its children
-    is passed on until a caller is heard, and then only counted.
+    """Let the log alone write to stdout from now on.
+
+    What native code of this process and its children prints is passed on until a caller is heard,
+    and then only counted.
     """
     global _stream
-    kept = os.dup(1)
-    _stream = os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    kept = {standard: os.dup(standard) for standard in (1, 2)}
+    _stream = os.fdopen(kept[1], "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     # A crash tells places in the code, which may be told.
     faulthandler.enable(file=_stream)
-    os.environ[VARIABLE] = f"/proc/{os.getpid()}/fd/{kept}"
+    os.environ[VARIABLE] = f"/proc/{os.getpid()}/fd/{kept[1]}"
+    reader = _Reader({_pipe(standard): own for standard, own in kept.items()}, kept)
+    reader.start()
+    atexit.register(reader.end)
+
+
+def _pipe(standard: int) -> int:
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     # Native code may print while it holds the interpreter, and with it the thread that reads.
     os.set_blocking(write, False)
-    for standard in (1, 2):
-        os.dup2(write, standard)
+    os.dup2(write, standard)
     os.close(write)
-    reader = _Reader(read, kept)
-    reader.start()
-    atexit.register(reader.end)
+    return read
 
 
 def join() -> None:
@@ -77,11 +83,15 @@ def join() -> None:
 
 
 class _Reader(threading.Thread):
-    """Passes on what is printed, or says how many lines it was."""
+    """Passes on what is printed, or says how many lines it was.
 
-    def __init__(self, read: int, kept: int) -> None:
+    `pipes` leads from the end that is read to where it is passed on, `kept` from stdout and stderr
+    to what they were.
+    """
+
+    def __init__(self, pipes: Mapping[int, int], kept: Mapping[int, int]) -> None:
         super().__init__(daemon=True, name="native-output")
-        self._read = read
+        self._pipes = pipes
         self._kept = kept
         self._ending = threading.Event()
         self._lines = 0
@@ -90,26 +100,26 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         """Read until the process ends."""
         while True:
-            ready, _, _ = select.select([self._read], [], [], _LOOK_SECONDS)
-            if ready:
-                self._take(os.read(self._read, _PIPE_BYTES))
+            ready, _, _ = select.select([*self._pipes], [], [], _LOOK_SECONDS)
+            for pipe in ready:
+                self._take(os.read(pipe, _PIPE_BYTES), self._pipes[pipe])
             self._tell()
             if not ready and self._ending.is_set():
                 return
 
     def end(self) -> None:
         """Pass on what is left, and give stdout and stderr back."""
-        for standard in (1, 2):
-            os.dup2(self._kept, standard)
+        for standard, own in self._kept.items():
+            os.dup2(own, standard)
         self._ending.set()
         self.join(5 * _LOOK_SECONDS)
 
-    def _take(self, text: bytes) -> None:
+    def _take(self, text: bytes, to: int) -> None:
         if serving.has_begun():
             self._lines += text.count(b"\n") or 1
             return
         while text:
-            text = text[os.write(self._kept, text) :]
+            text = text[os.write(to, text) :]
 
     def _tell(self) -> None:
         now = time.monotonic()

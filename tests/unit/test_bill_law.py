@@ -105,6 +105,10 @@ async def test_no_body_changes_what_it_costs(
         assert (record.outcome, record.usage, sum_of_costs()) == (Outcome.CLIENT_ERROR, Usage(), 0)
         assert app.core.ran == []
         return
+    if not app.core.ran:
+        # Beams of no length: served, and nothing was made.
+        assert (record.usage, sum_of_costs()) == (Usage(), 0)
+        return
     (ran,) = set(app.core.ran)
     calls, made = len(app.core.tokens), sum(app.core.tokens)
     assert record.outcome is Outcome.OK
