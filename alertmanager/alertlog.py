@@ -19,8 +19,8 @@ from prometheus_client import Counter
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 
-from server import otel_environment
-from server.log_values import MAX_LINE, MAX_TEXT, bounded, clean
+from server.signals import otel_environment
+from server.signals.log_values import MAX_LINE, MAX_TEXT, bounded, clean
 
 MAX_BODY_BYTES = 1 << 20
 EXPORT_SECONDS = 5.0

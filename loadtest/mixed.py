@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 GONE = "hung up"
-# As server/stream_errors.py, which a load test by itself cannot import; a test holds them equal.
+# As server/gateway/stream_errors.py, which a load test by itself cannot import; a test holds both.
 ERROR_EVENT = 'data: {"error"'
 KINDS: dict[str, tuple[int, set[str]]] = {  # kind: its weight, the ends that we ask for
     "chat": (25, {"200"}),

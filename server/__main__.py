@@ -2,9 +2,9 @@
 
 import os
 
-from server import native_output, otel_environment, serving, uncaught
-from server.lifeline import die_with_parent
-from server.patience import sleep_between_looks
+from server.few_cores import sleep_between_looks
+from server.parent_death import die_with_parent
+from server.signals import native_output, otel_environment, serving, uncaught
 
 if __name__ == "__main__":
     from server import preflight

@@ -10,8 +10,8 @@ from enum import IntEnum
 
 from pydantic import ValidationError
 
-from server import serving
 from server.settings import SettingsError
+from server.signals import serving
 
 _LONGEST = 400
 

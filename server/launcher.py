@@ -31,20 +31,23 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.utils.system_utils import decorate_logs
 
-from server import http, otel_environment, seams, stat_logger, use
-from server.cors import Cors
-from server.engine import ObservedLLM
+from server.assembly import Parts
+from server.engine_client import seams, stat_logger
+from server.engine_client.observed_engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
-from server.exposition import LAST_SCRAPE_SECONDS, Exposition
-from server.guard import guarded
-from server.labels import refuse_other
-from server.metrics import VLLM_BUCKETS
-from server.models import Models
-from server.observer import Observer
-from server.parts import Parts
+from server.gateway import middleware
+from server.gateway.cors import Cors
 from server.preflight import refuse
-from server.price_file import watch
+from server.pricing.price_file import watch
+from server.requests import saturation
+from server.requests.lifecycle import Observer
+from server.requests.models import Models
 from server.settings import SettingsError, cannot_listen, read_settings
+from server.signals import otel_environment
+from server.signals.exposition import LAST_SCRAPE_SECONDS, Exposition
+from server.signals.hook_errors import guarded
+from server.signals.instruments import VLLM_BUCKETS
+from server.signals.labels import refuse_other
 
 _log = logging.getLogger("server.launcher")
 _LOOK_SECONDS = 0.2
@@ -98,7 +101,7 @@ def parse(argv: Sequence[str] | None = None) -> Namespace:
     if getattr(args, "model_tag", None) is not None:
         args.model = args.model_tag
     args.host = args.host or "127.0.0.1"
-    args.middleware = [*args.middleware, "server.http.Middleware"]
+    args.middleware = [*args.middleware, "server.gateway.middleware.Middleware"]
     args.cors = Cors.taken_from(args)
     args.disable_fastapi_docs = True
     # request_finished says all that an access line does, and more.
@@ -164,11 +167,11 @@ async def _build_and_serve(
     observer = parts.observer(await engine.get_supported_tasks())
     observer.create_label_sets()
     parts.keep_books(observer)
-    http.install(observer, args.cors)
+    middleware.install(observer, args.cors)
     async with _beside(
         _recover(parts.exposition, observer),
         watch(parts.prices, observer.create_cost_label_sets),
-        use.watch_event_loop(),
+        saturation.watch_event_loop(),
     ):
         parts.ledger.ready(time.monotonic_ns())
         return await build_and_serve(engine, address, sock, args)

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from server.budgets import check_tenants, read_budgets
 from server.exits import Exit, say
-from server.prices import read_prices
+from server.gateway.api_keys import read_tenants
+from server.pricing.budgets import check_tenants, read_budgets
+from server.pricing.price_list import read_prices
 from server.settings import SettingsError, read_settings
-from server.tenants import read_tenants
 
 
 def refuse(error: SettingsError) -> NoReturn:

@@ -296,4 +296,4 @@ BUDGET_SOFT = Metric(
 COST_METRICS: tuple[Metric, ...] = tuple(
     value for value in globals().values() if isinstance(value, Metric)
 )
-"""Every metric above; instruments in server/metrics.py, what a ledger holds in its collectors."""
+"""Every metric above: instruments, and what a ledger holds, which collectors read."""

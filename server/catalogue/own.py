@@ -149,4 +149,4 @@ TELEMETRY_ITEMS = Metric(
 )
 
 OWN: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
-"""Every metric above; server/metrics.py makes the instruments from them."""
+"""Every metric above; server/signals/instruments.py makes the instruments from them."""

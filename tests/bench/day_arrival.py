@@ -4,7 +4,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Sequence
 
-from server.record import RequestRecord
+from server.record.request import RequestRecord
 from stack.errors import Fault
 from stack.lineup import LineUp
 from stack.signals import poll

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from server import telemetry
+from server.signals import otlp
 from stack import gobuild
 from stack.lineup import LineUp
 from stack.say import Ticker, clock, say, ticking
@@ -86,9 +86,9 @@ class Fill:
     def _signals(self) -> None:
         random.seed(self.plan.seed)
         costs = day_prices.tracker(self.settings.state)
-        self._send("logs", Logs(costs, telemetry.log_exporter(COLLECTOR)))
+        self._send("logs", Logs(costs, otlp.log_exporter(COLLECTOR)))
         pace = _TRACES_PER_SECOND.get(self.runs.traces, math.inf)
-        self._send("traces", Traces(costs, telemetry.span_exporter(COLLECTOR)), pace)
+        self._send("traces", Traces(costs, otlp.span_exporter(COLLECTOR)), pace)
         with _timed("looking for them in the stores") as ticker:
             ticker.label = day_arrival.check(self.runs, self.plan)
 

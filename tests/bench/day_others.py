@@ -15,7 +15,7 @@ from server.catalogue import READ, Kind, Metric
 from server.catalogue.gpu import NVML
 from server.catalogue.grids import TOKENS_PER_REQUEST
 from server.catalogue.own import PROCESS_CPU, PROCESS_MEMORY
-from server.record import Outcome
+from server.record.request import Outcome
 from tests.bench.day_requests import MODELS
 from tests.bench.day_series import Labels, Sample
 

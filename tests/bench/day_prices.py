@@ -3,9 +3,9 @@
 from decimal import Decimal
 from pathlib import Path
 
-from server.budgets import Budget, Budgets
-from server.cost import CostTracker
-from server.price_file import PriceFile
+from server.pricing.budgets import Budget, Budgets
+from server.pricing.price_file import PriceFile
+from server.pricing.request_cost import CostTracker
 from tests.bench.day_requests import MODELS, TENANTS
 
 _PRICES = (("0.50", "0.25", "2.00"), ("0.10", "0.05", "0.40"))

@@ -8,8 +8,8 @@ from random import Random
 from typing import TypeVar
 
 from server.catalogue.quantiles import FASTEST
-from server.labels import OTHER
-from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.signals.labels import OTHER
 
 MODELS = ("llama-large", "llama-small")
 TENANTS = ("acme", "bolt", "cobalt", "delta", "ember", "fjord", "granite", "harbor")

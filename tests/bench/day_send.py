@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from server.record import RequestRecord
+from server.record.request import RequestRecord
 from stack.errors import Fault
 from stack.say import Ticker
 from stack.scrape import scrape

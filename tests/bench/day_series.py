@@ -12,15 +12,16 @@ from typing import TypeAlias
 
 from prometheus_client import PROCESS_COLLECTOR, REGISTRY
 
-from server import guard, metrics, red, use
-from server.bookkeeper import Bookkeeper, keys
-from server.books import BookFile, Books, Part
-from server.budget_metrics import PeriodCollector
-from server.labels import OTHER
-from server.ledger import Ledger, Open
-from server.periods import Periods
-from server.record import Operation, RequestRecord
-from server.telemetry import Account
+from server.ledger.bill_metrics import Bookkeeper, keys
+from server.ledger.books import BookFile, Books, Part
+from server.ledger.calendar import Periods
+from server.ledger.calendar_metrics import PeriodCollector
+from server.ledger.device_ledger import Ledger, Open
+from server.record.request import Operation, RequestRecord
+from server.requests import saturation
+from server.signals import hook_errors, instruments, red
+from server.signals.labels import OTHER
+from server.signals.otlp import Account
 from tests.bench import day_prices
 from tests.bench.day_requests import MICRODOLLARS_PER_HOUR, MODELS, TENANTS, Plan, ended_ns
 
@@ -84,13 +85,13 @@ class Server:
         self._create()
 
     def _create(self) -> None:
-        guard.create_label_sets()
+        hook_errors.create_label_sets()
         red.create_label_sets(MODELS, TENANTS, tuple(Operation))
         self._costs.create_label_sets(MODELS, TENANTS)
         self._costs.create_gpu_label_sets(MODELS)
         self._accounts = [Account("logs"), *[Account("spans")] * 6]
         for model in MODELS:
-            metrics.GPU_COST_MISSING.labels(model)
+            instruments.GPU_COST_MISSING.labels(model)
 
     def observe(self, record: RequestRecord) -> None:
         """Count a request that ended, as the server does."""
@@ -116,10 +117,10 @@ class Server:
 
     def _set_gauges(self) -> None:
         for model in (*MODELS, OTHER):
-            metrics.IN_FLIGHT.labels(model).set(self._dice.randrange(40))
-            metrics.OLDEST_WAITING.labels(model).set(self._dice.random())
-        for _ in range(int(self.seconds / use.TICK_SECONDS)):
-            use.observe_lag(self._dice.expovariate(1000))
+            instruments.IN_FLIGHT.labels(model).set(self._dice.randrange(40))
+            instruments.OLDEST_WAITING.labels(model).set(self._dice.random())
+        for _ in range(int(self.seconds / saturation.TICK_SECONDS)):
+            saturation.observe_lag(self._dice.expovariate(1000))
 
 
 def steps(plan: Plan, seconds: float) -> list[float]:

@@ -13,14 +13,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from server import telemetry
-from server.cost import CostTracker
-from server.log_events import read_event
-from server.log_records import to_record
-from server.logs import fields
-from server.record import RequestRecord
+from server.pricing.request_cost import CostTracker
+from server.record.request import RequestRecord
 from server.settings import read_settings
-from server.tracing import Tracing
+from server.signals import otlp
+from server.signals.log_events import read_event
+from server.signals.log_records import to_record
+from server.signals.logs import fields
+from server.signals.tracing import Tracing
 from tests.bench.day_requests import ended_ns
 
 _LOGGER = "server.requests"
@@ -28,7 +28,7 @@ _LOGGER = "server.requests"
 
 def resource() -> Resource:
     """The server's own, with its address as it is scraped natively."""
-    return telemetry.resource(read_settings({}), "0.32.0")
+    return otlp.resource(read_settings({}), "0.32.0")
 
 
 class Logs:

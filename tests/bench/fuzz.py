@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from server import red
-from server.prices import read_prices, today
-from server.record import Operation, Outcome
-from server.stream_errors import code_in
+from server.gateway.stream_errors import code_in
+from server.pricing.price_list import read_prices, today
+from server.record.request import Operation, Outcome
+from server.signals import red
 from tests.bench.fuzz_bodies import CHAT, MESSAGES, Bodies, Body, killers
 
 API, METRICS = "http://127.0.0.1:8000", "http://127.0.0.1:9464/metrics"

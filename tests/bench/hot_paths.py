@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.live import CURRENT, EngineCall
+from server.requests.live_request import CURRENT, EngineCall
 from tests.unit.asgi import CHAT, installer
 from tests.unit.helpers import entry, in_force, state
 
@@ -83,7 +83,7 @@ async def _nanoseconds(work: Callable[[], Awaitable[None]], units: int) -> float
 
 async def _added(tokens: int, times: int, units: int) -> tuple[float, ...]:
     """Nanoseconds a unit that we add, of each round."""
-    from server.http import Middleware
+    from server.gateway.middleware import Middleware
 
     bare, ours = _stream(tokens), Middleware(_stream(tokens))
     for app in (bare, ours):
@@ -135,7 +135,7 @@ def measure(names: list[str]) -> dict[str, float]:
 
 
 def _costs() -> Any:
-    from server.cost import CostTracker
+    from server.pricing.request_cost import CostTracker
 
     return CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vllm.v1.core.sched.scheduler import Scheduler
 
-from server.metered_scheduler import MeteredScheduler
+from server.engine_core.metered_scheduler import MeteredScheduler
 from tests.unit import schedulers
 
 PROMPT, ANSWER, WARM, STEPS, ROUNDS = 32, 2000, 30, 200, 9

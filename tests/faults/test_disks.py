@@ -94,7 +94,7 @@ def test_a_journal_that_cannot_be_written_moves_no_tenants_cost(parts: Parts, fo
 def test_a_second_server_on_the_same_folder_is_refused(folder: Path) -> None:
     poll("the lock of the server", lambda: (folder / "lock").exists())
     from server.settings import SettingsError
-    from server.state_dir import StateDir
+    from server.storage.state_dir import StateDir
 
     with pytest.raises(SettingsError, match="another server uses"):
         StateDir(folder, 0.0)

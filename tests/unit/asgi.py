@@ -11,18 +11,19 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server import http, red
-from server.cost import CostTracker
-from server.http import Middleware
-from server.journal import Journal
-from server.ledger import Ledger
-from server.models import Models
-from server.observer import Observer
-from server.periods import Periods
-from server.record import RequestRecord
-from server.routes import Routes
-from server.tenants import Tenants
-from server.tracing import Tracing
+from server.gateway import middleware
+from server.gateway.api_keys import Tenants
+from server.gateway.middleware import Middleware
+from server.gateway.routes import Routes
+from server.ledger.calendar import Periods
+from server.ledger.device_ledger import Ledger
+from server.pricing.request_cost import CostTracker
+from server.record.request import RequestRecord
+from server.requests.in_flight_journal import Journal
+from server.requests.lifecycle import Observer
+from server.requests.models import Models
+from server.signals import red
+from server.signals.tracing import Tracing
 from tests.unit.helpers import in_force, settings
 
 CHAT = "/v1/chat/completions"
@@ -165,7 +166,7 @@ def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
             Periods(),
             ledger,
         )
-        monkeypatch.setattr(http, "_observer", observer)
+        monkeypatch.setattr(middleware, "_observer", observer)
         records: list[RequestRecord] = []
         original = red.observe
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from server.live import LiveRequest
+    from server.requests.live_request import LiveRequest
     from tests.unit.asgi import Install
 
 
@@ -21,7 +21,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> "Install":
 @pytest.fixture
 def live() -> "Iterator[LiveRequest]":
     """The request that the running task serves."""
-    from server.live import CURRENT
+    from server.requests.live_request import CURRENT
     from tests.unit.engine import request
 
     current = request()
@@ -33,13 +33,13 @@ def live() -> "Iterator[LiveRequest]":
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller was heard, so that anybody's log call may quote one."""
-    from server import serving
+    from server.signals import serving
 
     monkeypatch.setattr(serving, "_page", bytearray(b"\1"))
 
 
 @pytest.fixture(autouse=True)
 def _unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    from server import serving
+    from server.signals import serving
 
     monkeypatch.setattr(serving, "_page", bytearray(1))

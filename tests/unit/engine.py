@@ -4,8 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from server.live import LiveRequest
-from server.record import Operation
+from server.record.request import Operation
+from server.requests.live_request import LiveRequest
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
 

@@ -13,18 +13,18 @@ from itertools import product
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from server import guard, red
-from server.bookkeeper import Bookkeeper, keys
-from server.books import BookFile
-from server.budget_metrics import PeriodCollector
-from server.budgets import MAX_WATCHED, Budget, Budgets
-from server.cost import CostTracker
-from server.labels import Bounded
-from server.ledger import Ledger
-from server.periods import Periods
-from server.process import ProcessCollector
-from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
-from server.use import Waiting
+from server.ledger.bill_metrics import Bookkeeper, keys
+from server.ledger.books import BookFile
+from server.ledger.calendar import Periods
+from server.ledger.calendar_metrics import PeriodCollector
+from server.ledger.device_ledger import Ledger
+from server.pricing.budgets import MAX_WATCHED, Budget, Budgets
+from server.pricing.request_cost import CostTracker
+from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.requests.saturation import Waiting
+from server.signals import hook_errors, red
+from server.signals.labels import Bounded
+from server.signals.process import ProcessCollector
 from tests.unit.helpers import entry, in_force
 
 USAGE = Usage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
@@ -64,7 +64,7 @@ def serve(models: list[str], tenants: list[str]) -> None:
     included: an unknown model never reaches the engine."""
     watched = tenants[:MAX_WATCHED]
     costs = CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")), watched)
-    guard.create_label_sets()
+    hook_errors.create_label_sets()
     red.create_label_sets(models, tenants, (Operation.CHAT, Operation.TEXT_COMPLETION))
     costs.create_label_sets(models, tenants)
     costs.create_gpu_label_sets(models)

@@ -15,20 +15,21 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server import http, live
-from server.bookkeeper import Bookkeeper, keys
-from server.books import BookFile
-from server.cost import CostTracker
-from server.journal import Journal
-from server.ledger import Ledger
-from server.live import CURRENT, EngineCall, LiveRequest
-from server.models import Models
-from server.observer import Observer
-from server.periods import Periods
-from server.record import GpuUse, Operation, RequestRecord
-from server.routes import Routes
-from server.tenants import Tenants
-from server.tracing import Tracing
+from server.gateway import middleware
+from server.gateway.api_keys import Tenants
+from server.gateway.routes import Routes
+from server.ledger.bill_metrics import Bookkeeper, keys
+from server.ledger.books import BookFile
+from server.ledger.calendar import Periods
+from server.ledger.device_ledger import Ledger
+from server.pricing.request_cost import CostTracker
+from server.record.request import GpuUse, Operation, RequestRecord
+from server.requests import live_request as live
+from server.requests.in_flight_journal import Journal
+from server.requests.lifecycle import Observer
+from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.requests.models import Models
+from server.signals.tracing import Tracing
 from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner
 from tests.unit.helpers import entry, in_force, settings, state
 
@@ -42,7 +43,7 @@ LIMIT = 1024
 
 
 class EngineDeadError(Exception):
-    """Known to server/outcome.py by its name, as the next ones."""
+    """Known to server/record/outcome.py by its name, as the next ones."""
 
 
 class VLLMClientError(Exception):
@@ -205,7 +206,7 @@ def start(task: str, folder: Path) -> Observer:
     known = tuple(keys(*server.labels))
     REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), lambda: known))
     with_device_time(server)
-    http._observer = server
+    middleware._observer = server
     return server
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from server.price_entries import Entry
-from server.prices import PriceList
-from server.record import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.pricing.price_entries import Entry
+from server.pricing.price_list import PriceList
+from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.settings import Settings, read_settings
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"

@@ -15,8 +15,8 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-from server import logs
-from server.logs import JsonFormatter
+from server.signals import logs
+from server.signals.logs import JsonFormatter
 
 
 class Lines:

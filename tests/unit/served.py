@@ -37,9 +37,9 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from server import seams
-from server.engine import ObservedLLM
-from server.http import Middleware
+from server.engine_client import seams
+from server.engine_client.observed_engine import ObservedLLM
+from server.gateway.middleware import Middleware
 from tests.unit.helpers import state
 
 PROMPT_TOKENS, CACHED_TOKENS, MOST_TOKENS = 12, 4, 32

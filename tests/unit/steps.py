@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from server.settlement import Report, Settlement
-from server.step_meter import StepMeter
-from server.step_model import Coefficients, StepModel
+from server.engine_core.step_meter import StepMeter
+from server.engine_core.step_model import Coefficients, StepModel
+from server.wire.report import Report, Settlement
 
 CHUNK, ROOM = 64, 6
 

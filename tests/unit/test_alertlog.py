@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from prometheus_client import REGISTRY
 
 from alertmanager.alertlog import MAX_BODY_BYTES, AlertLog, Server
-from server.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
+from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
 
 FIRING = {
     "status": "firing",

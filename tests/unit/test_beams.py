@@ -12,9 +12,10 @@ from vllm.logprobs import Logprob
 from vllm.outputs import RequestOutput
 from vllm.sampling_params import BeamSearchParams
 
-from server import seams, waste
-from server.live import LiveRequest
-from server.record import Usage
+from server.engine_client import seams
+from server.record import waste
+from server.record.request import Usage
+from server.requests.live_request import LiveRequest
 from tests.unit import served as vllm
 from tests.unit.asgi import Install, end
 from tests.unit.helpers import hook_failures

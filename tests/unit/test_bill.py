@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from server.cost import CostTracker
-from server.labels import MAX_VALUES
-from server.models import Models
-from server.record import RequestRecord, Usage
+from server.pricing.request_cost import CostTracker
+from server.record.request import RequestRecord, Usage
+from server.requests.models import Models
+from server.signals.labels import MAX_VALUES
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install
 from tests.unit.helpers import delta, entry, in_force, value

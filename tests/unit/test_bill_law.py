@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from server.cost import CostTracker
-from server.models import Models
-from server.record import Outcome, RequestRecord, Usage
-from server.stream_errors import code_in
+from server.gateway.stream_errors import code_in
+from server.pricing.request_cost import CostTracker
+from server.record.request import Outcome, RequestRecord, Usage
+from server.requests.models import Models
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install
 from tests.unit.helpers import delta, entry, in_force, total

@@ -151,7 +151,7 @@ LINES = [(one, panel) for one, panel in PANELS if panel.raw["datasource"]["uid"]
 
 @pytest.mark.parametrize(("one", "panel"), LINES, ids=[f"{b.uid} {p.title}" for b, p in LINES])
 def test_boards_read_fields_that_are_logged(one: Board, panel: Panel) -> None:
-    logged = (REPO / "server/logs.py").read_text()
+    logged = (REPO / "server/signals/logs.py").read_text()
     asked = {name for target in panel.targets for name in _fields(target["expr"])}
     asked |= {name for name in _organized(panel) if name != "Time"}
     assert asked
@@ -281,6 +281,6 @@ def test_outcomes_of_the_boards_are_those_of_the_server() -> None:
     from grafana.pictures.questions import FAILED
 
     assert {*FAILED, "ok"} == set(OUTCOMES)
-    text = (REPO / "server/record.py").read_text()
+    text = (REPO / "server/record/request.py").read_text()
     body = text[text.index("class Outcome") :].split("class ", 2)[1]
     assert set(re.findall(r'= "(\w+)"', body)) == set(OUTCOMES)

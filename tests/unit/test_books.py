@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import bookkeeper, durable
-from server.bookkeeper import Bookkeeper, keys
-from server.books import FILE, MOST_KEYS, BookFile, Books, Part
-from server.ledger import Ledger
-from server.periods import KeptPeriods, Periods
+from server.ledger import bill_metrics
+from server.ledger.bill_metrics import Bookkeeper, keys
+from server.ledger.books import FILE, MOST_KEYS, BookFile, Books, Part
+from server.ledger.calendar import KeptPeriods, Periods
+from server.ledger.device_ledger import Ledger
 from server.settings import SettingsError
-from server.settlement import Settlement
+from server.storage import durable
+from server.wire.report import Settlement
 from tests.unit.helpers import hook_failures
 from tests.unit.test_ledger import SECOND, owner, ready, report
 
@@ -272,7 +273,7 @@ def test_a_disk_that_hangs_delays_no_scrape_and_shows_its_age(
     keepers.append(keep(tmp_path, ledger))
     before = bill(keepers[0])
     hung, write = threading.Event(), durable.replace
-    monkeypatch.setattr(bookkeeper, "SCRAPE_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(bill_metrics, "SCRAPE_PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(
         durable, "replace", lambda path, data: (hung.wait(10), write(path, data))[1]
     )

@@ -14,11 +14,12 @@ from fastapi import FastAPI
 from vllm.entrypoints.serve.middleware import register
 from vllm.entrypoints.serve.utils.api_utils import validate_json_request
 
-from server import http, launcher
-from server.cors import EXPOSED, Cors
-from server.record import RequestRecord
+from server import launcher
+from server.gateway import middleware
+from server.gateway.api_keys import Tenants
+from server.gateway.cors import EXPOSED, Cors
+from server.record.request import RequestRecord
 from server.settings import SettingsError
-from server.tenants import Tenants
 from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner, Install, end
 from tests.unit.helpers import total
 
@@ -82,7 +83,7 @@ class Serve:
     def __call__(self, *flags: str, keys: bool = False, host: str = "127.0.0.1") -> Served:
         args = launcher.parse(list(flags))
         self.records = self._install(Tenants({KEY_DIGEST: "acme"}) if keys else None)
-        self._monkeypatch.setattr(http, "_cors", args.cors)
+        self._monkeypatch.setattr(middleware, "_cors", args.cors)
         return served(application(args), host)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from server.budgets import MAX_WATCHED, Budget, Budgets, check_tenants, read_budgets
-from server.labels import MAX_VALUES
+from server.pricing.budgets import MAX_WATCHED, Budget, Budgets, check_tenants, read_budgets
 from server.settings import SettingsError
+from server.signals.labels import MAX_VALUES
 from tests.unit.helpers import write
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "budgets.example.yaml"

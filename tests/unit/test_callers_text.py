@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from server import places, serving
+from server.signals import code_places, serving
 from tests.unit.logged import Lines, lines_of
 
 REPO = Path(__file__).resolve().parents[2]
@@ -122,7 +122,7 @@ def test_an_exceptions_place_in_a_callers_template_has_none_of_its_names(lines: 
 
 @pytest.mark.usefixtures("heard")
 def test_our_own_lines_lose_an_exceptions_text_too() -> None:
-    with lines_of("server.guard") as ours:
+    with lines_of("server.signals.hook_errors") as ours:
         ours.logger.error("hook %s failed", "red", exc_info=raised(ValueError(CANARY)))
         assert ours.one()["event"] == "hook red failed"
         assert "canary" not in ours.text
@@ -149,7 +149,7 @@ async def test_what_asyncio_says_of_a_lost_exception_quotes_nobody() -> None:
 def test_chains_that_lead_back_to_themselves_end() -> None:
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
-    assert places.of_error(first) == "ValueError\nValueError"
+    assert code_places.of_error(first) == "ValueError\nValueError"
 
 
 PRINTING = """
@@ -254,5 +254,5 @@ def test_hooks_are_installed_in_the_server_and_in_its_children() -> None:
 
 def test_warnings_and_threads_are_pythons_own_in_this_process() -> None:
     # install() is for whole processes: a test that called it would mute pytest.
-    assert warnings.showwarning.__module__ != "server.uncaught"
-    assert threading.excepthook.__module__ != "server.uncaught"
+    assert warnings.showwarning.__module__ != "server.signals.uncaught"
+    assert threading.excepthook.__module__ != "server.signals.uncaught"

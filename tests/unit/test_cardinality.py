@@ -13,16 +13,17 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY
 
-from server import http, red
-from server.cost import CostTracker
-from server.journal import Journal
-from server.models import Models
-from server.observer import Observer
-from server.periods import Periods
-from server.routes import Routes
+from server.gateway import middleware as http
+from server.gateway.api_keys import Tenants
+from server.gateway.routes import Routes
+from server.ledger.calendar import Periods
+from server.pricing.request_cost import CostTracker
+from server.requests.in_flight_journal import Journal
+from server.requests.lifecycle import Observer
+from server.requests.models import Models
 from server.settings import read_settings
-from server.tenants import Tenants
-from server.tracing import Tracing
+from server.signals import red
+from server.signals.tracing import Tracing
 from tests.unit.helpers import in_force
 
 REPO = Path(__file__).parents[2]
@@ -133,7 +134,7 @@ def test_fifty_tenants_and_four_models_stay_below_4000_series_and_50_ms() -> Non
 
 
 def test_more_tenants_than_the_bound_share_other() -> None:
-    from server.labels import MAX_VALUES, Bounded
+    from server.signals.labels import MAX_VALUES, Bounded
 
     bounded = Bounded(f"tenant-{number}" for number in range(10 * MAX_VALUES))
     assert len(bounded.values) == MAX_VALUES

@@ -34,7 +34,7 @@ def test_instruments_are_made_in_one_file_only() -> None:
     found = {path.relative_to(REPO).as_posix(): set(made_in(path)) for path in sources()}
     makers = {name: made for name, made in found.items() if made}
     # The picture reads the default buckets of Histogram and makes none.
-    assert set(makers) == {"server/metrics.py", "server/catalogue/picture.py"}
+    assert set(makers) == {"server/signals/instruments.py", "server/catalogue/picture.py"}
     assert makers["server/catalogue/picture.py"] == {"Histogram"}
 
 
@@ -53,7 +53,7 @@ LEDGER = {
 
 
 def test_each_record_has_one_instrument_of_its_kind_and_labels() -> None:
-    from server import metrics
+    from server.signals import instruments as metrics
 
     instruments = {
         value._name: value

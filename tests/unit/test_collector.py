@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from server.catalogue import uses
-from server.telemetry import SERVICE_NAME
+from server.signals.otlp import SERVICE_NAME
 
 REPO = Path(__file__).resolve().parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((REPO / "otel-collector" / "collector.yaml").read_text())

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from server import waste
-from server.cost import CostTracker
-from server.price_file import PriceFile
-from server.prices import Price, PriceList
-from server.record import GpuUse, Outcome, Usage
+from server.pricing.price_file import PriceFile
+from server.pricing.price_list import Price, PriceList
+from server.pricing.request_cost import CostTracker
+from server.record import waste
+from server.record.request import GpuUse, Outcome, Usage
 from tests.unit.helpers import STARTED_NS, TRACE_ID, delta, entry, in_force, record, total, value
 
 DAY = datetime.date(2026, 6, 1)

@@ -15,7 +15,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from server.catalogue import READ
-from server.record import Outcome, RequestRecord
+from server.record.request import Outcome, RequestRecord
 from stack.errors import Fault
 from stack.lineup import LineUp
 from stack.say import Ticker

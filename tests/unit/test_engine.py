@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server import engine as engine_module
-from server.engine import _watch
-from server.live import CURRENT, LiveRequest
+from server.engine_client import observed_engine as engine_module
+from server.engine_client.observed_engine import _watch
+from server.requests.live_request import CURRENT, LiveRequest
 from tests.unit.engine import explode, output, settled
 from tests.unit.helpers import hook_failures
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from server.engine import ObservedLLM
-from server.live import CURRENT, EngineCall, LiveRequest
+from server.engine_client.observed_engine import ObservedLLM
+from server.requests.live_request import CURRENT, EngineCall, LiveRequest
 from tests.unit.engine import explode, output, request, settled
 from tests.unit.helpers import hook_failures
 

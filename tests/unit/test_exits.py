@@ -14,9 +14,10 @@ from unittest.mock import Mock
 import pytest
 from vllm.engine import arg_utils
 
-from server import launcher, serving
+from server import launcher
 from server.exits import Exit, NotStartedError, starting
 from server.settings import SettingsError
+from server.signals import serving
 
 REPO = Path(__file__).parents[2]
 LLAMA = {

@@ -8,9 +8,9 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from server import red
-from server.exposition import Exposition, Readers
 from server.settings import SettingsError
+from server.signals import red
+from server.signals.exposition import Exposition, Readers
 from tests.unit.helpers import TRACE_ID, record, settings
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -8,8 +8,9 @@ import pytest
 from vllm.exceptions import GenerationError, QueueOverflowError
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from server import failures, seams
-from server.failures import MAX_PLACES, Failure
+from server.engine_client import seams
+from server.signals import failures
+from server.signals.failures import MAX_PLACES, Failure
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
 from tests.unit.logged import Lines, lines_of

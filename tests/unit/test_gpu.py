@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from server import gpu
 from server.catalogue.gpu import NVML
+from server.signals import gpu
 from tests.unit.helpers import delta
 
 

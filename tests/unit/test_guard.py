@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
-from server import guard
+from server.signals import hook_errors
 
-SERVER = Path(guard.__file__).parent
+SERVER = Path(hook_errors.__file__).parent
 
 
 def _names(path: Path) -> set[str]:
@@ -18,11 +18,11 @@ def _names(path: Path) -> set[str]:
 
 
 def test_the_list_of_hooks_is_what_the_code_guards() -> None:
-    used = set().union(*(_names(path) for path in SERVER.glob("*.py")))
-    assert used == set(guard.HOOKS)
+    used = set().union(*(_names(path) for path in SERVER.parent.rglob("*.py")))
+    assert used == set(hook_errors.HOOKS)
 
 
 def test_each_hook_has_a_series_before_its_first_error() -> None:
-    guard.create_label_sets()
-    for hook in guard.HOOKS:
+    hook_errors.create_label_sets()
+    for hook in hook_errors.HOOKS:
         assert REGISTRY.get_sample_value("llm_observer_errors_total", {"hook": hook}) is not None

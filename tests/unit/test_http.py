@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from server import http, live
-from server.http import Middleware
-from server.live import LiveRequest
-from server.tenants import Tenants
+from server.gateway import middleware
+from server.gateway.api_keys import Tenants
+from server.gateway.middleware import Middleware
+from server.requests import live_request
+from server.requests.live_request import LiveRequest
 from tests.unit.asgi import (
     BODY,
     CHAT,
@@ -189,13 +190,13 @@ async def test_the_running_request_is_current_only_meanwhile(install: Install) -
     seen: list[LiveRequest | None] = []
 
     async def looks(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(live.CURRENT.get())
+        seen.append(live_request.CURRENT.get())
         await Inner()(scope, receive, send)
 
     await Client(looks).call()
     assert seen[0] is not None
     assert seen[0].trace_id == records[0].trace_id
-    assert live.CURRENT.get() is None
+    assert live_request.CURRENT.get() is None
 
 
 async def test_two_requests_at_once_are_two_records(install: Install) -> None:
@@ -212,7 +213,7 @@ async def test_two_requests_at_once_are_two_records(install: Install) -> None:
 async def test_without_an_observer_no_route_is_open(
     monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
-    monkeypatch.setattr(http, "_observer", None)
+    monkeypatch.setattr(middleware, "_observer", None)
     inner = Inner()
     client = Client(inner)
     await client.call(method, path)
@@ -227,7 +228,7 @@ async def test_a_websocket_is_closed(
 ) -> None:
     install()
     if not observed:
-        monkeypatch.setattr(http, "_observer", None)
+        monkeypatch.setattr(middleware, "_observer", None)
     inner, sent = Inner(), []
 
     async def send(message: Message) -> None:
@@ -239,7 +240,7 @@ async def test_a_websocket_is_closed(
 
 
 async def test_the_lifespan_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_observer", None)
+    monkeypatch.setattr(middleware, "_observer", None)
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

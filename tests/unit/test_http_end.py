@@ -5,7 +5,7 @@ import json
 
 from starlette.types import Receive, Scope, Send
 
-from server import live
+from server.requests import live_request
 from tests.unit.asgi import (
     Client,
     Inner,
@@ -153,9 +153,9 @@ async def test_a_request_is_not_ended_before_its_engine_calls(install: Install) 
     records = install()
 
     async def leaves_a_call(scope: Scope, receive: Receive, send: Send) -> None:
-        request = live.CURRENT.get()
+        request = live_request.CURRENT.get()
         assert request is not None
-        call = live.EngineCall()
+        call = live_request.EngineCall()
         request.begin_call(call)
 
         def unwind() -> None:

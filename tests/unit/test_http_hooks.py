@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server import http, logs, metrics, red
-from server.cost import CostTracker
-from server.journal import Journal
-from server.ledger import Ledger
-from server.live import LiveRequest
-from server.observer import Observer
-from server.record import RequestRecord
-from server.tenants import Tenants
-from server.tracing import Tracing
+from server.gateway import middleware
+from server.gateway.api_keys import Tenants
+from server.ledger.device_ledger import Ledger
+from server.pricing.request_cost import CostTracker
+from server.record.request import RequestRecord
+from server.requests.in_flight_journal import Journal
+from server.requests.lifecycle import Observer
+from server.requests.live_request import LiveRequest
+from server.signals import instruments, logs, red
+from server.signals.tracing import Tracing
 from tests.unit.asgi import (
     Client,
     Inner,
@@ -43,7 +44,7 @@ HOOKS = [
     (Tracing, "start", "begin"),
     (Tenants, "of", "begin"),
     (Tracing, "finish", "tracing"),
-    (http, "look", "peek"),
+    (middleware, "look", "peek"),
     (Observer, "accept", "accept"),
     (CostTracker, "cost", "cost"),
     (CostTracker, "observe", "cost_metrics"),
@@ -52,7 +53,7 @@ HOOKS = [
     (Journal, "begin", "journal"),
     (Journal, "end", "journal"),
     (LiveRequest, "to_record", "record"),
-    (metrics.IN_FLIGHT, "labels", "accept"),
+    (instruments.IN_FLIGHT, "labels", "accept"),
 ]
 
 
@@ -85,7 +86,7 @@ async def test_a_gauge_that_fails_at_the_end_is_counted_too(
     install()
 
     async def breaks(scope: Scope, receive: Receive, send: Send) -> None:
-        monkeypatch.setattr(metrics.IN_FLIGHT, "labels", _once(metrics.IN_FLIGHT.labels))
+        monkeypatch.setattr(instruments.IN_FLIGHT, "labels", _once(instruments.IN_FLIGHT.labels))
         await Inner()(scope, receive, send)
 
     client = Client(breaks)

@@ -15,11 +15,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from vllm.entrypoints.launchers.launcher import NoSignalServer
 
-from server import connection, http
-from server.connection import Caller
-from server.http import Middleware
-from server.live import CURRENT, EngineCall, LiveRequest
-from server.record import RequestRecord
+from server.gateway import connection, middleware
+from server.gateway.connection import Caller
+from server.gateway.middleware import Middleware
+from server.record.request import RequestRecord
+from server.requests.live_request import CURRENT, EngineCall, LiveRequest
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Client, Inner, Install, end
 from tests.unit.engine import request
@@ -32,9 +32,9 @@ DEADLINE = 0.4
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     vllm.prepared(monkeypatch)
-    monkeypatch.setattr(http, "LISTEN_SECONDS", 0.1)
-    monkeypatch.setattr(http, "UNWIND_SECONDS", 0.2)
-    monkeypatch.setattr(http, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(middleware, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(middleware, "UNWIND_SECONDS", 0.2)
+    monkeypatch.setattr(middleware, "LAST_WORDS_SECONDS", 0.1)
     monkeypatch.setattr(connection, "LAST_WORDS_SECONDS", 0.1)
 
 

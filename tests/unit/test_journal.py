@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from server.journal import Journal
-from server.live import LiveRequest
-from server.record import Operation, Outcome, Usage
+from server.record.request import Operation, Outcome, Usage
+from server.requests.in_flight_journal import Journal
+from server.requests.live_request import LiveRequest
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, hook_failures
 
 
@@ -106,7 +106,7 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
     journal.begin(live())
     done(journal)
     found = Journal(tmp_path)
-    with caplog.at_level(logging.WARNING, logger="server.journal"):
+    with caplog.at_level(logging.WARNING, logger="server.requests.in_flight_journal"):
         assert [lost.trace_id for lost in found.leftovers()] == [TRACE_ID]
     assert [record.args for record in caplog.records] == [(torn,)]
     done(found)
@@ -121,7 +121,7 @@ def test_what_is_no_entry_is_left_alone_and_hides_none(
     (folder / "0dir").mkdir()
     (folder / live("0" * 16).request_id).mkdir()
     (folder / "0-notes").write_text("mine")
-    with caplog.at_level(logging.WARNING, logger="server.journal"):
+    with caplog.at_level(logging.WARNING, logger="server.requests.in_flight_journal"):
         assert [lost.span_id for lost in Journal(tmp_path).leftovers()] == [SPAN_ID]
     assert caplog.text.count("left alone") == 3
     assert len(files(tmp_path)) == 4

@@ -1,6 +1,6 @@
 """Labels: whatever callers send, the set of values stays what it was at start."""
 
-from server.labels import MAX_VALUES, OTHER, Bounded
+from server.signals.labels import MAX_VALUES, OTHER, Bounded
 
 
 def test_known_values_stay_themselves() -> None:

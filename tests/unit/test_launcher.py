@@ -11,8 +11,9 @@ import pytest
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-from server import http, launcher
+from server import launcher
 from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
+from server.gateway import middleware
 from server.launcher import REFUSED, parse, served_models
 from server.settings import SettingsError
 
@@ -81,7 +82,7 @@ def test_the_rust_front_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults_are_loopback_observed_and_without_vllms_own_tracing() -> None:
     args = parse([])
     assert args.host == "127.0.0.1"
-    assert args.middleware == ["server.http.Middleware"]
+    assert args.middleware == ["server.gateway.middleware.Middleware"]
     assert args.otlp_traces_endpoint is None
     assert args.disable_fastapi_docs is True
     assert args.disable_uvicorn_access_log is True
@@ -91,8 +92,8 @@ def test_defaults_are_loopback_observed_and_without_vllms_own_tracing() -> None:
 
 def test_our_middleware_comes_last_which_is_outermost() -> None:
     args = parse(["--middleware", "their.module.Middleware"])
-    assert args.middleware == ["their.module.Middleware", "server.http.Middleware"]
-    assert http.Middleware.__name__ == "Middleware"
+    assert args.middleware == ["their.module.Middleware", "server.gateway.middleware.Middleware"]
+    assert middleware.Middleware.__name__ == "Middleware"
 
 
 def test_a_host_of_the_operators_own_stays() -> None:
@@ -120,7 +121,7 @@ def test_the_model_may_be_given_by_position() -> None:
 
 def test_the_logging_configuration_is_ours() -> None:
     config = json.loads(Path(parse([]).log_config_file).read_text())
-    assert config["formatters"]["json"]["()"] == "server.logs.JsonFormatter"
+    assert config["formatters"]["json"]["()"] == "server.signals.logs.JsonFormatter"
     assert config["root"]["handlers"] == ["console", "otlp"]
     assert config["disable_existing_loggers"] is False
 

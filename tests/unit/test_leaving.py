@@ -17,11 +17,12 @@ import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 
-from server import exposition, leaving, logs, parts, telemetry
+from server import assembly, leaving
+from server.assembly import Parts
 from server.leaving import Leave
-from server.parts import Parts
-from server.telemetry import Account, CountingLogProcessor, CountingSpanProcessor
-from server.tracing import Tracing
+from server.signals import exposition, logs, otlp
+from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals.tracing import Tracing
 from tests.unit.helpers import delta, record
 
 REPO = Path(__file__).resolve().parents[2]
@@ -45,8 +46,8 @@ def _closed() -> str:
 
 def made(endpoint: str) -> tuple[CountingSpanProcessor, CountingLogProcessor]:
     """Pipelines with 600 spans and 600 log records that wait."""
-    spans = CountingSpanProcessor(telemetry.span_exporter(endpoint), Account("spans"))
-    lines = CountingLogProcessor(telemetry.log_exporter(endpoint), Account("logs"))
+    spans = CountingSpanProcessor(otlp.span_exporter(endpoint), Account("spans"))
+    lines = CountingLogProcessor(otlp.log_exporter(endpoint), Account("logs"))
     tracing = Tracing(Resource({}), spans)
     for _ in range(ITEMS // 6):
         tracing.finish(tracing.start("x", {}), record(), None)
@@ -72,7 +73,7 @@ def test_the_end_keeps_its_budget_and_counts_what_it_lost(
     ways = made(request.getfixturevalue(far_end))
     time.sleep(0.7)
     began = time.monotonic()
-    lost = telemetry.end(ways, BUDGET)
+    lost = otlp.end(ways, BUDGET)
     assert time.monotonic() - began < BUDGET + SLACK
     found = {name: {what: each() for what, each in of.items()} for name, of in grown.items()}
     for each in found.values():
@@ -85,7 +86,7 @@ def test_the_end_keeps_its_budget_and_counts_what_it_lost(
 def test_a_batch_that_comes_back_after_the_end_is_not_counted_twice(mute: str) -> None:
     grown = counts("spans")
     spans, _ = made(mute)
-    telemetry.end([spans], 0.1)
+    otlp.end([spans], 0.1)
     spans._account.settle(ITEMS, delivered=True)
     assert grown["delivered"]() == 0
     assert spans._account.admit() is False
@@ -95,7 +96,7 @@ def test_a_batch_that_comes_back_after_the_end_is_not_counted_twice(mute: str) -
 def test_what_can_be_delivered_at_the_end_is() -> None:
     ended: list[str] = []
     way = Mock(shutdown=lambda: ended.append("shutdown"), give_up=lambda: 0)
-    assert telemetry.end([way, way], 5.0) == 0
+    assert otlp.end([way, way], 5.0) == 0
     assert ended == ["shutdown", "shutdown"]
 
 
@@ -103,7 +104,7 @@ def test_signals_end_side_by_side_and_no_later_than_the_budget() -> None:
     free = threading.Event()
     ways = [Mock(shutdown=lambda: free.wait(30), give_up=lambda: 2) for _ in range(4)]
     began = time.monotonic()
-    assert telemetry.end(ways, 0.3) == 8
+    assert otlp.end(ways, 0.3) == 8
     assert time.monotonic() - began < 1.0
     free.set()
 
@@ -124,7 +125,7 @@ def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
     budgets: list[float] = []
     monkeypatch.setattr(logs, "way_out", lambda _pid: None)
     monkeypatch.setattr(
-        parts.telemetry, "end", lambda _ways, seconds: budgets.append(seconds) or lost
+        assembly.telemetry, "end", lambda _ways, seconds: budgets.append(seconds) or lost
     )
     whole = Mock()
     whole._spans, whole._keeper, whole._observer = None, Mock(), Mock(last_record=5.0)

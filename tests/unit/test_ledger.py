@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.books import Part
-from server.ledger import LATE_NS, Ledger
-from server.purse import NANOSECONDS_PER_HOUR, Purse
-from server.record import Outcome
-from server.settlement import Report, Settlement, decode, encode
+from server.ledger.books import Part
+from server.ledger.device_ledger import LATE_NS, Ledger
+from server.ledger.money import NANOSECONDS_PER_HOUR, Purse
+from server.record.request import Outcome
+from server.wire.report import Report, Settlement, decode, encode
 from tests.unit.helpers import record
 from tests.unit.steps import Engine
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server import live as live_module
-from server.live import EngineCall, LiveRequest
-from server.record import Operation, Outcome, Phase, Usage
-from server.settlement import Settlement
+from server.record.request import Operation, Outcome, Phase, Usage
+from server.requests import live_request as live_module
+from server.requests.live_request import EngineCall, LiveRequest
+from server.wire.report import Settlement
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, state
 
 START = 1000.0

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from server import logs
-from server.live import LiveRequest
-from server.record import Outcome
+from server.record.request import Outcome
+from server.requests.live_request import LiveRequest
+from server.signals import logs
 from tests.unit.helpers import GPU, SPAN_ID, TRACE_ID, killed_record, record
 from tests.unit.logged import Sent, kinds, sent_meanwhile
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-from server.log_values import MAX_FIELDS, MAX_LINE, MAX_NAME, MAX_SIZE, MAX_TEXT
-from server.record import Outcome
+from server.record.request import Outcome
+from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_NAME, MAX_SIZE, MAX_TEXT
 from tests.unit.logged import Lines, Sent, kinds, lines_of, sent_meanwhile
 
 CONTEXT = {"event", "logger", "process"}

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 import structlog
 
-from server import logs
-from server.live import CURRENT, LiveRequest
-from server.record import Operation, Outcome, Phase
+from server.record.request import Operation, Outcome, Phase
+from server.requests.live_request import CURRENT, LiveRequest
+from server.signals import logs
 from tests.unit.helpers import GPU, SPAN_ID, TRACE_ID, killed_record, record
 from tests.unit.logged import Lines, lines_of
 
@@ -121,7 +121,7 @@ def _log_exception(lines: Lines) -> None:
 
 @pytest.mark.usefixtures("served")
 def test_our_own_lines_keep_their_arguments() -> None:
-    with lines_of("server.guard") as ours:
+    with lines_of("server.signals.hook_errors") as ours:
         ours.logger.error("observer hook %s failed", "red")
     assert ours.one()["event"] == "observer hook red failed"
 

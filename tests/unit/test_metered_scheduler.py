@@ -15,10 +15,14 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutputs
 from vllm.v1.request import RequestStatus
 
-from server import durable
-from server.metered_scheduler import MeteredAsyncScheduler, MeteredScheduler, device_name
-from server.settlement import KEY, Report, decode
-from server.step_model_file import FILE
+from server.engine_core.metered_scheduler import (
+    MeteredAsyncScheduler,
+    MeteredScheduler,
+    device_name,
+)
+from server.engine_core.step_model_file import FILE
+from server.storage import durable
+from server.wire.report import KEY, Report, decode
 from tests.unit import schedulers
 
 
@@ -123,7 +127,7 @@ def test_the_classes_are_vllms_own_kinds() -> None:
 def test_a_meter_that_fails_breaks_nothing_and_says_so(
     make: Any, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    from server import step_meter
+    from server.engine_core import step_meter
 
     def fail(*_: object) -> None:
         raise RuntimeError("text of a prompt")

@@ -14,10 +14,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from alertmanager import alertlog
-from server import otel_environment, telemetry
-from server.otel_environment import HONOURED
-from server.telemetry import Account, CountingLogProcessor, CountingSpanProcessor
-from server.tracing import Tracing
+from server.signals import otel_environment
+from server.signals import otlp as telemetry
+from server.signals.otel_environment import HONOURED
+from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals.tracing import Tracing
 from stack import native
 from stack.lineup import COMPOSE
 from stack.settings import load

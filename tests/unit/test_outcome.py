@@ -7,12 +7,12 @@ import pytest
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from server import red
-from server.http import Exchange
-from server.observer import Observer
-from server.outcome import STATUS_REASONS, Signs, decide
-from server.record import Outcome
-from server.tenants import Tenants
+from server.gateway.api_keys import Tenants
+from server.gateway.middleware import Exchange
+from server.record.outcome import STATUS_REASONS, Signs, decide
+from server.record.request import Outcome
+from server.requests.lifecycle import Observer
+from server.signals import red
 from tests.unit.helpers import killed_record
 
 FINE = Signs(

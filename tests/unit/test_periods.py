@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.budget_metrics import PeriodCollector
-from server.budgets import Budget, Budgets
-from server.periods import STRETCH_SECONDS, STRETCHES, KeptPeriods, Periods
+from server.ledger.calendar import STRETCH_SECONDS, STRETCHES, KeptPeriods, Periods
+from server.ledger.calendar_metrics import PeriodCollector
+from server.pricing.budgets import Budget, Budgets
 
 EVE = datetime.datetime(2026, 1, 30, 12, tzinfo=datetime.UTC).timestamp()
 DAY = 86400.0

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from server import price_file
-from server.price_file import PriceFile, watch
-from server.prices import today
+from server.pricing import price_file
+from server.pricing.price_file import PriceFile, watch
+from server.pricing.price_list import today
 from tests.unit.helpers import hook_failures, value
 
 VALID = "llm_price_file_valid"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.price_entries import Entry
-from server.prices import PriceList
+from server.pricing.price_entries import Entry
+from server.pricing.price_list import PriceList
 from tests.unit.helpers import entry
 
 DAY = datetime.date(2026, 6, 1)

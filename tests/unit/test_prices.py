@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.prices import PriceList, read_prices
+from server.pricing.price_list import PriceList, read_prices
 from server.settings import SettingsError
 from tests.unit.helpers import entry, write
 
@@ -148,7 +148,7 @@ def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
         read_prices(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("module", ["server.prices", "server.budgets"])
+@pytest.mark.parametrize("module", ["server.pricing.price_list", "server.pricing.budgets"])
 def test_make_checks_commands_fail_with_the_reason(module: str, tmp_path: Path) -> None:
     path = write(tmp_path, "bad.yaml", "nothing: of this\n")
     command = [sys.executable, "-m", module, str(path)]

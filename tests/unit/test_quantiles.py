@@ -7,7 +7,6 @@ from itertools import count, pairwise
 import pytest
 from prometheus_client import REGISTRY
 
-from server import red
 from server.catalogue import own
 from server.catalogue.grids import REQUEST_SECONDS
 from server.catalogue.picture import CLIENT_DEFAULT
@@ -17,7 +16,8 @@ from server.catalogue.quantiles import (
     histogram_quantile,
     lognormal,
 )
-from server.record import Outcome
+from server.record.request import Outcome
+from server.signals import red
 from tests.unit.exposed import record
 
 NAME = own.REQUEST_DURATION.name

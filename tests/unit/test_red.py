@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
-from server import metrics, red
 from server.catalogue import grids
-from server.record import Operation, Outcome, Phase, Usage
+from server.record.request import Operation, Outcome, Phase, Usage
+from server.signals import instruments, red
 from tests.unit.helpers import delta, killed_record, record, total
 
 DURATION = "gen_ai_server_request_duration_seconds"
@@ -171,7 +171,7 @@ def test_slos_thresholds_and_the_deadline_are_inner_edges() -> None:
 
 def test_edges_are_exposed_in_the_spelling_that_rules_use() -> None:
     red.create_label_sets(["edges"], ["default"], ())
-    metrics.REQUEST_COST_PER_1K.labels("edges")
+    instruments.REQUEST_COST_PER_1K.labels("edges")
     text = generate_latest(REGISTRY).decode()
     assert (
         'llm_request_cost_microdollars_per_1k_tokens_bucket{le="100000.0",model="edges"} 0.0'

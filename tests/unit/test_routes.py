@@ -2,9 +2,9 @@
 
 import pytest
 
-from server import red
-from server.record import Operation, Outcome
-from server.routes import Routes
+from server.gateway.routes import Routes
+from server.record.request import Operation, Outcome
+from server.signals import red
 
 GENERATE = Routes(["generate"], tokenize=False)
 

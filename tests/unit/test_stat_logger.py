@@ -13,10 +13,10 @@ from vllm.v1.metrics.stats import (
     SchedulerStats,
 )
 
-from server.books import Part
-from server.ledger import Ledger
-from server.settlement import KEY, encode
-from server.stat_logger import LedgerStatLogger, factory
+from server.engine_client.stat_logger import LedgerStatLogger, factory
+from server.ledger.books import Part
+from server.ledger.device_ledger import Ledger
+from server.wire.report import KEY, encode
 from tests.unit.helpers import hook_failures
 from tests.unit.test_ledger import SECOND, ready, report
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.settings import SettingsError
-from server.state_dir import StateDir
+from server.storage.state_dir import StateDir
 
 
 def refused(path: Path, patience: float = 0.0) -> str:
@@ -28,7 +28,8 @@ def test_a_second_server_is_refused_until_the_first_has_ended(tmp_path: Path) ->
 
 def test_a_killed_server_leaves_no_lock(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from server.state_dir import StateDir; "
+        "import sys, time; from pathlib import Path; "
+        "from server.storage.state_dir import StateDir; "
         "held = StateDir(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

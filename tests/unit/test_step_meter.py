@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import step_meter
-from server.step_meter import STALL_FACTOR, Ints, StepMeter, split
-from server.step_model import Coefficients, Floats, StepModel
+from server.engine_core import step_meter
+from server.engine_core.step_meter import STALL_FACTOR, Ints, StepMeter, split
+from server.engine_core.step_model import Coefficients, Floats, StepModel
 from tests.unit.steps import Engine, Request
 
 COEFFICIENTS: Coefficients = (5e6, 30e3, 200e3, 700.0)

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.step_model import FIRST_FIT, PRIOR, Coefficients, StepModel, nonnegative_least_squares
+from server.engine_core.step_model import (
+    FIRST_FIT,
+    PRIOR,
+    Coefficients,
+    StepModel,
+    nonnegative_least_squares,
+)
 from tests.unit.steps import Engine
 
 TRUTH: Coefficients = (9e6, 12e3, 600e3, 400.0)

@@ -11,7 +11,7 @@ from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.exceptions import GenerationError, VLLMNotFoundError, VLLMValidationError
 
 from loadtest import mixed
-from server.stream_errors import EVENT, UNKNOWN, code_in
+from server.gateway.stream_errors import EVENT, UNKNOWN, code_in
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
 

@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from prometheus_client import REGISTRY
 
-from server import telemetry
-from server.telemetry import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals import otlp
+from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
 from tests.unit.helpers import delta, settings
 
 ROOM = 512
@@ -129,7 +129,7 @@ class Counts:
 
 @pytest.fixture(params=["spans", "logs"])
 def counts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Counts:
-    monkeypatch.setattr(telemetry, "CAPACITY", ROOM)
+    monkeypatch.setattr(otlp, "CAPACITY", ROOM)
     return Counts(request.param)
 
 
@@ -219,11 +219,11 @@ def test_every_result_is_a_series_from_the_start() -> None:
 
 
 def test_the_room_is_what_the_documentation_says() -> None:
-    assert telemetry.CAPACITY == 16384
+    assert otlp.CAPACITY == 16384
 
 
 def test_the_resource_joins_traces_and_metrics() -> None:
-    attributes = telemetry.resource(settings(instance="server:9464"), "0.32.0").attributes
+    attributes = otlp.resource(settings(instance="server:9464"), "0.32.0").attributes
     assert attributes["service.name"] == "llm-server"
     assert attributes["service.version"] == "0.32.0"
     assert attributes["service.instance.id"] == "server:9464"
@@ -236,7 +236,7 @@ def test_exporters_speak_to_their_own_path_and_workers_start_none(
     monkeypatch: pytest.MonkeyPatch, make: str, signal: str
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1")
-    exporter = getattr(telemetry, make)("http://127.0.0.1:4318")
+    exporter = getattr(otlp, make)("http://127.0.0.1:4318")
     assert exporter._endpoint == f"http://127.0.0.1:4318/v1/{signal}"
     assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" not in os.environ
     exporter.shutdown()

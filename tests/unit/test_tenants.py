@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from server.gateway.api_keys import DEFAULT_TENANT, Tenants, read_tenants
 from server.settings import SettingsError
-from server.tenants import DEFAULT_TENANT, Tenants, read_tenants
 from tests.unit.helpers import write
 
 KEY = "opensesame-1234567890"

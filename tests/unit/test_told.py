@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server import told
-from server.cost import CostTracker
+from server.gateway import cost_told
+from server.pricing.request_cost import CostTracker
 from server.settings import Tell
 from tests.unit.asgi import Client, Install
 from tests.unit.helpers import GPU, entry, in_force, record
@@ -37,11 +37,11 @@ class Answer:
 @pytest.fixture(params=[Tell.ALL])
 def priced(install: Install, monkeypatch: pytest.MonkeyPatch, request: Any) -> None:
     """A server where every request cost 16.5 µ$ by the price list and 1.234 µ$ of device time."""
-    from server.observer import Observer
+    from server.requests.lifecycle import Observer
 
     prices = in_force(entry("*", "0.10", "0.05", "0.40"))
     install(costs=CostTracker(prices), tell_cost=request.param)
-    monkeypatch.setattr(Observer, "cost", lambda *_: told.Decimal("16.5"))
+    monkeypatch.setattr(Observer, "cost", lambda *_: cost_told.Decimal("16.5"))
     monkeypatch.setattr(Observer, "freeze", lambda *_: record(gpu=GPU))
 
 
@@ -98,11 +98,11 @@ async def test_what_a_caller_may_know_is_the_operators_choice(amounts: dict[str,
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    assert told.amounts(record(), None, Tell.ALL) == {}
-    assert told.amounts(record(gpu=GPU), None, Tell.ALL) == {"gpu_cost_microdollars": 1.234}
-    assert told.amounts(record(gpu=GPU), None, Tell.PRICE) == {}
+    assert cost_told.amounts(record(), None, Tell.ALL) == {}
+    assert cost_told.amounts(record(gpu=GPU), None, Tell.ALL) == {"gpu_cost_microdollars": 1.234}
+    assert cost_told.amounts(record(gpu=GPU), None, Tell.PRICE) == {}
 
 
 @pytest.mark.parametrize("body", [b'data: {"choices":[],"usage":{', b"data: {}", TOKEN])
 def test_an_event_that_is_no_usage_event_passes_unchanged(body: bytes) -> None:
-    assert told.into_usage_event(body, {"cost_microdollars": 1.0}) == body
+    assert cost_told.into_usage_event(body, {"cost_microdollars": 1.0}) == body

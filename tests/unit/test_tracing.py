@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from server.record import Outcome, Phase, RequestRecord
-from server.tracing import Tracing
+from server.record.request import Outcome, Phase, RequestRecord
+from server.signals.tracing import Tracing
 from tests.unit.helpers import GPU, SPAN_ID, STARTED_NS, TRACE_ID, killed_record, record
 
 PARENT = "00f067aa0ba902b7"

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import REGISTRY
 
-from server import use
-from server.live import EngineCall, LiveRequest
-from server.process import ProcessCollector
-from server.record import Operation
+from server.record.request import Operation
+from server.requests import saturation
+from server.requests.live_request import EngineCall, LiveRequest
+from server.signals.process import ProcessCollector
 
 AGE = "llm_oldest_waiting_request_age_seconds"
 LAG = "llm_event_loop_lag_seconds"
@@ -40,7 +40,7 @@ def answered(at: float) -> EngineCall:
 
 
 def test_the_oldest_request_without_a_first_token_is_what_waits() -> None:
-    waiting = use.Waiting()
+    waiting = saturation.Waiting()
     waiting.create_label_sets(["w1", "w2"])
     assert (age("w1"), age("w2")) == (0.0, 0.0)
     old, young = live("w1", 50), live("w1", 20)
@@ -64,7 +64,7 @@ def buckets() -> dict[str, float]:
 
 def test_a_long_block_counts_for_every_tick_that_it_swallowed() -> None:
     before = buckets()
-    use.observe_lag(1.05)
+    saturation.observe_lag(1.05)
     after = buckets()
     grown = {key: after[key] - before[key] for key in after}
     assert grown[f"{LAG}_count"] == 11
@@ -74,8 +74,8 @@ def test_a_long_block_counts_for_every_tick_that_it_swallowed() -> None:
 
 def test_a_timely_tick_counts_once() -> None:
     before = buckets()
-    use.observe_lag(-0.0001)
-    use.observe_lag(0.0004)
+    saturation.observe_lag(-0.0001)
+    saturation.observe_lag(0.0004)
     after = buckets()
     assert after[f"{LAG}_count"] - before[f"{LAG}_count"] == 2
     assert after["0.001"] - before["0.001"] == 2
@@ -83,7 +83,7 @@ def test_a_timely_tick_counts_once() -> None:
 
 async def test_a_blocked_event_loop_is_seen() -> None:
     before = buckets()
-    watching = asyncio.create_task(use.watch_event_loop())
+    watching = asyncio.create_task(saturation.watch_event_loop())
     await asyncio.sleep(0.05)
     time.sleep(0.45)
     await asyncio.sleep(0.15)

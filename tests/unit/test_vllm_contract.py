@@ -55,11 +55,12 @@ from vllm.v1.engine.output_processor import (
 from vllm.v1.metrics.buckets import BUCKET_FAMILY_KEYS
 from vllm.v1.metrics.stats import RequestStateStats
 
-from server import launcher, live
-from server.http import Middleware
-from server.metrics import VLLM_BUCKETS
-from server.patience import sleep_between_looks
-from server.refusals import MAX_SEQUENCES
+from server import launcher
+from server.few_cores import sleep_between_looks
+from server.gateway.middleware import Middleware
+from server.gateway.refusals import MAX_SEQUENCES
+from server.requests import live_request
+from server.signals.instruments import VLLM_BUCKETS
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
 
@@ -144,7 +145,7 @@ def test_the_output_processor_keeps_states_by_the_ids_we_read() -> None:
 
 
 def test_request_state_has_every_field_that_we_read() -> None:
-    needed = set(get_type_hints(live.EngineState)) | {"queue"}
+    needed = set(get_type_hints(live_request.EngineState)) | {"queue"}
     assert needed == {
         "request_id", "prompt_len", "num_cached_tokens", "is_prefilling", "stats", "queue",
     }  # fmt: skip
@@ -154,7 +155,7 @@ def test_request_state_has_every_field_that_we_read() -> None:
 
 
 def test_request_state_stats_have_every_time_that_we_read() -> None:
-    needed = set(get_type_hints(live.EngineTimes))
+    needed = set(get_type_hints(live_request.EngineTimes))
     missing = needed - {field.name for field in fields(RequestStateStats)}
     assert not missing, f"RequestStateStats lost {missing}"
     fresh = RequestStateStats()
@@ -315,7 +316,9 @@ def test_uvicorn_speaks_the_asgi_in_which_an_application_listens_for_a_disconnec
 ) -> None:
     # From 2.4 on Starlette waits for an OSError of send() instead (tests/unit/test_http_stall.py).
     module = importlib.import_module(f"uvicorn.protocols.http.{protocol}")
-    assert '"spec_version": "2.3"' in source(module), "read _inner_send in server/http.py again"
+    assert '"spec_version": "2.3"' in source(module), (
+        "read _inner_send in server/gateway/middleware.py again"
+    )
     assert "if spec_version >= (2, 4):" in source(StreamingResponse.__call__)
 
 

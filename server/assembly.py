@@ -1,0 +1,114 @@
+"""What a server is made of, read and checked before its engine starts, which takes minutes."""
+
+import os
+import time
+from collections.abc import Sequence
+
+import vllm
+from prometheus_client import REGISTRY
+from vllm.config import VllmConfig
+
+from server.engine_client import metering
+from server.gateway.api_keys import read_tenants
+from server.gateway.routes import Routes
+from server.leaving import Leave
+from server.ledger.bill_metrics import Bookkeeper, keys
+from server.ledger.books import BookFile
+from server.ledger.calendar import Periods
+from server.ledger.calendar_metrics import PeriodCollector
+from server.ledger.device_ledger import Ledger
+from server.pricing.budgets import check_tenants, read_budgets
+from server.pricing.price_file import PriceFile
+from server.pricing.request_cost import CostTracker
+from server.requests.in_flight_journal import Journal
+from server.requests.lifecycle import Observer
+from server.requests.models import Models
+from server.settings import Settings
+from server.signals import gpu, logs, otlp, process
+from server.signals.exposition import LAST_SCRAPE_SECONDS, Exposition
+from server.signals.tracing import Tracing
+from server.storage.state_dir import StateDir
+
+DISK_SECONDS = 2.0
+"""How long the end waits for a disk that does not answer."""
+
+
+class Parts:
+    """Each is made once; raises SettingsError for what an operator has to mend."""
+
+    def __init__(self, settings: Settings, models: Models) -> None:
+        self.settings = settings
+        self.models = models
+        self.state = StateDir(settings.state_dir)
+        self.prices = PriceFile(settings.prices_file)
+        self.tenants = read_tenants(settings.keys_file)
+        self.budgets = read_budgets(settings.budgets_file)
+        check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
+        self.costs = CostTracker(self.prices, self.budgets.watched)
+        self.journal = Journal(self.state.path)
+        self._spans = _span_processor(settings)
+        self.tracing = Tracing(otlp.resource(settings, vllm.__version__), self._spans)
+        self.exposition = Exposition(settings)
+        self._books = BookFile(self.state.path)
+        self.periods = Periods(self._books.periods)
+        self.ledger = Ledger(process.started(), lambda: None, self.periods, self._books.carried)
+        self.ledger.on_late = logs.request_settled_late
+        self._metered = False
+        self._observer: Observer | None = None
+        self._keeper: Bookkeeper | None = None
+
+    def meter(self, config: VllmConfig) -> None:
+        """Have device time measured and priced, where that is possible."""
+        self._metered = metering.meter(config)
+        if self._metered:
+            self.ledger.priced_by(metering.device_price(self.prices, config))
+
+    def observer(self, tasks: Sequence[str]) -> Observer:
+        """The observer of a server that supports the tasks."""
+        self._observer = Observer(
+            self.settings,
+            self.tenants,
+            Routes(tasks, self.settings.tokenize_route),
+            self.models,
+            self.costs,
+            self.tracing,
+            self.journal,
+            self.periods,
+            self.ledger if self._metered else None,
+        )
+        return self._observer
+
+    def keep_books(self, observer: Observer) -> None:
+        """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
+        keeper = self._keeper = Bookkeeper(
+            self.ledger, self._books, self.periods, lambda: keys(*observer.labels)
+        )
+        keeper.start()
+        REGISTRY.register(process.ProcessCollector())
+        REGISTRY.register(PeriodCollector(self.periods, self.budgets))
+        if self._metered:
+            REGISTRY.register(keeper)
+        gpus = gpu.collector()
+        if gpus is not None:
+            REGISTRY.register(gpus)
+
+    def leave(self, died: bool) -> None:
+        """Say the last words: books, spans, logs, and a last scrape for what it has to tell."""
+        leave = Leave()
+        since = self._observer.last_record if self._observer else 0.0
+        if self._keeper is not None:
+            self._keeper.close(died, DISK_SECONDS)
+            since = time.monotonic() if died else since
+        self.journal.close(DISK_SECONDS)
+        ways = [way for way in (self._spans, logs.way_out(os.getpid())) if way is not None]
+        if otlp.end(ways, leave.left(keep=LAST_SCRAPE_SECONDS)):
+            since = time.monotonic()
+        # Counted last, lost first: what no scrape has seen would die with the process.
+        self.exposition.wait_for_scrapers(since, min(leave.left(), LAST_SCRAPE_SECONDS))
+
+
+def _span_processor(settings: Settings) -> otlp.CountingSpanProcessor | None:
+    if not settings.otlp_endpoint:
+        return None
+    exporter = otlp.span_exporter(settings.otlp_endpoint)
+    return otlp.CountingSpanProcessor(exporter, otlp.Account("spans"))

@@ -1,0 +1,143 @@
+"""ObservedLLM: the one place in vLLM that sees every request, its tokens and its end."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from vllm.outputs import PoolingRequestOutput, RequestOutput
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.output_processor import RequestOutputCollector
+
+from server.ledger.device_ledger import Ledger
+from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.signals.hook_errors import failed, guarded
+
+T = TypeVar("T")
+_CALL: ContextVar[EngineCall | None] = ContextVar("engine_call", default=None)
+
+
+class ObservedLLM(AsyncLLM):
+    """AsyncLLM whose calls are noted on the request that the running task serves.
+
+    `died` tells at the end whether the engine died by itself: vLLM's process would exit with 0.
+    """
+
+    died = False
+    ledger: Ledger | None = None
+    _ended = False
+
+    async def add_request(
+        self, request_id: str, *args: Any, **kwargs: Any
+    ) -> RequestOutputCollector:
+        """As AsyncLLM.add_request; keeps the children's live states, which survive an abort."""
+        states: tuple[Any, ...] = ()
+        self._begin_ledger()
+        try:
+            queue = await super().add_request(request_id, *args, **kwargs)
+            with guarded("add_request"):
+                states = self._states(request_id, queue)
+                call = _CALL.get()
+                if call is not None:
+                    call.states = states
+            # By itself: what only labels may not come before what is paid.
+            with guarded("add_request"):
+                live = CURRENT.get()
+                if live is not None:
+                    live.ran(_adapter(args, kwargs))
+        finally:
+            self._end_ledger(states)
+        return queue
+
+    def _begin_ledger(self) -> None:
+        with guarded("ledger"):
+            if self.ledger is not None:
+                self.ledger.begin_call(time.monotonic_ns())
+
+    def _end_ledger(self, states: tuple[Any, ...]) -> None:
+        with guarded("ledger"):
+            if self.ledger is not None:
+                live = CURRENT.get()
+                ids = [state.request_id for state in states]
+                self.ledger.end_call(live.request_id if live else "", ids)
+
+    def _states(self, request_id: str, queue: RequestOutputCollector) -> tuple[Any, ...]:
+        processor = self.output_processor
+        ids = processor.external_req_ids.get(request_id, ())
+        states = (processor.request_states.get(internal_id) for internal_id in ids)
+        return tuple(state for state in states if state is not None and state.queue is queue)
+
+    def generate(self, *args: Any, **kwargs: Any) -> AsyncGenerator[RequestOutput, None]:
+        """As AsyncLLM.generate; notes the call, its finish reasons and its error."""
+        return _watch(super().generate(*args, **kwargs))
+
+    def encode(self, *args: Any, **kwargs: Any) -> AsyncGenerator[PoolingRequestOutput, None]:
+        """As AsyncLLM.encode (embeddings and other pooling); notes the call and its error."""
+        return _watch(super().encode(*args, **kwargs))
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """As AsyncLLM.shutdown; the first call keeps whether the engine was dead already."""
+        with guarded("shutdown"):
+            core = getattr(self, "engine_core", None)
+            if not self._ended and core is not None:
+                # vLLM's own shutdown marks the engine dead too, and may come twice.
+                self._ended = True
+                self.died = core.resources.engine_dead
+        super().shutdown(timeout)
+
+
+async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    live = CURRENT.get()
+    call = _begin(live)
+    try:
+        async with aclosing(outputs):
+            async for output in outputs:
+                _note_output(call, output)
+                yield output
+    except Exception as error:
+        call.error = error
+        with guarded("failure"):
+            if live is not None:
+                live.fail(error)
+        raise
+    finally:
+        with guarded("end_call"):
+            if live is not None:
+                live.end_call()
+
+
+def _adapter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    # Of add_request(request_id, prompt, params, arrival_time, lora_request, ...).
+    lora = kwargs.get("lora_request", args[3] if len(args) > 3 else None)
+    return None if lora is None else str(lora.lora_name)
+
+
+def _begin(live: LiveRequest | None) -> EngineCall:
+    call = EngineCall()
+    with guarded("begin_call"):
+        if live is not None:
+            live.begin_call(call)
+        _CALL.set(call)
+    return call
+
+
+def _note_output(call: EngineCall, output: object) -> None:
+    # Runs once per output: a bare try costs nothing, a context manager 1 µs.
+    try:
+        note_finish(call, output)
+    except Exception as error:
+        failed("output", error)
+
+
+def note_finish(call: EngineCall, output: object) -> None:
+    """Keep the finish reasons of an output's sequences: a state does not hold its own."""
+    call.finish_reasons.extend(finish_reasons(output))
+
+
+def finish_reasons(output: object) -> list[str]:
+    """Those of the sequences that an output ends; a pooling output has none."""
+    sequences = getattr(output, "outputs", None)
+    if not isinstance(sequences, list):
+        return []
+    return [each.finish_reason for each in sequences if each.finish_reason is not None]

@@ -1,0 +1,1 @@
+"""The engine core process: which request was in which step, and for how long."""

@@ -1,0 +1,1 @@
+"""The ASGI side: who may ask, what is refused in front, what the caller is told."""

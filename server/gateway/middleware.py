@@ -1,0 +1,317 @@
+"""The outermost ASGI middleware: every HTTP request passes here first and last."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.gateway import cost_told, refusals, stream_errors
+from server.gateway.body_peek import look
+from server.gateway.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
+from server.gateway.cors import Cors
+from server.gateway.routes import PROBES, Refusal, below
+from server.requests.lifecycle import Observer
+from server.requests.live_request import CURRENT, LiveRequest
+from server.signals import serving
+from server.signals.hook_errors import guarded
+
+LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
+"""How long an application that was told that its caller is gone may go on sending, and running."""
+_DRAIN_FACTOR = 4
+_observer: Observer | None = None
+_cors = Cors()
+
+
+def install(observer: Observer, cors: Cors) -> None:
+    """Name what the middleware works for: vLLM makes the middleware from its path alone."""
+    global _observer, _cors
+    _observer, _cors = observer, cors
+
+
+class Middleware:
+    """Observes HTTP, closes websockets, lets the lifespan pass."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        # Outermost: a page can read our own refusals too, and a preflight is no request.
+        self._http = _cors.around(self._observe)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        serving.begin()
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _observer is None:
+            await _answer_unobserved(send)
+            return
+        path = below(scope.get("root_path", ""), scope["path"])
+        # What was judged is what vLLM's router sees: it would take the prefix off once more.
+        scope = {**scope, "path": path, "root_path": ""}
+        if scope["method"] == "HEAD" and _observer.routes.refuse("GET", path) is None:
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        await Exchange(_observer, self._app, scope, receive, send).run()
+
+
+def _without_body(send: Send) -> Send:
+    async def bare(message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
+        await send({**message, "body": b""} if is_body else message)
+
+    return bare
+
+
+class Exchange:
+    """One HTTP request and its response."""
+
+    def __init__(
+        self, observer: Observer, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._observer = observer
+        self._app = app
+        self._scope = scope
+        self._body: bytes | None = b""
+        self._started = False
+        self._headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self._method: str = scope["method"]
+        self._path: str = scope["path"]
+        self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
+        deadline = self.live.started + observer.settings.deadline_seconds
+        self._caller = Caller(self.live, receive, deadline)
+        self._send = send
+        self._tell = cost_told.asked(self._headers, observer.settings.tell_cost)
+
+    async def run(self) -> None:
+        """Serve the request; whatever happens, it is recorded once."""
+        token = CURRENT.set(self.live)
+        try:
+            await self._serve()
+        except Exception as error:
+            self.live.raised = True
+            with guarded("failure"):
+                self.live.fail(error)
+            await self._answer_error(500, "The server failed on this request.", "internal_error")
+        finally:
+            if self.live.ended is None:
+                self.live.ended = time.monotonic()
+            await self.live.settle()
+            self._observer.finish(self.live, probe=(self._method, self._path) in PROBES)
+            CURRENT.reset(token)
+
+    async def _serve(self) -> None:
+        refusal = self._refuse() or await self._read_body()
+        if refusal is not None:
+            await self._answer_refusal(refusal)
+            return
+        if not self.live.disconnected and not self.live.timed_out:
+            await self._forward()
+        if self.live.timed_out and not self.live.response_complete:
+            await self._answer_timeout()
+            self.live.ended = time.monotonic()
+            await self._caller.cut_unless_read()
+
+    async def _forward(self) -> None:
+        peek = None
+        with guarded("peek"):
+            peek = look(self._body or b"") if self._method == "POST" else None
+        refusal = refusals.refuse(peek)
+        if refusal is not None:
+            await self._answer_refusal(refusal)
+            return
+        with guarded("accept"):
+            self._observer.accept(self.live, peek)
+        await self._run_app()
+
+    async def _run_app(self) -> None:
+        # Deadline and disconnect are ours: no application has to ask for them, and none that is
+        # stuck, in a send to a caller that does not read above all, keeps the request open.
+        app = asyncio.create_task(self._call_app())
+        app.add_done_callback(_retrieve)
+        watch = asyncio.create_task(self._caller.watch())
+        try:
+            await asyncio.wait((app, watch), return_when=asyncio.FIRST_COMPLETED)
+            await _unwind(app)
+        except asyncio.CancelledError:
+            self._caller.gone.set()
+            asyncio.get_running_loop().call_later(UNWIND_SECONDS, app.cancel)
+            raise
+        finally:
+            watch.cancel()
+        if app.done() and not self._caller.gone.is_set():
+            # Raises what the application raised.
+            app.result()
+
+    async def _call_app(self) -> None:
+        try:
+            await self._app(self._inner_scope(), self._inner_receive, self._inner_send)
+        except asyncio.CancelledError as error:
+            if self._caller.gone.is_set():
+                raise
+            raise RuntimeError("the application cancelled itself") from error
+
+    def _refuse(self) -> Refusal | None:
+        refusal = self._observer.routes.refuse(self._method, self._path)
+        if refusal is None and (self._method, self._path) not in PROBES:
+            refusal = self._observer.authorize(self._headers.get("authorization"))
+        return refusal
+
+    async def _read_body(self) -> Refusal | None:
+        limit = self._observer.settings.max_body_bytes
+        chunks, size, more = [], 0, self._method == "POST"
+        while more:
+            message = await self._caller.receive()
+            if message["type"] != "http.request":
+                break
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            elif size > limit * _DRAIN_FACTOR:
+                break
+            more = message.get("more_body", False)
+        self._body = b"".join(chunks)
+        if size <= limit:
+            return None
+        # The rest was read and dropped: a client still sending would see a reset and no reason.
+        return Refusal(413, "too_large", f"The body is larger than {limit} bytes.")
+
+    async def _inner_receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._caller.gone.wait()
+        return DISCONNECT
+
+    def _inner_scope(self) -> Scope:
+        ours = (b"x-request-id", b"traceparent", b"tracestate", b"baggage")
+        kept = [(name, value) for name, value in self._scope["headers"] if name not in ours]
+        kept.append((b"x-request-id", self.live.request_id.encode()))
+        return {**self._scope, "headers": kept}
+
+    async def _inner_send(self, message: Message) -> None:
+        if self.live.timed_out or self.live.disconnected:
+            if message.get("more_body"):
+                # Who listens is cancelled here in a moment; who does not is told by the error.
+                await asyncio.sleep(LISTEN_SECONDS)
+                raise CallerGoneError
+            return
+        if self.live.stream and self.live.stream_error is None:
+            self.live.stream_error = stream_errors.code_in(message.get("body", b""))
+        await self._outer_send(await self._told(message) if self._tell else message)
+
+    async def _told(self, message: Message) -> Message:
+        is_body = message["type"] == "http.response.body"
+        body = message.get("body", b"")
+        if is_body and not cost_told.is_usage_event(body):
+            return message
+        if not is_body and _is_stream(message):
+            return message
+        # What the last step cost may be a step behind its token.
+        await self.live.settle()
+        amounts: dict[str, float] = {}
+        with guarded("told"):
+            record = self._observer.freeze(self.live)
+            tell = self._observer.settings.tell_cost
+            amounts = cost_told.amounts(record, self._observer.cost(record), tell)
+        if is_body:
+            return {**message, "body": cost_told.into_usage_event(body, amounts)}
+        return {**message, "headers": [*message.get("headers", ()), *cost_told.as_headers(amounts)]}
+
+    async def _outer_send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            self.live.status_code = message["status"]
+            if message["status"] < 400:
+                self.live.stream = _is_stream(message)
+            message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
+        # Waits as long as the caller does not read.
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            # After it was taken: a last piece that nobody reads is no complete answer.
+            self.live.response_complete = not self.live.disconnected
+            self.live.ended = time.monotonic()
+
+    def _our_headers(self) -> list[tuple[bytes, bytes]]:
+        trace, span = self.live.trace_id.encode(), self.live.span_id.encode()
+        return [(b"x-trace-id", trace), (b"traceresponse", b"00-" + trace + b"-" + span + b"-01")]
+
+    async def _answer_refusal(self, refusal: Refusal) -> None:
+        self.live.refusal = refusal.reason
+        headers = [(b"connection", b"close")] if refusal.status == 413 else []
+        if refusal.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await self._answer(refusal.status, refusal.message, refusal.reason, headers)
+
+    async def _answer_timeout(self) -> None:
+        seconds = self._observer.settings.deadline_seconds
+        message = f"The request ran past its deadline of {seconds:g} s and was ended."
+        await self._answer_error(504, message, "deadline")
+
+    async def _answer_error(self, status: int, message: str, reason: str) -> None:
+        if not self._started:
+            await self._answer(status, message, reason, [])
+        elif not self.live.response_complete:
+            event = b"data: " + _error_body(status, message, reason) + b"\n\n"
+            await self._say({"type": "http.response.body", "body": event})
+
+    async def _answer(
+        self, status: int, message: str, reason: str, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        body = _error_body(status, message, reason)
+        length = (b"content-length", str(len(body)).encode())
+        fields = [(b"content-type", b"application/json"), length, *headers]
+        await self._say(
+            {"type": "http.response.start", "status": status, "headers": fields},
+            {"type": "http.response.body", "body": body},
+        )
+
+    async def _say(self, *messages: Message) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                for message in messages:
+                    await self._outer_send(message)
+        except TimeoutError:
+            self._caller.cut()
+
+
+async def _answer_unobserved(send: Send) -> None:
+    # Without an observer nothing is checked, keys included: no route of vLLM may be open then.
+    message = "Nothing observes this server: start it with python -m server."
+    body = _error_body(503, message, "not_observed")
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _unwind(app: asyncio.Task[None]) -> None:
+    """Give the application its time to end, then cancel it: that orphans what it awaits."""
+    if not app.done():
+        await asyncio.wait((app,), timeout=UNWIND_SECONDS)
+    if not app.done():
+        app.cancel()
+        await asyncio.wait((app,), timeout=LISTEN_SECONDS)
+
+
+def _retrieve(app: asyncio.Task[None]) -> None:
+    # Or asyncio logs an error that nobody asked for, with its text.
+    if not app.cancelled():
+        app.exception()
+
+
+def _is_stream(start: Message) -> bool:
+    headers = {name.lower(): value for name, value in start.get("headers", ())}
+    return bool(headers.get(b"content-type", b"").startswith(b"text/event-stream"))
+
+
+def _error_body(status: int, message: str, reason: str) -> bytes:
+    error: dict[str, Any] = {"message": message, "type": reason, "param": None, "code": status}
+    return json.dumps({"error": error}).encode()

@@ -1,0 +1,29 @@
+"""Bodies that would exhaust vLLM or that it fails on: refused in front, by name and reason."""
+
+from server.gateway.body_peek import Peek
+from server.gateway.routes import Refusal
+
+MAX_SEQUENCES = 16_384
+"""Most answers of one request, prompts times `n`.
+
+vLLM 0.32 bounds each alone, `n` by 16,384 and prompts by 1,024, and not their product: 17 million
+sequences, of which each is kept in both processes. Measured on the embedded model: 16,384 took 7 s
+and delayed the event loop by less than 0.5 s, 102,400 held it for up to 5 s at a time, in which no
+deadline passes and no metric is scraped, and had taken 300 MB when their caller gave up.
+"""
+
+
+def refuse(peek: Peek | None) -> Refusal | None:
+    """Why vLLM shall not see the body, None where it may.
+
+    Structured outputs that are no object: vLLM 0.32 calls `.get` on what it was given before it is
+    checked (check_structured_outputs_count), so a caller's mistake would be our 500.
+    """
+    if peek is None:
+        return None
+    if peek.sequences > MAX_SEQUENCES:
+        message = f"At most {MAX_SEQUENCES} answers a request: prompts times n are more."
+        return Refusal(400, "too_large", message)
+    if not peek.is_structured:
+        return Refusal(400, "bad_request", "`structured_outputs` must be an object.")
+    return None

@@ -1,0 +1,1 @@
+"""What a token and a device cost on a day, and what a tenant may spend."""

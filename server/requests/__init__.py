@@ -1,0 +1,1 @@
+"""A request from its first byte to its record."""

@@ -1,0 +1,227 @@
+"""The observer: begins a live request, ends it as one record for RED, cost, trace and log."""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
+from server.gateway.api_keys import Tenants
+from server.gateway.body_peek import NO_OBJECT, Peek
+from server.gateway.routes import Refusal, Routes
+from server.ledger.calendar import Periods
+from server.ledger.device_ledger import Ledger
+from server.pricing.request_cost import CostTracker
+from server.record.request import Outcome, RequestRecord
+from server.requests.in_flight_journal import Journal
+from server.requests.live_request import LiveRequest
+from server.requests.models import Models
+from server.requests.saturation import Waiting
+from server.settings import Settings
+from server.signals import hook_errors, instruments, logs, red
+from server.signals.hook_errors import guarded
+from server.signals.labels import OTHER, Bounded
+from server.signals.tracing import Tracing
+
+RETRY_HEADER = "x-stainless-retry-count"
+"""How OpenAI's client libraries say which try a request is; 0 is the first."""
+
+
+class Observer:
+    """Joins the parts: one object per process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tenants: Tenants,
+        routes: Routes,
+        models: Models,
+        costs: CostTracker,
+        tracing: Tracing,
+        journal: Journal,
+        periods: Periods,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.settings = settings
+        self.routes = routes
+        self._tenants = tenants
+        self._tenant_labels = Bounded(tenants.names)
+        self._models = models
+        self._costs = costs
+        self._tracing = tracing
+        self._journal = journal
+        self._ledger = ledger
+        self._periods = periods
+        self._waiting = Waiting()
+        self.last_record = 0.0
+
+    def create_label_sets(self) -> None:
+        """Create every label set that can occur."""
+        hook_errors.create_label_sets()
+        self._create_for_models(*self.known)
+        self._waiting.create_label_sets((OTHER,))
+
+    def _create_for_models(self, models: Sequence[str], tenants: Sequence[str]) -> None:
+        red.create_label_sets(models, tenants, self.routes.operations)
+        self._create_costs(models, tenants)
+        self._waiting.create_label_sets(models)
+
+    @property
+    def known(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The models and tenants that can be served, as labels."""
+        return self._models.used, self._tenant_labels.used
+
+    @property
+    def labels(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The models and tenants that a request can have as labels, refused or served."""
+        models, tenants = (tuple(dict.fromkeys((*used, OTHER))) for used in self.known)
+        return models, tenants
+
+    def create_cost_label_sets(self) -> None:
+        """Create those of what has a price now; again when the price file changed."""
+        self._create_costs(*self.known)
+
+    def _create_costs(self, models: Sequence[str], tenants: Sequence[str]) -> None:
+        self._costs.create_label_sets(models, tenants)
+        if self._ledger is not None and self._ledger.rate is not None:
+            self._costs.create_gpu_label_sets(models)
+        if self._ledger is not None:
+            for model in models:
+                instruments.GPU_COST_MISSING.labels(model)
+
+    def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
+        """Begin a request: its span, ids and tenant."""
+        route = self.routes.label(path)
+        operation = self.routes.operation(method, path)
+        span, trace_id, span_id = None, secrets.token_hex(16), secrets.token_hex(8)
+        tenant = None
+        with guarded("begin"):
+            tenant = self._tenants.of(headers.get("authorization"))
+            name = f"{method if route != 'other' else 'HTTP'} {route}"
+            # Only a trusted caller may say which trace this is: its tenant is known.
+            span = self._tracing.start(name, headers if tenant is not None else {})
+            trace_id, span_id = self._tracing.ids(span)
+        live = LiveRequest(trace_id, span_id, method, route, operation, span)
+        live.ran = partial(self._ran, live)
+        live.tenant = self._tenant_labels.label(tenant)
+        live.retry = headers.get(RETRY_HEADER, "0") != "0"
+        return live
+
+    def authorize(self, authorization: str | None) -> Refusal | None:
+        """Why the caller may not ask, None when it may."""
+        if self._tenants.of(authorization) is not None:
+            return None
+        message = "Send a known API key: 'Authorization: Bearer <key>'."
+        return Refusal(401, "auth", message)
+
+    def accept(self, live: LiveRequest, peek: Peek | None) -> None:
+        """Note what the body asks for, None is no JSON; it counts as in flight from here."""
+        if live.method == "POST":
+            self._note(live, peek)
+            instruments.IN_FLIGHT.labels(live.model).inc()
+            live.accepted = True
+            self._waiting.add(live)
+            # Nothing that only notes may come before what decides who pays.
+            self._open_account(live)
+            with guarded("journal"):
+                self._journal.begin(live)
+
+    def _open_account(self, live: LiveRequest) -> None:
+        with guarded("ledger"):
+            if self._ledger is not None:
+                live.account = self._ledger.open(live.request_id, live.changed)
+
+    def freeze(self, live: LiveRequest) -> RequestRecord:
+        """The record as it stands, with what the ledger knows of its device time."""
+        return live.to_record(self._ledger.use(live.account) if self._ledger else None)
+
+    def cost(self, record: RequestRecord) -> Decimal | None:
+        """Microdollars by the price list, None where they are not known."""
+        return self._costs.cost(record)
+
+    def _note(self, live: LiveRequest, peek: Peek | None) -> None:
+        if peek is None:
+            live.hint = "invalid_json"
+        else:
+            live.stream = peek.stream
+            live.model = OTHER if peek is NO_OBJECT else self._models.asked(peek.model)
+
+    def _ran(self, live: LiveRequest, adapter: str | None) -> None:
+        before = live.model
+        is_new = self._models.admit(adapter)
+        live.engine_model, live.model = adapter or self._models.base, self._models.ran(adapter)
+        if is_new:
+            self._create_for_models((live.model,), ())
+        if live.accepted and live.model != before:
+            instruments.IN_FLIGHT.labels(before).dec()
+            instruments.IN_FLIGHT.labels(live.model).inc()
+
+    def finish(self, live: LiveRequest, probe: bool) -> None:
+        """Hand the record to every consumer; none can harm another, none can harm the request."""
+        if live.accepted:
+            with guarded("in_flight"):
+                instruments.IN_FLIGHT.labels(live.model).dec()
+                self._waiting.remove(live)
+        record: RequestRecord | None = None
+        with guarded("record"):
+            record = self.freeze(live)
+        if record is not None:
+            self._consume(live, record, probe)
+            self._explain(live, record)
+            self._book(live, record)
+            self.last_record = self.last_record if probe else time.monotonic()
+        with guarded("journal"):
+            self._journal.end(live)
+
+    def _consume(self, live: LiveRequest, record: RequestRecord, probe: bool) -> None:
+        cost = None
+        with guarded("cost"):
+            cost = self._costs.cost(record)
+        with guarded("tracing"):
+            self._tracing.finish(live.span, record, cost)
+        if probe:
+            return
+        with guarded("red"):
+            red.observe(record)
+        with guarded("spend"):
+            if cost is not None:
+                self._periods.add_spend(record.tenant, cost)
+        with guarded("cost_metrics"):
+            self._costs.observe(record, cost)
+        with guarded("logs"):
+            logs.request_finished(record, cost)
+
+    def _explain(self, live: LiveRequest, record: RequestRecord) -> None:
+        # What is refused for being too much at once says so by its reason, a thousand times.
+        if record.outcome is not Outcome.SERVER_ERROR or record.reason == "overloaded":
+            return
+        with guarded("logs"):
+            if live.failure is not None:
+                logs.request_failed(record, live.failure)
+
+    def _book(self, live: LiveRequest, record: RequestRecord) -> None:
+        with guarded("ledger"):
+            if self._ledger is not None and live.accepted:
+                self._ledger.book(live.request_id, record, time.monotonic_ns())
+                if any(call.states for call in live.calls) and record.gpu is None:
+                    instruments.GPU_COST_MISSING.labels(record.model).inc()
+
+    def leftovers(self) -> list[RequestRecord]:
+        """What was in flight when the process before this one was killed; it is read from disk."""
+        return self._journal.leftovers()
+
+    def recover(self, leftovers: Iterable[RequestRecord]) -> None:
+        """Record what was in flight when the process before this one was killed."""
+        for record in leftovers:
+            with guarded("recover"):
+                self._tracing.replay(record, None)
+                red.observe(self._relabelled(record))
+                logs.request_finished(record, None)
+            with guarded("journal"):
+                self._journal.forget(record)
+
+    def _relabelled(self, record: RequestRecord) -> RequestRecord:
+        # The process that was killed may have served other models and tenants.
+        model, tenant = self._models.asked(record.model), self._tenant_labels.label(record.tenant)
+        return replace(record, model=model, tenant=tenant)

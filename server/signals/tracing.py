@@ -1,0 +1,151 @@
+"""The span tree of a request: one SERVER span and the phases that tile it."""
+
+import os
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from server.record.request import GpuUse, Outcome, Phase, RequestRecord
+from server.signals import otel_environment
+
+_TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
+_MEMBER = re.compile(
+    r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+"""A member of a tracestate, as the W3C's Trace Context allows."""
+
+
+class _Ids(RandomIdGenerator):
+    """Random ids, unless a killed request's own ids are to be used once more."""
+
+    given: tuple[int, int] | None = None
+
+    def generate_trace_id(self) -> int:
+        return self.given[0] if self.given else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        return self.given[1] if self.given else super().generate_span_id()
+
+
+class Tracing:
+    """Makes spans and hands them to the processor; without one they end nowhere."""
+
+    def __init__(self, resource: Resource, processor: SpanProcessor | None) -> None:
+        self._ids = _Ids()
+        otel_environment.clean(os.environ)
+        # ALWAYS_ON: a caller's unset `sampled` flag must not hide its request.
+        self._provider = TracerProvider(
+            sampler=ALWAYS_ON, resource=resource, id_generator=self._ids, shutdown_on_exit=False
+        )
+        if processor is not None:
+            self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("server.signals.tracing")
+
+    def start(self, name: str, headers: Mapping[str, str]) -> Span:
+        """Start the SERVER span, in the caller's trace when the headers hold a traceparent."""
+        carrier = _well_formed(headers)
+        context = TraceContextTextMapPropagator().extract(carrier, context=trace.Context())
+        return self._tracer.start_span(name, context=context, kind=SpanKind.SERVER)
+
+    @staticmethod
+    def ids(span: Span) -> tuple[str, str]:
+        """trace_id and span_id as 32 and 16 hex digits."""
+        context = span.get_span_context()
+        return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+    def finish(self, span: Span | None, record: RequestRecord, cost: Decimal | None) -> None:
+        """Add the phases as children and end the SERVER span at the record's end."""
+        if span is None:
+            return
+        for phase in record.phases:
+            self._add_phase(span, record.started_ns, phase)
+        span.set_attributes(_attributes(record, cost))
+        if record.outcome in (Outcome.SERVER_ERROR, Outcome.TIMEOUT):
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(_wall(record.started_ns, record.duration_seconds or 0.0))
+
+    def replay(self, record: RequestRecord, cost: Decimal | None) -> None:
+        """The span tree, with its own ids and times, of a request that is over.
+
+        Of one whose process was killed no end is known: its span has no length.
+        """
+        self._ids.given = (int(record.trace_id, 16), int(record.span_id, 16))
+        try:
+            name = f"{record.method} {record.route}"
+            span = self._tracer.start_span(
+                name, trace.Context(), kind=SpanKind.SERVER, start_time=record.started_ns
+            )
+        finally:
+            self._ids.given = None
+        self.finish(span, record, cost)
+
+    def _add_phase(self, parent: Span, started_ns: int, phase: Phase) -> None:
+        child = self._tracer.start_span(
+            phase.name,
+            context=trace.set_span_in_context(parent, trace.Context()),
+            attributes=None if phase.complete else {"llm.phase.complete": False},
+            start_time=_wall(started_ns, phase.start),
+        )
+        child.end(_wall(started_ns, phase.end))
+
+
+def _well_formed(headers: Mapping[str, str]) -> dict[str, str]:
+    # What the propagator does not like it quotes in a warning, once a request.
+    parent, state = headers.get("traceparent", ""), headers.get("tracestate", "")
+    found = {"traceparent": parent} if len(parent) <= _TRACEPARENT_BYTES else {}
+    return {**found, "tracestate": state} if _is_tracestate(state) else found
+
+
+def _is_tracestate(state: str) -> bool:
+    members = [text for part in state.split(",") if (text := part.strip(" \t"))]
+    found = [match[1] for text in members if (match := _MEMBER.fullmatch(text))]
+    few = 0 < len(members) <= _TRACESTATE_MEMBERS and len(state) <= _TRACESTATE_BYTES
+    return few and len(set(found)) == len(members)
+
+
+def _wall(started_ns: int, offset: float) -> int:
+    return started_ns + round(offset * 1e9)
+
+
+def _gpu(gpu: GpuUse | None) -> dict[str, str | int | float | bool | None]:
+    if gpu is None:
+        return {}
+    return {
+        "llm.gpu.seconds": gpu.nanoseconds / 1e9,
+        "llm.gpu.cost.microdollars": gpu.microdollars,
+        "llm.gpu.model_versions": "-".join(map(str, gpu.model_versions)),
+    }
+
+
+def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, str | int | float | bool]:
+    every: dict[str, str | int | float | bool | None] = {
+        "gen_ai.operation.name": record.operation.value,
+        "gen_ai.provider.name": "vllm",
+        "gen_ai.request.model": record.model,
+        "gen_ai.response.id": record.response_id,
+        "gen_ai.usage.input_tokens": record.usage.input_tokens,
+        "gen_ai.usage.cache_read.input_tokens": record.usage.cached_input_tokens,
+        "gen_ai.usage.output_tokens": record.usage.output_tokens,
+        "gen_ai.response.finish_reasons": ",".join(record.finish_reasons) or None,
+        "http.request.method": record.method,
+        "http.route": record.route,
+        "http.response.status_code": record.status_code,
+        "error.type": record.error_type,
+        "llm.outcome": record.outcome.value,
+        "llm.reason": record.reason,
+        "llm.tenant": record.tenant,
+        "llm.stream": record.stream,
+        "llm.duration.known": record.duration_seconds is not None,
+        "llm.cost.microdollars": None if cost is None else float(cost),
+        **_gpu(record.gpu),
+    }
+    return {name: value for name, value in every.items() if value is not None}

@@ -1,0 +1,1 @@
+"""What crosses from the engine core to the API process, known to both."""
