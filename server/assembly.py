@@ -10,6 +10,8 @@ from vllm.config import VllmConfig
 
 from server.engine_client import metering
 from server.gateway.api_keys import read_tenants
+from server.gateway.cors import Cors
+from server.gateway.gate import Gate
 from server.gateway.routes import Routes
 from server.leaving import Leave
 from server.ledger.bill_metrics import Bookkeeper, keys
@@ -63,12 +65,12 @@ class Parts:
         if self._metered:
             self.ledger.priced_by(metering.device_price(self.prices, config))
 
-    def observer(self, tasks: Sequence[str]) -> Observer:
-        """The observer of a server that supports the tasks."""
-        self._observer = Observer(
-            self.settings,
-            self.tenants,
-            Routes(tasks, self.settings.tokenize_route),
+    def gate(self, tasks: Sequence[str], cors: Cors) -> Gate:
+        """The gate to a server that supports the tasks, and behind it the observer."""
+        routes = Routes(tasks, self.settings.tokenize_route)
+        observer = self._observer = Observer(
+            self.tenants.names,
+            routes.operations,
             self.models,
             self.costs,
             self.tracing,
@@ -76,7 +78,7 @@ class Parts:
             self.periods,
             self.ledger if self._metered else None,
         )
-        return self._observer
+        return Gate(observer, routes, self.tenants, self.settings, cors)
 
     def keep_books(self, observer: Observer) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""

@@ -164,10 +164,11 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
 async def _build_and_serve(
     engine: ObservedLLM, args: Namespace, parts: Parts, address: str, sock: socket.socket
 ) -> asyncio.Task[None]:
-    observer = parts.observer(await engine.get_supported_tasks())
+    gate = parts.gate(await engine.get_supported_tasks(), args.cors)
+    observer = gate.observer
     observer.create_label_sets()
     parts.keep_books(observer)
-    middleware.install(observer, args.cors)
+    middleware.install(gate)
     async with _beside(
         _recover(parts.exposition, observer),
         watch(parts.prices, observer.create_cost_label_sets),

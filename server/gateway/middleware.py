@@ -8,11 +8,11 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.gateway import cost_told, refusals, stream_errors
-from server.gateway.body_peek import look
 from server.gateway.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
 from server.gateway.cors import Cors
+from server.gateway.gate import Gate
 from server.gateway.routes import PROBES, Refusal, below
-from server.requests.lifecycle import Observer
+from server.requests.body_peek import look
 from server.requests.live_request import CURRENT, LiveRequest
 from server.signals import serving
 from server.signals.hook_errors import guarded
@@ -20,14 +20,13 @@ from server.signals.hook_errors import guarded
 LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
 """How long an application that was told that its caller is gone may go on sending, and running."""
 _DRAIN_FACTOR = 4
-_observer: Observer | None = None
-_cors = Cors()
+_gate: Gate | None = None
 
 
-def install(observer: Observer, cors: Cors) -> None:
-    """Name what the middleware works for: vLLM makes the middleware from its path alone."""
-    global _observer, _cors
-    _observer, _cors = observer, cors
+def install(gate: Gate) -> None:
+    """Name what the middleware goes by: vLLM makes the middleware from its path alone."""
+    global _gate
+    _gate = gate
 
 
 class Middleware:
@@ -36,7 +35,7 @@ class Middleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         # Outermost: a page can read our own refusals too, and a preflight is no request.
-        self._http = _cors.around(self._observe)
+        self._http = (_gate.cors if _gate else Cors()).around(self._observe)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -50,15 +49,15 @@ class Middleware:
             await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
 
     async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _observer is None:
+        if _gate is None:
             await _answer_unobserved(send)
             return
         path = below(scope.get("root_path", ""), scope["path"])
         # What was judged is what vLLM's router sees: it would take the prefix off once more.
         scope = {**scope, "path": path, "root_path": ""}
-        if scope["method"] == "HEAD" and _observer.routes.refuse("GET", path) is None:
+        if scope["method"] == "HEAD" and _gate.routes.refuse("GET", path) is None:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
-        await Exchange(_observer, self._app, scope, receive, send).run()
+        await Exchange(_gate, self._app, scope, receive, send).run()
 
 
 def _without_body(send: Send) -> Send:
@@ -73,9 +72,10 @@ class Exchange:
     """One HTTP request and its response."""
 
     def __init__(
-        self, observer: Observer, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+        self, gate: Gate, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        self._observer = observer
+        self._gate = gate
+        self._observer = gate.observer
         self._app = app
         self._scope = scope
         self._body: bytes | None = b""
@@ -83,11 +83,11 @@ class Exchange:
         self._headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self._method: str = scope["method"]
         self._path: str = scope["path"]
-        self.live: LiveRequest = observer.begin(self._method, self._path, self._headers)
-        deadline = self.live.started + observer.settings.deadline_seconds
+        self.live: LiveRequest = gate.begin(self._method, self._path, self._headers)
+        deadline = self.live.started + gate.settings.deadline_seconds
         self._caller = Caller(self.live, receive, deadline)
         self._send = send
-        self._tell = cost_told.asked(self._headers, observer.settings.tell_cost)
+        self._tell = cost_told.asked(self._headers, gate.settings.tell_cost)
 
     async def run(self) -> None:
         """Serve the request; whatever happens, it is recorded once."""
@@ -158,13 +158,10 @@ class Exchange:
             raise RuntimeError("the application cancelled itself") from error
 
     def _refuse(self) -> Refusal | None:
-        refusal = self._observer.routes.refuse(self._method, self._path)
-        if refusal is None and (self._method, self._path) not in PROBES:
-            refusal = self._observer.authorize(self._headers.get("authorization"))
-        return refusal
+        return self._gate.refuse(self._method, self._path, self._headers.get("authorization"))
 
     async def _read_body(self) -> Refusal | None:
-        limit = self._observer.settings.max_body_bytes
+        limit = self._gate.settings.max_body_bytes
         chunks, size, more = [], 0, self._method == "POST"
         while more:
             message = await self._caller.receive()
@@ -219,7 +216,7 @@ class Exchange:
         amounts: dict[str, float] = {}
         with guarded("told"):
             record = self._observer.freeze(self.live)
-            tell = self._observer.settings.tell_cost
+            tell = self._gate.settings.tell_cost
             amounts = cost_told.amounts(record, self._observer.cost(record), tell)
         if is_body:
             return {**message, "body": cost_told.into_usage_event(body, amounts)}
@@ -251,7 +248,7 @@ class Exchange:
         await self._answer(refusal.status, refusal.message, refusal.reason, headers)
 
     async def _answer_timeout(self) -> None:
-        seconds = self._observer.settings.deadline_seconds
+        seconds = self._gate.settings.deadline_seconds
         message = f"The request ran past its deadline of {seconds:g} s and was ended."
         await self._answer_error(504, message, "deadline")
 

@@ -1,7 +1,7 @@
 """Bodies that would exhaust vLLM or that it fails on: refused in front, by name and reason."""
 
-from server.gateway.body_peek import Peek
 from server.gateway.routes import Refusal
+from server.requests.body_peek import Peek
 
 MAX_SEQUENCES = 16_384
 """Most answers of one request, prompts times `n`.

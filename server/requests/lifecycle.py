@@ -2,23 +2,20 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from server.gateway.api_keys import Tenants
-from server.gateway.body_peek import NO_OBJECT, Peek
-from server.gateway.routes import Refusal, Routes
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
-from server.record.request import Outcome, RequestRecord
+from server.record.request import Operation, Outcome, RequestRecord
+from server.requests.body_peek import NO_OBJECT, Peek
 from server.requests.in_flight_journal import Journal
 from server.requests.live_request import LiveRequest
 from server.requests.models import Models
 from server.requests.saturation import Waiting
-from server.settings import Settings
 from server.signals import hook_errors, instruments, logs, red
 from server.signals.hook_errors import guarded
 from server.signals.labels import OTHER, Bounded
@@ -33,9 +30,8 @@ class Observer:
 
     def __init__(
         self,
-        settings: Settings,
-        tenants: Tenants,
-        routes: Routes,
+        tenants: Sequence[str],
+        operations: Collection[Operation],
         models: Models,
         costs: CostTracker,
         tracing: Tracing,
@@ -43,10 +39,8 @@ class Observer:
         periods: Periods,
         ledger: Ledger | None = None,
     ) -> None:
-        self.settings = settings
-        self.routes = routes
-        self._tenants = tenants
-        self._tenant_labels = Bounded(tenants.names)
+        self._operations = operations
+        self._tenants = Bounded(tenants)
         self._models = models
         self._costs = costs
         self._tracing = tracing
@@ -63,14 +57,14 @@ class Observer:
         self._waiting.create_label_sets((OTHER,))
 
     def _create_for_models(self, models: Sequence[str], tenants: Sequence[str]) -> None:
-        red.create_label_sets(models, tenants, self.routes.operations)
+        red.create_label_sets(models, tenants, self._operations)
         self._create_costs(models, tenants)
         self._waiting.create_label_sets(models)
 
     @property
     def known(self) -> tuple[Sequence[str], Sequence[str]]:
         """The models and tenants that can be served, as labels."""
-        return self._models.used, self._tenant_labels.used
+        return self._models.used, self._tenants.used
 
     @property
     def labels(self) -> tuple[Sequence[str], Sequence[str]]:
@@ -90,30 +84,26 @@ class Observer:
             for model in models:
                 instruments.GPU_COST_MISSING.labels(model)
 
-    def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
-        """Begin a request: its span, ids and tenant."""
-        route = self.routes.label(path)
-        operation = self.routes.operation(method, path)
+    def begin(
+        self,
+        method: str,
+        route: str,
+        operation: Operation,
+        headers: Mapping[str, str],
+        tenant: str | None,
+    ) -> LiveRequest:
+        """Begin a request: its span and ids; `tenant` is None where the caller is not known."""
         span, trace_id, span_id = None, secrets.token_hex(16), secrets.token_hex(8)
-        tenant = None
         with guarded("begin"):
-            tenant = self._tenants.of(headers.get("authorization"))
             name = f"{method if route != 'other' else 'HTTP'} {route}"
             # Only a trusted caller may say which trace this is: its tenant is known.
             span = self._tracing.start(name, headers if tenant is not None else {})
             trace_id, span_id = self._tracing.ids(span)
         live = LiveRequest(trace_id, span_id, method, route, operation, span)
         live.ran = partial(self._ran, live)
-        live.tenant = self._tenant_labels.label(tenant)
+        live.tenant = self._tenants.label(tenant)
         live.retry = headers.get(RETRY_HEADER, "0") != "0"
         return live
-
-    def authorize(self, authorization: str | None) -> Refusal | None:
-        """Why the caller may not ask, None when it may."""
-        if self._tenants.of(authorization) is not None:
-            return None
-        message = "Send a known API key: 'Authorization: Bearer <key>'."
-        return Refusal(401, "auth", message)
 
     def accept(self, live: LiveRequest, peek: Peek | None) -> None:
         """Note what the body asks for, None is no JSON; it counts as in flight from here."""
@@ -223,5 +213,5 @@ class Observer:
 
     def _relabelled(self, record: RequestRecord) -> RequestRecord:
         # The process that was killed may have served other models and tenants.
-        model, tenant = self._models.asked(record.model), self._tenant_labels.label(record.tenant)
+        model, tenant = self._models.asked(record.model), self._tenants.label(record.tenant)
         return replace(record, model=model, tenant=tenant)

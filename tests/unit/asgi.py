@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.gateway import middleware
 from server.gateway.api_keys import Tenants
+from server.gateway.cors import Cors
+from server.gateway.gate import Gate
 from server.gateway.middleware import Middleware
 from server.gateway.routes import Routes
 from server.ledger.calendar import Periods
@@ -29,6 +31,7 @@ from tests.unit.helpers import in_force, settings
 CHAT = "/v1/chat/completions"
 BODY = b'{"model": "tiny-llama", "stream": true}'
 KEY = "key-of-a-test"
+NO_PAGES = Cors()
 KEY_DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
 
 
@@ -144,29 +147,36 @@ def assert_our_headers(client: Client, record: RequestRecord) -> None:
     assert len(record.trace_id) == 32
 
 
-def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Installs an observer; returns the list that its records are appended to."""
+def gate(
+    tenants: Tenants | None = None,
+    journal: Journal | None = None,
+    ledger: Ledger | None = None,
+    costs: CostTracker | None = None,
+    models: Models | None = None,
+    cors: Cors = NO_PAGES,
+    task: str = "generate",
+    **changes: Any,
+) -> Gate:
+    """A gate as the assembly makes it, of parts that keep nothing unless they are given."""
+    known, routes = tenants or Tenants({}), Routes([task], tokenize=task == "embed")
+    observer = Observer(
+        known.names,
+        routes.operations,
+        models or Models(["tiny-llama"]),
+        costs or CostTracker(in_force()),
+        Tracing(Resource({}), None),
+        journal or Journal(None),
+        Periods(),
+        ledger,
+    )
+    return Gate(observer, routes, known, settings(**changes), cors)
 
-    def build(
-        tenants: Tenants | None = None,
-        journal: Journal | None = None,
-        ledger: Ledger | None = None,
-        costs: CostTracker | None = None,
-        models: Models | None = None,
-        **changes: Any,
-    ) -> list[RequestRecord]:
-        observer = Observer(
-            settings(**changes),
-            tenants or Tenants({}),
-            Routes(["generate"], tokenize=False),
-            models or Models(["tiny-llama"]),
-            costs or CostTracker(in_force()),
-            Tracing(Resource({}), None),
-            journal or Journal(None),
-            Periods(),
-            ledger,
-        )
-        monkeypatch.setattr(middleware, "_observer", observer)
+
+def installer(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Installs a gate; returns the list that its observer's records are appended to."""
+
+    def build(tenants: Tenants | None = None, **parts: Any) -> list[RequestRecord]:
+        monkeypatch.setattr(middleware, "_gate", gate(tenants, **parts))
         records: list[RequestRecord] = []
         original = red.observe
 

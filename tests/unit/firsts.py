@@ -11,13 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.gateway import middleware
 from server.gateway.api_keys import Tenants
-from server.gateway.routes import Routes
+from server.gateway.gate import Gate
 from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
@@ -29,9 +28,8 @@ from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.live_request import CURRENT, EngineCall, LiveRequest
 from server.requests.models import Models
-from server.signals.tracing import Tracing
-from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner
-from tests.unit.helpers import entry, in_force, settings, state
+from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner, gate
+from tests.unit.helpers import entry, in_force, state
 
 MODELS = ("priced", "unpriced")
 """The served model, and an adapter."""
@@ -156,18 +154,16 @@ def left_behind(folder: Path) -> Journal:
     return Journal(folder)
 
 
-def observer(task: str, folder: Path, ledger: Ledger) -> Observer:
-    watched = ("acme",)
-    return Observer(
-        settings(max_body_bytes=LIMIT, deadline_seconds=0.05),
+def made(task: str, folder: Path, ledger: Ledger) -> Gate:
+    return gate(
         Tenants({KEY_DIGEST: "acme", "0" * 64: "idle"}),
-        Routes([task], tokenize=task == "embed"),
-        Models(MODELS[:1], MODELS[1:]),
-        CostTracker(in_force(entry("priced", "0.10", "0.05", "0.40")), watched),
-        Tracing(Resource({}), None),
-        left_behind(folder) if task == "generate" else Journal(None),
-        Periods(),
+        left_behind(folder) if task == "generate" else None,
         ledger,
+        CostTracker(in_force(entry("priced", "0.10", "0.05", "0.40")), ("acme",)),
+        Models(MODELS[:1], MODELS[1:]),
+        task=task,
+        max_body_bytes=LIMIT,
+        deadline_seconds=0.05,
     )
 
 
@@ -201,12 +197,13 @@ async def drive(task: str) -> None:
 def start(task: str, folder: Path) -> Observer:
     """A server as the launcher leaves it before the first request."""
     ledger = Ledger(0, lambda: 3_600_000)
-    server = observer(task, folder, ledger)
+    opened = made(task, folder, ledger)
+    server = opened.observer
     server.create_label_sets()
     known = tuple(keys(*server.labels))
     REGISTRY.register(Bookkeeper(ledger, BookFile(None), Periods(), lambda: known))
     with_device_time(server)
-    middleware._observer = server
+    middleware._gate = opened
     return server
 
 

@@ -75,21 +75,20 @@ Served = AbstractContextManager[httpx.Client]
 class Serve:
     """Starts a server with these flags; `records` is what it recorded."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, install: Install) -> None:
-        self._monkeypatch = monkeypatch
+    def __init__(self, install: Install) -> None:
         self._install = install
         self.records: list[RequestRecord] = []
 
     def __call__(self, *flags: str, keys: bool = False, host: str = "127.0.0.1") -> Served:
         args = launcher.parse(list(flags))
-        self.records = self._install(Tenants({KEY_DIGEST: "acme"}) if keys else None)
-        self._monkeypatch.setattr(middleware, "_cors", args.cors)
+        tenants = Tenants({KEY_DIGEST: "acme"}) if keys else None
+        self.records = self._install(tenants, cors=args.cors)
         return served(application(args), host)
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, install: Install) -> Serve:
-    return Serve(monkeypatch, install)
+def serve(install: Install) -> Serve:
+    return Serve(install)
 
 
 def allowed(answer: httpx.Response) -> str | None:

@@ -10,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.resources import Resource
 from prometheus_client import REGISTRY
 
 from server.gateway import middleware as http
 from server.gateway.api_keys import Tenants
-from server.gateway.routes import Routes
-from server.ledger.calendar import Periods
-from server.pricing.request_cost import CostTracker
-from server.requests.in_flight_journal import Journal
-from server.requests.lifecycle import Observer
 from server.requests.models import Models
-from server.settings import read_settings
 from server.signals import red
-from server.signals.tracing import Tracing
-from tests.unit.helpers import in_force
+from tests.unit.asgi import gate
 
 REPO = Path(__file__).parents[2]
 KEY = "a-known-key"
@@ -44,12 +36,9 @@ async def vllm(scope: dict[str, Any], receive: Any, send: Any) -> None:
 @pytest.fixture
 def middleware(monkeypatch: pytest.MonkeyPatch) -> http.Middleware:
     tenants = Tenants({hashlib.sha256(KEY.encode()).hexdigest(): "team"})
-    observer = Observer(
-        read_settings({}), tenants, Routes(["generate"], False), Models(["served"]),
-        CostTracker(in_force()), Tracing(Resource.create(), None), Journal(None), Periods(),
-    )  # fmt: skip
-    observer.create_label_sets()
-    monkeypatch.setattr(http, "_observer", observer)
+    made = gate(tenants, models=Models(["served"]))
+    made.observer.create_label_sets()
+    monkeypatch.setattr(http, "_gate", made)
     return http.Middleware(vllm)
 
 

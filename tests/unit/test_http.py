@@ -213,7 +213,7 @@ async def test_two_requests_at_once_are_two_records(install: Install) -> None:
 async def test_without_an_observer_no_route_is_open(
     monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
-    monkeypatch.setattr(middleware, "_observer", None)
+    monkeypatch.setattr(middleware, "_gate", None)
     inner = Inner()
     client = Client(inner)
     await client.call(method, path)
@@ -228,7 +228,7 @@ async def test_a_websocket_is_closed(
 ) -> None:
     install()
     if not observed:
-        monkeypatch.setattr(middleware, "_observer", None)
+        monkeypatch.setattr(middleware, "_gate", None)
     inner, sent = Inner(), []
 
     async def send(message: Message) -> None:
@@ -240,7 +240,7 @@ async def test_a_websocket_is_closed(
 
 
 async def test_the_lifespan_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "_observer", None)
+    monkeypatch.setattr(middleware, "_gate", None)
     seen: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

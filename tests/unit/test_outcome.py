@@ -11,8 +11,8 @@ from server.gateway.api_keys import Tenants
 from server.gateway.middleware import Exchange
 from server.record.outcome import STATUS_REASONS, Signs, decide
 from server.record.request import Outcome
-from server.requests.lifecycle import Observer
 from server.signals import red
+from tests.unit.asgi import CHAT, gate
 from tests.unit.helpers import killed_record
 
 FINE = Signs(
@@ -113,10 +113,7 @@ def test_what_the_journal_finds_is_a_label() -> None:
 
 
 def test_a_refused_key_is_a_label() -> None:
-    class Keys:
-        _tenants = Tenants({"0" * 64: "acme"})
-
-    refusal = Observer.authorize(Keys(), "Bearer wrong")  # type: ignore[arg-type]
+    refusal = gate(Tenants({"0" * 64: "acme"})).refuse("POST", CHAT, "Bearer wrong")
     assert refusal is not None
     assert (refusal.status, refusal.reason) == (401, "auth")
     assert refusal.reason in red.REASONS[Outcome.CLIENT_ERROR]
@@ -125,12 +122,12 @@ def test_a_refused_key_is_a_label() -> None:
 async def test_a_refused_body_is_a_label() -> None:
     class Large:
         _method = "POST"
-        _observer = type("O", (), {"settings": type("S", (), {"max_body_bytes": 1})})
+        _gate = gate(max_body_bytes=1024)
 
         class _caller:  # noqa: N801
             @staticmethod
             async def receive() -> dict[str, object]:
-                return {"type": "http.request", "body": b"1234", "more_body": False}
+                return {"type": "http.request", "body": b"x" * 1025, "more_body": False}
 
     refusal = await Exchange._read_body(Large())  # type: ignore[arg-type]
     assert refusal is not None

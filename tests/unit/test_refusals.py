@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.gateway.body_peek import NO_OBJECT, Peek, look
 from server.gateway.refusals import MAX_SEQUENCES, refuse
 from server.record.request import Outcome
+from server.requests.body_peek import NO_OBJECT, Peek, look
 from server.signals import red
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Client, Inner, Install, end
