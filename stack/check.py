@@ -58,6 +58,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "format": ["ruff", "format", "--check", "--quiet", *code],
         "lint": ["ruff", "check", "--quiet", *code],
         "types": ["mypy", "--no-error-summary"],
+        "borders": ["lint-imports", "--no-cache"],
         "rules and alerts": ["promtool", "check", "rules", "--lint-fatal", *rules],
         "prometheus": ["promtool", "check", "config", "prometheus/prometheus.yaml"],
         "alertmanager": ["amtool", "check-config", "alertmanager/alertmanager.yaml"],

@@ -25,7 +25,7 @@ class StepModelFile:
         self._due: Coefficients | None = None
         self._said = False
         # No engine step waits for a disk.
-        self._writer = Writer(self._write, "ledger")
+        self._writer = Writer(self._write, self._say_once, "step-model-writer")
         if self._path:
             self._writer.start()
 
@@ -50,14 +50,14 @@ class StepModelFile:
         due = self._due
         if self._path is None or due is None:
             return
-        try:
-            text = json.dumps({**self._read(), self._key: list(due)})
-            durable.replace(self._path, text.encode())
-        except OSError as error:
-            if not self._said:
-                self._said = True
-                why = error.strerror
-                _log.warning("%s cannot be written (%s): it is a cache only", self._path, why)
+        text = json.dumps({**self._read(), self._key: list(due)})
+        durable.replace(self._path, text.encode())
+
+    def _say_once(self, error: Exception) -> None:
+        if not self._said:
+            self._said = True
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            _log.warning("%s cannot be written (%s): it is a cache only", self._path, why)
 
     def _read(self) -> dict[str, object]:
         try:

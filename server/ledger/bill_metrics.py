@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from prometheus_client.registry import Collector
@@ -17,7 +18,7 @@ from server.ledger.books import BookFile, Books, Key, Part
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger, Open
 from server.record.request import Outcome
-from server.signals.hook_errors import guarded
+from server.signals.hook_errors import failed, guarded
 from server.signals.instruments import Family, family, single
 from server.storage.writer import Writer
 
@@ -62,7 +63,7 @@ class Bookkeeper(Collector):
         self._file = file
         self._periods = periods
         self._known = known
-        self._writer = Writer(self._keep, "ledger", SAVE_SECONDS)
+        self._writer = Writer(self._keep, partial(failed, "ledger"), "ledger-writer", SAVE_SECONDS)
         periods.add_bill(file.unbilled)
         # Until something is kept: what the file holds, with what was lost with the process before.
         self._kept = Page(ledger.carried, Open(0, 0), time.monotonic())

@@ -3,11 +3,12 @@
 import json
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 
 from server.record.request import Operation, Outcome, RequestRecord, Usage
 from server.requests.live_request import LiveRequest
-from server.signals.hook_errors import guarded
+from server.signals.hook_errors import failed, guarded
 from server.signals.log_events import IDS_IN_TEXT
 from server.storage.writer import Writer
 
@@ -30,7 +31,9 @@ class Journal:
         self._left: tuple[Path, ...] = ()
         self._lock = threading.Lock()
         self._due: dict[str, bytes | None] = {}
-        self._writer = Writer(self._write, "journal", RETRY_SECONDS)
+        self._writer = Writer(
+            self._write, partial(failed, "journal"), "journal-writer", RETRY_SECONDS
+        )
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._left = tuple(sorted(self._folder.iterdir()))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from server.ledger.account import Account
+from server.record import current
 from server.record.outcome import Signs, decide
 from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.signals import failures
@@ -267,5 +268,5 @@ def _per_token(times: Sequence[EngineTimes]) -> float | None:
     return sum(t.last_token_ts - t.first_token_ts for t in times if t.first_token_ts) / gaps
 
 
-CURRENT: ContextVar[LiveRequest | None] = ContextVar("current_request", default=None)
+CURRENT = cast("ContextVar[LiveRequest | None]", current.CURRENT)
 """The request that the running task serves."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from server.requests.live_request import CURRENT
+from server.record.current import CURRENT
 from server.signals import code_places, serving
 from server.signals.log_values import Value, clean, legal
 

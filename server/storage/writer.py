@@ -3,23 +3,27 @@
 import threading
 from collections.abc import Callable
 
-from server.signals.hook_errors import failed
-
 
 class Writer:
-    """Calls `write` every `seconds` and when it is asked; what that raises is counted only.
+    """Calls `write` every `seconds` and when it is asked; what that raises goes to `on_error`.
 
-    `hook` is the name in llm_observer_errors_total. The thread begins with the first `start`.
+    The thread begins with `start` and has the name.
     """
 
-    def __init__(self, write: Callable[[], None], hook: str, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[], None],
+        on_error: Callable[[Exception], None],
+        name: str,
+        seconds: float | None = None,
+    ) -> None:
         self._write = write
-        self._hook = hook
+        self._on_error = on_error
         self._seconds = seconds
         self._changed = threading.Condition()
         self._asked = self._served = self._good = 0
         self._ending = False
-        self._thread = threading.Thread(target=self._run, daemon=True, name=f"{hook}-writer")
+        self._thread = threading.Thread(target=self._run, daemon=True, name=name)
 
     def start(self) -> None:
         """Begin to write."""
@@ -67,6 +71,6 @@ class Writer:
         try:
             self._write()
         except Exception as error:
-            failed(self._hook, error)
+            self._on_error(error)
             return False
         return True

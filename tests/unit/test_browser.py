@@ -15,7 +15,6 @@ from vllm.entrypoints.serve.middleware import register
 from vllm.entrypoints.serve.utils.api_utils import validate_json_request
 
 from server import launcher
-from server.gateway import middleware
 from server.gateway.api_keys import Tenants
 from server.gateway.cors import EXPOSED, Cors
 from server.record.request import RequestRecord
