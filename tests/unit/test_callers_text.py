@@ -154,7 +154,7 @@ def test_chains_that_lead_back_to_themselves_end() -> None:
 
 PRINTING = """
 import logging, logging.config, json, sys, threading, warnings, traceback, gc
-from server import logs, serving, uncaught
+from server.signals import logs, serving, uncaught
 CANARY = "canary-7f3a ahoy"
 {share}
 uncaught.install()
@@ -224,9 +224,9 @@ def test_nothing_that_python_itself_prints_quotes_a_caller() -> None:
 def test_a_child_sees_that_its_parent_began(tmp_path: Path) -> None:
     code = """
     import subprocess, sys
-    from server import serving
+    from server.signals import serving
     serving.share()
-    child = "from server import serving; serving.join(); print(serving.has_begun()); " \
+    child = "from server.signals import serving; serving.join(); print(serving.has_begun()); " \
             "sys.stdout.flush(); sys.stdin.readline(); print(serving.has_begun())"
     ran = subprocess.Popen([sys.executable, "-c", "import sys; " + child], text=True,
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)

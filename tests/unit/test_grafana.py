@@ -93,7 +93,7 @@ def test_logs_to_trace() -> None:
 def test_trace_to_metrics_joins_by_what_the_spans_carry() -> None:
     link = data_sources()["tempo"]["jsonData"]["tracesToMetrics"]
     assert {tag["value"] for tag in link["tags"]} == {"job", "instance", "model"}
-    sources = "".join((REPO / "server" / f).read_text() for f in ("tracing.py", "telemetry.py"))
+    sources = "".join((REPO / "server/signals" / f).read_text() for f in ("tracing.py", "otlp.py"))
     assert all(f'"{tag["key"]}"' in sources for tag in link["tags"])
 
 

@@ -125,7 +125,7 @@ def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
     budgets: list[float] = []
     monkeypatch.setattr(logs, "way_out", lambda _pid: None)
     monkeypatch.setattr(
-        assembly.telemetry, "end", lambda _ways, seconds: budgets.append(seconds) or lost
+        assembly.otlp, "end", lambda _ways, seconds: budgets.append(seconds) or lost
     )
     whole = Mock()
     whole._spans, whole._keeper, whole._observer = None, Mock(), Mock(last_record=5.0)
@@ -150,7 +150,7 @@ def test_the_waits_fit_into_the_budget_and_the_budget_before_the_kill() -> None:
 
 CHILD = """
 import logging, multiprocessing, os, time
-from server import logs
+from server.signals import logs
 
 def work():
     logging.getLogger("vllm").addHandler(logs.OtlpHandler())

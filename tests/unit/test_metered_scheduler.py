@@ -175,7 +175,7 @@ def test_a_disk_that_takes_nothing_costs_a_prior_and_no_device_time(
         account.take(outputs)
     assert scheduler._meter.model.version > 0
     assert account.settled == ["r"]
-    assert scheduler._file.close(2)
+    assert not scheduler._file.close(2)
     assert caplog.text.count("it is a cache only") == 1
 
 

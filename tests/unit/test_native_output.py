@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import json, logging, logging.config, os, subprocess, sys, time
-from server import native_output, serving
+from server.signals import native_output, serving
 serving.share()
 native_output.divert()
 logging.config.dictConfig(json.load(open("server/logging.json")))
@@ -18,7 +18,7 @@ serving.begin()
 os.write(2, b"CANARY one\\nCANARY two\\n")
 CHILD = '''
 import json, logging.config, os
-from server import native_output, serving
+from server.signals import native_output, serving
 serving.join()
 native_output.join()
 logging.config.dictConfig(json.load(open("server/logging.json")))
@@ -59,7 +59,7 @@ def test_a_flood_while_the_interpreter_is_held_blocks_nobody() -> None:
 
 def test_what_is_printed_at_the_very_end_is_not_lost() -> None:
     program = (
-        "import sys; from server import native_output; native_output.divert(); "
+        "import sys; from server.signals import native_output; native_output.divert(); "
         "print('cannot start: the last word', file=sys.stderr, flush=True); sys.exit(78)"
     )
     done = subprocess.run(
