@@ -11,7 +11,8 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from server.ledger.device_ledger import Ledger
-from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import CURRENT, LiveRequest
 from server.signals.hook_errors import failed, guarded
 
 T = TypeVar("T")

@@ -26,7 +26,8 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.requests.live_request import CURRENT, EngineCall
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import CURRENT
 from tests.unit.asgi import CHAT, installer
 from tests.unit.helpers import entry, in_force, state
 

@@ -24,9 +24,10 @@ from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
 from server.record.request import GpuUse, Operation, RequestRecord
 from server.requests import live_request as live
+from server.requests.engine_call import EngineCall
 from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
-from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.requests.live_request import CURRENT, LiveRequest
 from server.requests.models import Models
 from tests.unit.asgi import KEY, KEY_DIGEST, Client, Inner, gate
 from tests.unit.helpers import entry, in_force, state

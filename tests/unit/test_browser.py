@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from vllm.entrypoints.serve.middleware import register
 from vllm.entrypoints.serve.utils.api_utils import validate_json_request
 
-from server import launcher
+from server.flags import parse
 from server.gateway.api_keys import Tenants
 from server.gateway.cors import EXPOSED, Cors
 from server.record.request import RequestRecord
@@ -79,7 +79,7 @@ class Serve:
         self.records: list[RequestRecord] = []
 
     def __call__(self, *flags: str, keys: bool = False, host: str = "127.0.0.1") -> Served:
-        args = launcher.parse(list(flags))
+        args = parse(list(flags))
         tenants = Tenants({KEY_DIGEST: "acme"}) if keys else None
         self.records = self._install(tenants, cors=args.cors)
         return served(application(args), host)
@@ -158,14 +158,14 @@ def test_every_origin_and_credentials_are_the_operators_choice(serve: Serve) -> 
 @pytest.mark.parametrize("value", ['"https://app.example"', "[1]", '{"a": 1}', "null"])
 def test_what_is_no_list_would_allow_parts_of_a_text(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"command line: {name}: must be a JSON list"):
-        launcher.parse([name, value])
+        parse([name, value])
 
 
 def test_vllms_own_cors_is_left_with_nothing_to_allow() -> None:
-    args = launcher.parse(["--allowed-origins", f'["{PAGE}"]', "--allow-credentials"])
+    args = parse(["--allowed-origins", f'["{PAGE}"]', "--allow-credentials"])
     assert (args.allowed_origins, args.allow_credentials) == ([], False)
     assert args.cors == Cors((PAGE,), credentials=True)
-    assert launcher.parse([]).cors == Cors()
+    assert parse([]).cors == Cors()
 
 
 def test_a_probe_by_head_is_a_probe_without_a_body(serve: Serve) -> None:

@@ -10,7 +10,8 @@ import pytest
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from server.engine_client.observed_engine import ObservedLLM
-from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import CURRENT, LiveRequest
 from tests.unit.engine import explode, output, request, settled
 from tests.unit.helpers import hook_failures
 

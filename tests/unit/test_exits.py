@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from vllm.engine import arg_utils
 
+from server import flags as vllm_flags
 from server import launcher
 from server.exits import Exit, NotStartedError, starting
 from server.settings import SettingsError
@@ -122,7 +123,7 @@ BAD_FLAGS = [
 def test_a_flag_that_vllm_refuses_is_one_line_with_its_name(
     model: str, flags: list[str], name: str, said: str
 ) -> None:
-    args = launcher.parse(["--model", model, *flags])
+    args = vllm_flags.parse(["--model", model, *flags])
     with pytest.raises(SettingsError) as stop:
         configure(args)
     line = str(stop.value)
@@ -133,7 +134,7 @@ def test_a_flag_that_vllm_refuses_is_one_line_with_its_name(
 
 @pytest.mark.parametrize("missing", ["/no/such/model", "no/such/model"])
 def test_a_model_that_is_not_there_is_named(missing: str) -> None:
-    args = launcher.parse(["--model", missing])
+    args = vllm_flags.parse(["--model", missing])
     with pytest.raises(SettingsError, match=f"command line: --model: .*'{missing}'"):
         configure(args)
 
@@ -181,7 +182,7 @@ def test_a_file_is_named_and_a_stop_passes() -> None:
 )
 def test_a_flag_that_cannot_be_read_is_one_line(flags: list[str], said: str) -> None:
     with pytest.raises(SettingsError) as stop:
-        launcher.parse(flags)
+        vllm_flags.parse(flags)
     assert str(stop.value).startswith(said)
     assert "\n" not in str(stop.value)
 

@@ -19,7 +19,8 @@ from server.gateway import connection, middleware
 from server.gateway.connection import Caller
 from server.gateway.middleware import Middleware
 from server.record.request import RequestRecord
-from server.requests.live_request import CURRENT, EngineCall, LiveRequest
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import CURRENT, LiveRequest
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Client, Inner, Install, end
 from tests.unit.engine import request

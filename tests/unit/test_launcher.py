@@ -13,8 +13,8 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from server import launcher
 from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
+from server.flags import REFUSED, parse, served_models
 from server.gateway import middleware
-from server.launcher import REFUSED, parse, served_models
 from server.settings import SettingsError
 
 GIVEN = {

@@ -8,7 +8,8 @@ import pytest
 
 from server.record.request import Operation, Outcome, Phase, Usage
 from server.requests import live_request as live_module
-from server.requests.live_request import EngineCall, LiveRequest
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import LiveRequest
 from server.wire.report import Settlement
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, state
 

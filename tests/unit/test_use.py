@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY
 
 from server.record.request import Operation
 from server.requests import saturation
-from server.requests.live_request import EngineCall, LiveRequest
+from server.requests.engine_call import EngineCall
+from server.requests.live_request import LiveRequest
 from server.signals.process import ProcessCollector
 
 AGE = "llm_oldest_waiting_request_age_seconds"
