@@ -23,8 +23,9 @@ def money() -> list[Panel]:
     return [
         stat(
             "Device bill",
-            "Dollars that the devices cost since 0:00 UTC, since the first, and an hour; compare "
-            "the month with your provider's invoice, and mend server/prices.yaml where they part.",
+            "Dollars that the devices cost since 0:00 UTC, since the first, and an hour, each "
+            "request on the day on which it ended; compare the month with your provider's invoice, "
+            "and mend server/prices.yaml where they part.",
             DOLLARS,
             _dollars("llm_bill_today_microdollars", "today"),
             _dollars("llm_bill_month_microdollars", "this month"),

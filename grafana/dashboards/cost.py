@@ -28,9 +28,10 @@ def verdict() -> list[Panel]:
     return [
         stat(
             "Spent by the price list",
-            "Dollars of all models and tenants since 0:00 UTC and since the first, the month's end "
-            "if it goes on so (an estimate, none in the first six hours of a month), and the pace; "
-            "when the forecast is above the budget, find the tenant below.",
+            "Dollars of all models and tenants since 0:00 UTC and since the first (a request "
+            "counts on the day on which it ended), the month's end if it goes on so (an estimate, "
+            "none in the first six hours of a month), and the pace; when the forecast is above the "
+            "budget, find the tenant below.",
             DOLLARS,
             Query(f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6", "today"),
             Query(MONTH, "this month"),
