@@ -4,18 +4,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from stack.ask import ask
-from stack.audit import audit
-from stack.check import check, fmt, test
-from stack.composetest import test_compose
+from stack.commands.ask import ask
+from stack.commands.audit import audit
+from stack.commands.check import check, fmt, test
+from stack.commands.composetest import test_compose
+from stack.commands.lock import lock
+from stack.commands.logs import logs
+from stack.commands.pictures import pictures
+from stack.commands.status import status
+from stack.commands.up import down, up
 from stack.errors import Fault
-from stack.lock import lock
-from stack.logs import logs
-from stack.pictures import pictures
 from stack.say import complain, say
 from stack.settings import Settings, load
-from stack.status import status
-from stack.up import down, up
 
 REPO = Path(__file__).resolve().parent.parent
 Command = Callable[[Settings], int]

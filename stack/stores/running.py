@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stack import lineup
+from stack.parts import lineup
 from stack.settings import Settings
 from stack.stores.jaeger import Jaeger
 from stack.stores.loki import Loki

@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from grafana.pictures.stores import Stores
-from stack import gobuild, lineup, preflight
+from stack.builds import gobuild
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.parts import lineup
+from stack.parts.lineup import LineUp
+from stack.readiness import preflight
+from stack.request.signals import PROMETHEUS
 from stack.say import complain, say, ticking, title
 from stack.settings import Settings, load
-from stack.signals import PROMETHEUS
 from stack.stores.running import LOGS, TRACES
 from tests.bench import day_folder, day_measure, day_stores, day_table
 from tests.bench.day_fill import Fill

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from server.record.request import RequestRecord
 from stack.errors import Fault
-from stack.lineup import LineUp
-from stack.signals import poll
+from stack.parts.lineup import LineUp
+from stack.request.signals import poll
 from stack.stores.protocol import LogStore, StoreError, TraceStore, Window
 from stack.stores.running import LOGS, TRACES
 from tests.bench import day_send

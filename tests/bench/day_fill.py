@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.signals import otlp
-from stack import gobuild
-from stack.lineup import LineUp
+from stack.builds import gobuild
+from stack.parts.lineup import LineUp
 from stack.say import Ticker, clock, say, ticking
 from stack.settings import Settings
 from tests.bench import day_arrival, day_blocks, day_folder, day_prices, day_rules, day_stores

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.parts.lineup import LineUp
 from tests.bench.day_requests import Plan
 
 _MARK = "synthetic-day.json"

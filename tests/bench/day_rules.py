@@ -10,8 +10,8 @@ import yaml
 
 from server.catalogue.promql import selectors
 from stack.errors import Fault
-from stack.scrape import scrape
-from stack.signals import PROMETHEUS
+from stack.evidence.scrape import scrape
+from stack.request.signals import PROMETHEUS
 from tests.bench.day_requests import Plan
 
 EVALUATION_SECONDS = 15

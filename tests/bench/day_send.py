@@ -6,8 +6,8 @@ from typing import Protocol
 
 from server.record.request import RequestRecord
 from stack.errors import Fault
+from stack.evidence.scrape import scrape
 from stack.say import Ticker
-from stack.scrape import scrape
 
 COLLECTOR = "http://127.0.0.1:4318"
 _METRICS = "http://127.0.0.1:8888/metrics"

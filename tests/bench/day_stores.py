@@ -6,11 +6,13 @@ from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack import gobuild, health, native, preflight, supervisor
-from stack.lineup import LineUp
-from stack.parts import CORE, STORES, Part
+from stack.builds import gobuild
+from stack.native import processes, supervisor
+from stack.native.supervisor import Supervisor
+from stack.parts.lineup import LineUp
+from stack.parts.table import CORE, STORES, Part
+from stack.readiness import health, preflight
 from stack.settings import Settings
-from stack.supervisor import Supervisor
 
 PROMETHEUS, COLLECTOR = "prometheus", "otel-collector"
 _CORE = {part.name: part for part in CORE}
@@ -51,7 +53,7 @@ def running(settings: Settings, runs: LineUp, *, filling: bool) -> Iterator[Supe
         health.wait(settings, wanted, found.processes, aloud=False)
         yield found
     finally:
-        native.stop(settings)
+        processes.stop(settings)
 
 
 def _start(settings: Settings, runs: LineUp, wanted: Sequence[Part]) -> Supervisor:
@@ -64,4 +66,4 @@ def _start(settings: Settings, runs: LineUp, wanted: Sequence[Part]) -> Supervis
     with file.open("w") as out:
         configuration(settings.repo, [part.name for part in wanted]).write(out)
     program = Path(sys.executable).with_name("supervisord")
-    return native.launch(settings, program, file, native.environment(settings, "none", runs))
+    return processes.launch(settings, program, file, processes.environment(settings, "none", runs))

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import httpx
 
-from stack.scrape import scrape
+from stack.evidence.scrape import scrape
 from tests.e2e.client import API, COMPLETIONS
 from tests.e2e.ledger import unheard
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stack import cache, venv
+from stack.builds import cache, venv
 from stack.errors import Fault
 from stack.run import logged
 from stack.say import step

@@ -6,7 +6,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from stack import cache, gobuild, standins
+from stack.builds import cache, gobuild
+from stack.containers import standins
 from stack.errors import Fault
 from stack.say import step
 from stack.settings import Settings

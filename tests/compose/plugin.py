@@ -7,15 +7,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from stack import cache, compose, health, secret
+from stack import secret
+from stack.builds import cache
+from stack.containers import compose
 from stack.errors import Fault
-from stack.preflight import check_ports
+from stack.readiness import health
+from stack.readiness.preflight import check_ports
 from stack.say import step, title
 from stack.settings import Settings, load
 from tests.compose import base, engine, images
 from tests.compose.runs import PARTS, REPO
 
-# What automake calls a skipped test; stack/composetest.py passes it on.
+# What automake calls a skipped test; stack/commands/composetest.py passes it on.
 SKIPPED = 77
 
 

@@ -1,10 +1,11 @@
-"""What this `make test-compose` runs, as stack/composetest.py chose it and said by environment."""
+"""What this `make test-compose` runs, as stack/commands/composetest.py chose it, by environment."""
 
 import os
 from pathlib import Path
 
-from stack import lineup, standins
-from stack.parts import STORES, parts
+from stack.containers import standins
+from stack.parts import lineup
+from stack.parts.table import STORES, parts
 from stack.settings import load
 
 REPO = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from grafana.pictures.board import Board, load
-from stack import compose, grafana
+from stack.containers import compose
+from stack.evidence import grafana
 from stack.settings import Settings
 from stack.stores.protocol import Window
 from tests.compose.docker import containers

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from stack import compose, health
+from stack.containers import compose
+from stack.readiness import health
 from stack.settings import Settings
 from tests.compose.docker import containers
 from tests.compose.runs import PARTS

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stack import compose
+from stack.containers import compose
 from stack.settings import Settings
 from tests.conftest import is_compose
 from tests.e2e.client import Client

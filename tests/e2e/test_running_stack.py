@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 from server.catalogue import ALL, own, slo
-from stack import lineup, supervisor
-from stack.parts import parts
+from stack.native import supervisor
+from stack.parts import lineup
+from stack.parts.table import parts
 from stack.settings import Settings
 from tests.conftest import REPO
 from tests.e2e.client import Client, poll

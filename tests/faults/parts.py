@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from stack import lineup, supervisor
 from stack.http import probe
-from stack.parts import CORE, STORES
+from stack.native import supervisor
+from stack.parts import lineup
+from stack.parts.table import CORE, STORES
 from stack.settings import Settings
 from tests.e2e.client import Client, poll
 from tests.e2e.ledger import Ledger

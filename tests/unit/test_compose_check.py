@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from stack import check
+from stack.commands import check
 from stack.settings import load
 
 REPO = Path(__file__).parents[2]

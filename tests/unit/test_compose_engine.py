@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import composetest
+from stack.commands import composetest
 from stack.settings import load
 from tests.compose import engine
 

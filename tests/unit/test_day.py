@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from server.catalogue import READ
 from server.record.request import Outcome, RequestRecord
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.parts.lineup import LineUp
 from stack.say import Ticker
 from tests.bench import (
     day,

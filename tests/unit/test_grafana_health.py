@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import grafana
+from stack.evidence import grafana
 from stack.settings import Settings, load
 from tests.unit.fake_grafana import PASSWORD, PROBES, Fake, serving
 from tests.unit.test_grafana import data_sources

@@ -19,8 +19,8 @@ from server.signals import otlp as telemetry
 from server.signals.otel_environment import HONOURED
 from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
 from server.signals.tracing import Tracing
-from stack import native
-from stack.lineup import COMPOSE
+from stack.native import processes
+from stack.parts.lineup import COMPOSE
 from stack.settings import load
 from tests.unit.helpers import record, settings
 from tests.unit.listening import listening
@@ -159,7 +159,7 @@ def test_the_native_parts_know_their_neighbours_and_no_variable_of_otel(
 ) -> None:
     values = {**given, "http_proxy": "http://proxy:1", "OTEL_SDK_DISABLED": "true"}
     values["XDG_CACHE_HOME"] = str(tmp_path)
-    found = native.environment(load(REPO, values), "m", COMPOSE)
+    found = processes.environment(load(REPO, values), "m", COMPOSE)
     assert found["NO_PROXY"] == found["no_proxy"] == f"{named}127.0.0.1,localhost,::1"
     assert found["http_proxy"] == "http://proxy:1"
     assert not [name for name in found if name.startswith("OTEL_")]

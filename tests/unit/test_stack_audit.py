@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import uptime
 from stack.errors import Fault
-from stack.scrape import Sample, parse
-from stack.stores.protocol import LogRecord, Value
-from stack.witnesses import (
+from stack.evidence import uptime
+from stack.evidence.scrape import Sample, parse
+from stack.evidence.witnesses import (
     Books,
     findings,
     findings_of_requests,
@@ -18,6 +17,7 @@ from stack.witnesses import (
     read_counted,
     read_logged,
 )
+from stack.stores.protocol import LogRecord, Value
 
 PAGE = """# HELP llm_bill_microdollars_total what
 llm_bill_microdollars_total{part="requests"} 30.5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import cache
+from stack.builds import cache
 
 
 def fill(folder: Path) -> None:

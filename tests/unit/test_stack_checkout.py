@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from stack import checkout, cli, memo, native, preflight, supervisor, up
+from stack import cli
+from stack.commands import up
 from stack.errors import Fault
+from stack.native import processes, supervisor
+from stack.parts import memo
+from stack.readiness import checkout, preflight
 from stack.settings import Settings, load
 
 REPO = Path(__file__).resolve().parents[2]
@@ -117,7 +121,7 @@ def test_a_folder_in_the_memos_place_hinders_nothing(tmp_path: Path, name: str) 
 
 
 def test_down_with_a_folder_for_a_memo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "stop", lambda settings: True)
+    monkeypatch.setattr(processes, "stop", lambda settings: True)
     settings = settings_of(tmp_path)
     (settings.run / "up.json").mkdir(parents=True)
     assert up.down(settings) == 0

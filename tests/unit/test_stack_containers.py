@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from stack.containers import Containers, read_rows
+from stack.containers.docker import Containers, read_rows
 from stack.errors import Fault
-from stack.health import Watch
+from stack.readiness.health import Watch
 from stack.settings import load
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import gobuild
+from stack.builds import gobuild
 from stack.settings import load
 
 REPO = Path(__file__).resolve().parents[2]

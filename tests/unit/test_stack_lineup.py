@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from stack import lineup, memo, native
 from stack.errors import Fault
-from stack.lineup import COMPOSE, LineUp
-from stack.parts import parts
+from stack.native import processes
+from stack.parts import lineup, memo
+from stack.parts.lineup import COMPOSE, LineUp
+from stack.parts.table import parts
 from stack.settings import Settings, load
 
 REPO = Path(__file__).parents[2]
@@ -118,17 +119,17 @@ def test_a_torn_memo_is_no_memo(tmp_path: Path, text: str) -> None:
 
 def test_only_what_runs_is_compiled_probed_and_scraped(tmp_path: Path) -> None:
     here = settings(tmp_path)
-    made = {recipe.part for recipe in native.recipes(COMPOSE)}
+    made = {recipe.part for recipe in processes.recipes(COMPOSE)}
     assert not made & {"jaeger", "victorialogs", "promtool", "amtool"}
-    assert {"jaeger", "victorialogs"} <= {recipe.part for recipe in native.recipes(EMBEDDED)}
+    assert {"jaeger", "victorialogs"} <= {recipe.part for recipe in processes.recipes(EMBEDDED)}
     names = [part.name for part in parts(EMBEDDED)]
     assert names[-2:] == ["jaeger", "victorialogs"]
-    native._include(here, EMBEDDED)
+    processes._include(here, EMBEDDED)
     for folder in ("programs", "prometheus/targets-extra"):
         found = {path.stem for path in (here.run / folder).iterdir()}
         assert found == {"jaeger", "victorialogs"}
     own = here.run / "prometheus/targets-extra/dcgm.yaml"
     own.write_text("- targets: ['127.0.0.1:9400']")
-    native._include(here, LineUp("tempo", "victorialogs", grafana=False))
+    processes._include(here, LineUp("tempo", "victorialogs", grafana=False))
     assert own.exists(), "what an operator has put there stays"
     assert {path.stem for path in (here.run / "programs").iterdir()} == {"tempo", "victorialogs"}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from stack import gobuild, orphans, ports, preflight
+from stack.builds import gobuild
 from stack.errors import Fault
-from stack.parts import Part
+from stack.native import orphans
+from stack.parts.table import Part
+from stack.readiness import ports, preflight
 from stack.settings import load
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from stack import orphans, settings
+from stack import settings
+from stack.commands.status import alert_line
 from stack.errors import Fault
-from stack.health import Watch
+from stack.native import orphans
+from stack.native.supervisor import Process, Supervisor, socket_path
+from stack.readiness.health import Watch
 from stack.run import last_error, logged
-from stack.status import alert_line
-from stack.supervisor import Process, Supervisor, socket_path
 
 REPO = Path(__file__).resolve().parents[2]
 

@@ -1,9 +1,9 @@
 import pytest
 
-from stack import recorded
-from stack.recorded import Recorded
-from stack.scrape import Sample
-from stack.status import recorded_lines
+from stack.commands.status import recorded_lines
+from stack.evidence import recorded
+from stack.evidence.recorded import Recorded
+from stack.evidence.scrape import Sample
 from stack.stores.protocol import StoreError, Window
 
 NOW = 1_700_000_000.0

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from stack import show, signals
-from stack.chat import Answer
-from stack.signals import Exemplar
+from stack.commands.welcome import first_request
+from stack.request import show, signals
+from stack.request.chat import Answer
+from stack.request.signals import Exemplar
 from stack.stores.protocol import LogRecord, Value
-from stack.welcome import first_request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

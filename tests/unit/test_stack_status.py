@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from server.catalogue.uses import recorded
-from stack import status
+from stack.commands import status
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[dict[str, Any]]] | None) -> None:

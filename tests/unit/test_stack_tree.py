@@ -1,5 +1,5 @@
+from stack.request.tree import BAR_WIDTH, bar, draw, milliseconds
 from stack.stores.protocol import Span
-from stack.tree import BAR_WIDTH, bar, draw, milliseconds
 
 MS = 1_000_000
 

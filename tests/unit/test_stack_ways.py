@@ -1,7 +1,7 @@
 import pytest
 
 from stack.errors import Fault
-from stack.ways import Probes, Way, choose, images, registry
+from stack.readiness.ways import Probes, Way, choose, images, registry
 
 VALUES = {
     "CPU_BASE_IMAGE": "public.example/python:v1",

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from stack import lineup, standins, ways
+from stack.containers import standins
+from stack.containers.standins import Cast
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.parts import lineup
+from stack.parts.lineup import LineUp
+from stack.readiness import ways
 from stack.settings import Settings, load
-from stack.standins import Cast
 from tests.compose import images, parts
 from tests.unit.test_compose import REPO, project
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stack import gobuild, standins
+from stack.builds import gobuild
+from stack.containers import standins
 
 REPO = Path(__file__).parents[2]
 WORKFLOW = REPO / ".github/workflows/ci.yaml"

@@ -9,16 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from stack import uptime
 from stack.errors import Fault
-from stack.http import get_json
-from stack.say import paint, say, ticking, title
-from stack.scrape import METRICS, scrape, total
-from stack.settings import Settings
-from stack.signals import PROMETHEUS
-from stack.stores.protocol import LogStore, StoreError, Window
-from stack.stores.running import stores
-from stack.witnesses import (
+from stack.evidence import uptime
+from stack.evidence.scrape import METRICS, scrape, total
+from stack.evidence.witnesses import (
     Books,
     Counted,
     Finding,
@@ -29,6 +23,12 @@ from stack.witnesses import (
     read_counted,
     read_logged,
 )
+from stack.http import get_json
+from stack.request.signals import PROMETHEUS
+from stack.say import paint, say, ticking, title
+from stack.settings import Settings
+from stack.stores.protocol import LogStore, StoreError, Window
+from stack.stores.running import stores
 
 SETTLE_SECONDS = 30.0
 _EVENTS = ("request_finished", "request_settled_late")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stack.errors import Fault
-from stack.scrape import Sample, total
+from stack.evidence.scrape import Sample, total
 from stack.stores.protocol import LogRecord
 
 TOLERANCE = 0.001

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from stack import memo
 from stack.errors import Fault
+from stack.parts import memo
 from stack.settings import Settings
 
 VERIFY_SECONDS = 20.0

@@ -4,10 +4,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from stack import signals
-from stack.chat import Answer
 from stack.http import probe
-from stack.parts import GRAFANA
+from stack.parts.table import GRAFANA
+from stack.request import signals
+from stack.request.chat import Answer
 from stack.stores import loki
 from stack.stores.running import Stores
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stack.lineup import LineUp
+from stack.parts.lineup import LineUp
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from stack import (
-    cache,
-    checkout,
-    compose,
-    gobuild,
-    health,
-    lineup,
-    memo,
-    native,
-    orphans,
-    preflight,
-    supervisor,
-    venv,
-    ways,
-)
+from stack.builds import cache, gobuild, venv
+from stack.commands.welcome import welcome
+from stack.containers import compose
 from stack.errors import Fault
-from stack.lineup import Choice, LineUp
-from stack.parts import parts
+from stack.native import orphans, processes, supervisor
+from stack.parts import lineup, memo
+from stack.parts.lineup import Choice, LineUp
+from stack.parts.table import parts
+from stack.readiness import checkout, health, preflight, ways
 from stack.say import say, step, title
 from stack.settings import Settings
-from stack.welcome import welcome
 
 
 def _wish(settings: Settings) -> dict[str, str]:
@@ -51,7 +41,7 @@ def _make_environment(settings: Settings) -> str:
     """Make the server's environment, then its model, which needs it; return the model."""
     venv.make(settings, "native")
     with step(f"preparing {settings.served_name}"):
-        return native.make_model(settings)
+        return processes.make_model(settings)
 
 
 def _prepare(settings: Settings, runs: LineUp) -> str:
@@ -60,7 +50,7 @@ def _prepare(settings: Settings, runs: LineUp) -> str:
     settings.logs.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as beside:
         model = beside.submit(_make_environment, settings)
-        gobuild.build_all(settings, native.recipes(runs))
+        gobuild.build_all(settings, processes.recipes(runs))
         made = model.result()
     say("  all parts are in the cache")
     return made
@@ -72,18 +62,18 @@ def _start_native(settings: Settings, choice: Choice) -> None:
     if orphans.find(settings):
         with step("ending what outlived an earlier supervisord"):
             orphans.end(settings)
-    preflight.native(settings, wanted, native.recipes(runs))
+    preflight.native(settings, wanted, processes.recipes(runs))
     model = _prepare(settings, runs)
     title("2/2  Start")
     try:
         settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Before the start: what is killed in between leaves parts that have to be known.
         _remember(settings, "native", runs)
-        found = native.start(settings, model, runs)
+        found = processes.start(settings, model, runs)
         took = health.wait(settings, wanted, found.processes)
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
-        native.stop(settings)
+        processes.stop(settings)
         memo.forget(settings)
         raise
     slowest = max(took, key=lambda name: took[name])
@@ -126,7 +116,7 @@ def down(settings: Settings) -> int:
         stopped = True
     else:
         with step("stopping every part"):
-            stopped = native.stop(settings)
+            stopped = processes.stop(settings)
     memo.forget(settings)
     say(f"down; data stays in {settings.state}" if stopped else "nothing was running")
     return 0

@@ -2,9 +2,9 @@
 
 import subprocess
 
-from stack import compose
+from stack.containers import compose
 from stack.errors import Fault
-from stack.memo import remembered
+from stack.parts.memo import remembered
 from stack.settings import Settings
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from stack import lineup, ways
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.parts import lineup
+from stack.parts.lineup import LineUp
+from stack.readiness import ways
 from stack.settings import Settings, read_env_file
 
 OFFICIAL_KEY = "OFFICIAL_IMAGES"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stack.supervisor import Process
+from stack.native.supervisor import Process
 
 # An exited container of ours is about to be restarted by Docker, so it is no verdict yet.
 _STATES = {"running": "RUNNING", "restarting": "BACKOFF", "exited": "BACKOFF", "dead": "FATAL"}

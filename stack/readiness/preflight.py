@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from stack import checkout, gobuild, orphans, ports, supervisor, venv
+from stack.builds import gobuild, venv
 from stack.errors import Fault
-from stack.parts import Part
+from stack.native import orphans, supervisor
+from stack.parts.table import Part
+from stack.readiness import checkout, ports
 from stack.settings import Settings
 
 GIB = 1024**3

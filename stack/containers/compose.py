@@ -3,12 +3,13 @@
 import os
 import subprocess
 
-from stack import health, secret, ways
-from stack.containers import Containers
+from stack import secret
+from stack.containers.docker import Containers
 from stack.errors import Fault
-from stack.lineup import COMPOSE
-from stack.parts import parts
-from stack.preflight import check_ports
+from stack.parts.lineup import COMPOSE
+from stack.parts.table import parts
+from stack.readiness import health, ways
+from stack.readiness.preflight import check_ports
 from stack.run import last_error
 from stack.say import say, step
 from stack.settings import Settings

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from stack import venv
+from stack.builds import venv
 from stack.settings import Settings
 
 

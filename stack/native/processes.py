@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stack import gobuild, lineup, orphans, secret, supervisor, venv
+from stack import secret
+from stack.builds import gobuild, venv
 from stack.errors import Fault
-from stack.lineup import LineUp
+from stack.native import orphans, supervisor
+from stack.parts import lineup
+from stack.parts.lineup import LineUp
 from stack.run import last_error
 from stack.settings import Settings
 

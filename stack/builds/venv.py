@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stack import cache
+from stack.builds import cache
 from stack.errors import Fault
 from stack.run import logged
 from stack.say import step

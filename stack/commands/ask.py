@@ -3,16 +3,16 @@
 import time
 from dataclasses import dataclass, field
 
-from stack import chat, links, show, signals
 from stack.errors import Fault
 from stack.http import probe
-from stack.memo import remembered
-from stack.parts import GRAFANA
+from stack.parts.memo import remembered
+from stack.parts.table import GRAFANA
+from stack.request import chat, links, show, signals
+from stack.request.tree import draw
 from stack.say import say, ticking, title
 from stack.settings import Settings
 from stack.stores.protocol import Fields
 from stack.stores.running import Stores, stores
-from stack.tree import draw
 
 PROMPT = "Why is the sky blue?"
 FIND_SECONDS = 60.0

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 
-from stack import check, standins, ways
+from stack.commands import check
+from stack.containers import standins
+from stack.containers.standins import Cast
 from stack.errors import Fault
+from stack.readiness import ways
 from stack.say import say, title
 from stack.settings import Settings, load
-from stack.standins import Cast
 
 SKIPPED = 77
 PLUGIN = "tests.compose.plugin"

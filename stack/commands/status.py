@@ -6,15 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from stack import compose, grafana, lineup, recorded, supervisor
+from stack.containers import compose
+from stack.evidence import grafana, recorded
 from stack.http import get_json, probe
-from stack.memo import remembered
-from stack.parts import GRAFANA, Part, parts
+from stack.native import supervisor
+from stack.native.supervisor import Process
+from stack.parts import lineup
+from stack.parts.memo import remembered
+from stack.parts.table import GRAFANA, Part, parts
 from stack.say import paint, say, title
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
 from stack.stores.running import stores
-from stack.supervisor import Process
 
 UNHEALTHY = 3
 _LOST = (

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from stack.errors import Fault
 from stack.http import probe
-from stack.parts import Part
+from stack.native.supervisor import Process
+from stack.parts.table import Part
 from stack.run import last_error
 from stack.say import Ticker, clock, paint, say, ticking
 from stack.settings import Settings
-from stack.supervisor import Process
 
 MOST_RESTARTS = 2
 _DEAD = ("FATAL", "EXITED", "UNKNOWN")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import cache
+from stack.builds import cache
 from stack.errors import Fault
 from stack.run import logged
 from stack.say import step

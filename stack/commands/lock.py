@@ -2,7 +2,7 @@
 
 import subprocess
 
-from stack import venv
+from stack.builds import venv
 from stack.errors import Fault
 from stack.say import step
 from stack.settings import Settings

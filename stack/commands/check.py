@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stack import gobuild, lineup, venv
+from stack.builds import gobuild, venv
 from stack.errors import Fault
+from stack.parts import lineup
 from stack.say import paint, say, title
 from stack.settings import Settings
 

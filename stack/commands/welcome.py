@@ -2,8 +2,8 @@
 
 import json
 
-from stack import lineup
-from stack.parts import parts
+from stack.parts import lineup
+from stack.parts.table import parts
 from stack.say import paint, say, title
 from stack.settings import Settings
 

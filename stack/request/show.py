@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from stack.chat import Answer
+from stack.request.chat import Answer
+from stack.request.signals import Exemplar
 from stack.say import paint
-from stack.signals import Exemplar
 from stack.stores.protocol import LogRecord
 
 WIDTH = 96

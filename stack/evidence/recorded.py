@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from stack.evidence.scrape import scrape, total
 from stack.http import get_json
-from stack.scrape import scrape, total
-from stack.signals import PROMETHEUS
+from stack.request.signals import PROMETHEUS
 from stack.stores.protocol import LogStore, StoreError, Window
 
 LONGEST_SECONDS = 3600.0

@@ -1,0 +1,1 @@
+"""The parts as containers, with official images or stand-ins."""

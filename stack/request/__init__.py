@@ -1,0 +1,1 @@
+"""One request of ours: asked, then followed through every signal it leaves, and shown."""
