@@ -1,15 +1,15 @@
-"""Write docs/metrics.md and docs/images/quantiles.svg, or with `--check` fail when one is stale."""
+"""Write the catalogue's page, picture and alerts, or with `--check` fail when one is stale."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from server.catalogue import ALL, MADE, Metric
+from server.catalogue import ALL, MADE, Metric, ceilings
 from server.catalogue.grids import worst_ratio
 from server.catalogue.picture import svg
 
-DOCS = Path(__file__).parents[2] / "docs"
+REPO = Path(__file__).parents[2]
 HEAD = """# Metrics
 
 Generated from `server/catalogue/` by `python -m server.catalogue`; do not edit. Every name that a
@@ -70,7 +70,11 @@ def _grids() -> Iterator[str]:
 
 def generated() -> dict[Path, str]:
     """What each generated file should hold."""
-    return {DOCS / "metrics.md": page(), DOCS / "images" / "quantiles.svg": svg()}
+    return {
+        REPO / "docs/metrics.md": page(),
+        REPO / "docs/images/quantiles.svg": svg(),
+        REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),
+    }
 
 
 def main() -> int:
@@ -83,7 +87,8 @@ def main() -> int:
             continue
         stale = True
         if check:
-            print(f"docs/{path.name} is stale: run `python -m server.catalogue`", file=sys.stderr)
+            name = path.relative_to(REPO)
+            print(f"{name} is stale: run `python -m server.catalogue`", file=sys.stderr)
         else:
             path.write_text(text, encoding="utf-8")
     return 1 if check and stale else 0

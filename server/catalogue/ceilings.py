@@ -1,0 +1,86 @@
+"""The alert QuantileIsACeiling, once for each histogram of which a board draws a p99.
+
+Prometheus has no template for rules: a `le` must be written out, so `prometheus/alerts/red.yaml` is
+made from the last edge of each grid, by `python -m server.catalogue`.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client.utils import floatToGoString
+
+from server.catalogue import ALL, Metric, own
+from server.catalogue.record import SERVER
+
+_HEAD = """\
+# Generated from `server/catalogue/ceilings.py` by `python -m server.catalogue`; do not edit.
+# Guards of the measuring itself. Above its last edge a histogram only says "more": the quantile is
+# then drawn as that edge, for ever, whatever really happens.
+groups:
+  - name: red
+    rules:
+"""
+_RULE = """\
+      - alert: QuantileIsACeiling
+        expr: >-
+          (
+          sum by ({by}) (increase({name}_bucket{{job="{job}", le="{le}"}}[10m]))
+          / sum by ({by}) (increase({name}_count{{job="{job}"}}[10m]))
+          < 0.99
+          )
+          and
+          sum by ({by}) (increase({name}_count{{job="{job}"}}[10m])) >= 20
+        for: 1m
+        keep_firing_for: 5m
+        labels:
+          severity: warning
+          metric: {name}
+        annotations:
+          summary: >-
+            {{{{ $labels.{whose} }}}}: the p99 of {name}
+            is a ceiling, not a measurement
+          description: >-
+            Only {{{{ $value | humanizePercentage }}}} of the last 10 minutes' observations are at
+            or below its highest edge ({edge}), so boards draw that edge instead of the true p99.
+            Read the true {what} in the traces, then extend the grid in server/catalogue/grids.py.
+          runbook: docs/runbooks/red.md#quantileisaceiling
+"""
+_SUMMED_OVER = ("outcome", "engine")
+"""Labels that no board splits a quantile by."""
+
+
+def alerts() -> str:
+    """The whole of `prometheus/alerts/red.yaml`."""
+    return _HEAD + "\n".join(map(_rule, _guarded()))
+
+
+def _guarded() -> Iterator[Metric]:
+    for metric in ALL:
+        # The loop's lag has an alert of its own, far below its last edge: EventLoopLagHigh.
+        if metric.buckets and not metric.unused and metric is not own.EVENT_LOOP_LAG:
+            yield metric
+
+
+def _rule(metric: Metric) -> str:
+    by = [label for label in metric.labels if label not in _SUMMED_OVER]
+    edge, what = _in_words(metric)
+    return _RULE.format(
+        name=metric.name,
+        job=SERVER,
+        le=floatToGoString(metric.buckets[-1]),
+        by=", ".join(by),
+        whose=by[0],
+        edge=edge,
+        what=what,
+    )
+
+
+def _in_words(metric: Metric) -> tuple[str, str]:
+    """The last edge as one would say it, and what is counted by it."""
+    edge = metric.buckets[-1]
+    match metric.unit.split()[0]:
+        case "seconds":
+            return f"{edge:g} s", "times"
+        case "microdollars":
+            return f"{edge / 1e6:g} dollars", "costs"
+        case _:
+            return f"{edge / 1e6:g} million", "counts"
