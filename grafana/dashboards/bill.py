@@ -157,7 +157,6 @@ def build() -> str:
     return sdk.dashboard_json(
         uid="llm-bill",
         description="What the devices cost, what that bought, and whether the ledger adds up.",
-        uses=["model", "tenant", "instance"],
         rows=[
             ("Does it add up?", [*money(), *checks()]),
             ("The bill", course()),

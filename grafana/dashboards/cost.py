@@ -2,7 +2,7 @@
 
 from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest
+from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest, trace_link
 from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
 from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
@@ -14,11 +14,7 @@ MONTH = f"sum(llm_spend_month_microdollars{{{SERVER}}}) / 1e6"
 DAYS = "(day_of_month() - 1 + hour() / 24 + minute() / 1440)"
 """How many days of the month have passed, in UTC as the gauges count."""
 FORECAST = f"{MONTH} * days_in_month() / ({DAYS} >= 0.25) or {MONTH} * NaN"
-TRACE_LINK = (
-    "Show its trace and logs",
-    "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
-    "&${instance:queryparam}&var-dearer=${dearer}&var-trace=${__value.raw}",
-)
+TRACE_LINK = trace_link("Show its trace and logs", "var-dearer=${dearer}")
 
 
 def verdict() -> list[Panel]:
@@ -203,8 +199,7 @@ def build() -> str:
         uid="llm-cost",
         description="Who spends what on what: by the price list, and beside it by device time, two "
         "measures of the same work that are never added.",
-        uses=["model", "tenant", "instance"],
-        more=[sdk.text_variable("dearer", "Dearer than (µ$)"), *told.dear_variables()],
+        more=[told.dearer(), *told.dear_variables()],
         rows=[
             ("Now", verdict()),
             ("List beside device time", course()),

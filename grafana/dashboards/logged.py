@@ -2,6 +2,7 @@
 
 from grafana.dashboards.measures import MICRODOLLARS
 from grafana.dashboards.queries import Logs
+from grafana.dashboards.sdk import EVERY
 from stack.stores import loki
 from stack.stores.protocol import Scope
 
@@ -38,6 +39,12 @@ WIDTHS = {
     "Out": 42,
 }
 """Pixels; a column without a width takes 150 at least, and a whole trace id needs 269."""
+
+
+def trace_link(title: str, *chosen: str) -> tuple[str, str]:
+    """Return the link of a trace id to the request explorer, which keeps what else was chosen."""
+    kept = ["${__url_time_range}", *(f"${{{name}:queryparam}}" for name in EVERY)]
+    return title, f"/d/llm-requests?{'&'.join([*kept, *chosen])}&var-trace=${{__value.raw}}"
 
 
 def slowest(scope: Scope) -> list[Logs]:

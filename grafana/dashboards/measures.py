@@ -1,7 +1,7 @@
 """Money as the boards ask for it: two measures of the same work side by side, never added."""
 
 from grafana.dashboards.colors import DEVICE, LISTED
-from grafana.dashboards.queries import OURS, Query, quantile, rate
+from grafana.dashboards.queries import OURS, QUANTILES, Query, quantile, rate
 
 DOLLARS = "currencyUSD"
 MICRODOLLARS = "currency:µ$"
@@ -27,5 +27,5 @@ def quantiles(listed: str, device: str, by: str = "model", scope: str = OURS) ->
     return [
         Query(quantile(q, metric, by, scope), f"{measure} {name} {{{{{by}}}}}", q == 0.99)
         for measure, metric in ((LISTED, listed), (DEVICE, device))
-        for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+        for q, name in QUANTILES
     ]

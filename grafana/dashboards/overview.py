@@ -3,12 +3,12 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat
-from grafana.dashboards.queries import OURS, VLLM, Query, overall, rate
+from grafana.dashboards.queries import FAULTS, OURS, VLLM, Query, in_engine, overall, rate
 from grafana.dashboards.slo import limit
 
 REQUESTS = rate("llm_requests_total")
 TTFT = "gen_ai_server_time_to_first_token_seconds"
-FAULTS = rate("llm_requests_total", 'outcome=~"server_error|timeout"')
+FAILED = rate("llm_requests_total", FAULTS)
 
 
 def traffic() -> list[Panel]:
@@ -52,7 +52,7 @@ def errors() -> list[Panel]:
             "Share of requests that ended in server_error or timeout; when red, take the reason "
             "from the panel to the right and its trace from the Request explorer.",
             "percentunit",
-            Query(f"sum({FAULTS}) / sum({REQUESTS})", "failed"),
+            Query(f"sum({FAILED}) / sum({REQUESTS})", "failed"),
             limits=limit("error_share"),
         ),
         stat(
@@ -130,8 +130,7 @@ def saturation() -> list[Panel]:
             "zero, add a replica or limit callers.",
             "short",
             [
-                Query(f"sum(vllm:num_requests_running{{{VLLM}}})", "running"),
-                Query(f"sum(vllm:num_requests_waiting{{{VLLM}}})", "waiting"),
+                *in_engine(),
                 Query(f"sum(llm_requests_in_flight{{{OURS}}})", "in flight over HTTP"),
             ],
             width=10,

@@ -22,6 +22,11 @@ OURS = f'{SERVER}, model=~"$model"'
 TENANTS = f'{SERVER}, tenant=~"$tenant"'
 VLLM = f'{SERVER}, model_name=~"$model"'
 
+FAULTS = 'outcome=~"server_error|timeout"'
+"""The requests that failed by our fault."""
+QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+"""The three that a distribution is drawn by, with their names."""
+
 Target: TypeAlias = prometheus.Dataquery | loki.Dataquery | tempo.Dataquery
 
 
@@ -108,19 +113,26 @@ def quantile(q: float, histogram: str, by: str = "model", scope: str = OURS) -> 
     )
 
 
+def in_engine() -> list[Query]:
+    """Return the requests in the engine's batch, and those without a place in it."""
+    return [
+        Query(f"sum(vllm:num_requests_running{{{VLLM}}})", "running"),
+        Query(f"sum(vllm:num_requests_waiting{{{VLLM}}})", "waiting"),
+    ]
+
+
 def overall(histogram: str, *matchers: str) -> list[Query]:
     """Return p50, p95 and p99 over all that the variables choose, a line each."""
     buckets = rate(histogram + "_bucket", *matchers)
     return [
         Query(f"histogram_quantile({q}, sum by (le) ({buckets}))", name, exemplars=q == 0.95)
-        for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+        for q, name in QUANTILES
     ]
 
 
 def quantiles(histogram: str) -> list[Query]:
     """Return p50, p95 and p99; one of them asks for exemplars, or each dot would come thrice."""
     return [
-        Query(quantile(0.5, histogram), "p50 {{model}}"),
-        Query(quantile(0.95, histogram), "p95 {{model}}", exemplars=True),
-        Query(quantile(0.99, histogram), "p99 {{model}}"),
+        Query(quantile(q, histogram), f"{name} {{{{model}}}}", exemplars=q == 0.95)
+        for q, name in QUANTILES
     ]

@@ -3,7 +3,9 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.panels import Panel, density, series
 from grafana.dashboards.queries import (
+    FAULTS,
     OURS,
+    QUANTILES,
     TENANTS,
     VLLM,
     Buckets,
@@ -57,7 +59,7 @@ def errors() -> list[Panel]:
     """Return failures by outcome, by reason, and answers cut short."""
     requests = rate("llm_requests_total")
     failed = rate("llm_requests_total", 'outcome!="ok"')
-    ours = rate("llm_requests_total", 'outcome=~"server_error|timeout"')
+    ours = rate("llm_requests_total", FAULTS)
     ok = rate("llm_requests_total", 'outcome="ok"')
     cut = rate("llm_requests_total", 'outcome="ok"', 'reason="length"')
     return [
@@ -128,7 +130,7 @@ def durations() -> list[Panel]:
             "s",
             [
                 Query(quantile(q, ITL, by="model_name", scope=VLLM), f"{name} {{{{model_name}}}}")
-                for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+                for q, name in QUANTILES
             ],
             limits=limit("inter_token_latency"),
             logarithmic=True,
@@ -157,6 +159,5 @@ def build() -> str:
     return sdk.dashboard_json(
         uid="llm-red",
         description="Rate, errors and duration of every request, by model, operation and tenant.",
-        uses=["model", "tenant", "instance"],
         rows=[("Rate", rates()), ("Errors", errors()), ("Duration", durations())],
     )

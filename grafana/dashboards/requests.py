@@ -4,7 +4,16 @@ from dataclasses import replace
 
 from grafana.dashboards import sdk, told
 from grafana.dashboards.colors import OUTCOMES
-from grafana.dashboards.logged import DEAREST, FAILED, HERE, SLOWEST, WIDTHS, dearest, slowest
+from grafana.dashboards.logged import (
+    DEAREST,
+    FAILED,
+    HERE,
+    SLOWEST,
+    WIDTHS,
+    dearest,
+    slowest,
+    trace_link,
+)
 from grafana.dashboards.measures import MICRODOLLARS
 from grafana.dashboards.panels import Panel, log_lines, series, table, trace
 from grafana.dashboards.queries import Logs, Traces
@@ -13,11 +22,11 @@ from stack.stores import loki, tempo
 
 CHOSEN = replace(HERE, outcome="$outcome")
 """The requests that the variables of this board choose."""
-TRACE_LINK = (
+TRACE_LINK = trace_link(
     "Show its trace and logs below",
-    "/d/llm-requests?${__url_time_range}&${model:queryparam}&${tenant:queryparam}"
-    "&${instance:queryparam}&${outcome:queryparam}&var-slower=${slower}&var-dearer=${dearer}"
-    "&var-trace=${__value.raw}",
+    "${outcome:queryparam}",
+    "var-slower=${slower}",
+    "var-dearer=${dearer}",
 )
 NOTHING = "{resource.service.name=`none`}"
 """TraceQL that finds nothing, for an empty trace id is an error; and no service's name."""
@@ -150,11 +159,10 @@ def build() -> str:
     return sdk.dashboard_json(
         uid="llm-requests",
         description="From the worst requests to the trace and the log lines of one, on one page.",
-        uses=["model", "tenant", "instance"],
         more=[
             sdk.several_variable("outcome", "Outcome", list(OUTCOMES)),
-            sdk.text_variable("slower", "Slower than (s)"),
-            sdk.text_variable("dearer", "Dearer than (µ$)"),
+            told.slower(),
+            told.dearer(),
             sdk.text_variable("trace", "Trace id"),
             *told.slow_variables(),
             *told.dear_variables(),

@@ -37,6 +37,8 @@ INSTANCE = (
     "Instance",
     f'label_values(llm_requests_in_flight{{{JOB}, model=~"$model"}}, instance)',
 )
+EVERY = ("model", "tenant", "instance")
+"""What a board lets its reader choose, where each of them changes a panel of it."""
 
 
 def label_variable(name: str, label: str, query: str, *, hidden: bool) -> board.QueryVariable:
@@ -132,7 +134,7 @@ def dashboard_json(
     *,
     uid: str,
     description: str,
-    uses: Sequence[str],
+    uses: Sequence[str] = EVERY,
     rows: Sequence[tuple[str, Sequence[Panel]]],
     more: Sequence[Variable] = (),
 ) -> str:

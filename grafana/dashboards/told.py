@@ -6,12 +6,22 @@ lines above one of them: enough for a ranking, few enough to send
 """
 
 from grafana.dashboards.queries import SERVER
-from grafana.dashboards.sdk import Variable, told_variable
+from grafana.dashboards.sdk import Variable, text_variable, told_variable
 
 ENOUGH = 10
 """Requests that a ranking needs."""
 NOWHERE = "1e9"
 """Seconds or microdollars that no request lies above."""
+
+
+def slower() -> Variable:
+    """Return the box whose seconds, when typed, take the place of `slow_edge`."""
+    return text_variable("slower", "Slower than (s)")
+
+
+def dearer() -> Variable:
+    """Return the box whose microdollars, when typed, take the place of `dear_edge`."""
+    return text_variable("dearer", "Dearer than (µ$)")
 
 
 def slow_variables() -> list[Variable]:

@@ -2,7 +2,7 @@
 
 from grafana.dashboards import sdk
 from grafana.dashboards.panels import Panel, series
-from grafana.dashboards.queries import JOB, OURS, SERVER, VLLM, Query, rate
+from grafana.dashboards.queries import JOB, OURS, SERVER, VLLM, Query, in_engine, rate
 from grafana.dashboards.slo import limit
 
 NO_GPU = "No GPU on this machine"
@@ -19,10 +19,7 @@ def engine() -> list[Panel]:
             "Requests in the batch and before it; waiting above zero for minutes means that the "
             "engine is full: add a replica or limit callers.",
             "short",
-            [
-                Query(f"sum(vllm:num_requests_running{{{VLLM}}})", "running"),
-                Query(f"sum(vllm:num_requests_waiting{{{VLLM}}})", "waiting"),
-            ],
+            in_engine(),
         ),
         series(
             "Oldest request without a token",
