@@ -65,7 +65,7 @@ class Cors:
 class _Outermost(CORSMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; of who is no page each token takes the short way."""
-        if any(name == b"origin" for name, _ in scope["headers"]):
+        if "origin" in Headers(scope=scope):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)

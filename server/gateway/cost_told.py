@@ -35,9 +35,9 @@ def amounts(record: RequestRecord, cost: Decimal | None, tell: Tell) -> dict[str
     return {name: value for name, value in known if value is not None}
 
 
-def as_headers(told: Mapping[str, float]) -> list[tuple[bytes, bytes]]:
+def as_headers(told: Mapping[str, float]) -> dict[str, str]:
     """Response headers such as x-llm-cost-microdollars."""
-    return [(_header(name).encode(), repr(value).encode()) for name, value in told.items()]
+    return {_header(name): repr(value) for name, value in told.items()}
 
 
 def is_usage_event(body: bytes) -> bool:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.gateway import cost_told, refusals, stream_errors
@@ -80,7 +82,7 @@ class Exchange:
         self._scope = scope
         self._body: bytes | None = b""
         self._started = False
-        self._headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        self._headers = Headers(scope=scope)
         self._method: str = scope["method"]
         self._path: str = scope["path"]
         self.live: LiveRequest = gate.begin(self._method, self._path, self._headers)
@@ -188,10 +190,11 @@ class Exchange:
         return DISCONNECT
 
     def _inner_scope(self) -> Scope:
-        ours = (b"x-request-id", b"traceparent", b"tracestate", b"baggage")
-        kept = [(name, value) for name, value in self._scope["headers"] if name not in ours]
-        kept.append((b"x-request-id", self.live.request_id.encode()))
-        return {**self._scope, "headers": kept}
+        headers = self._headers.mutablecopy()
+        for name in ("x-request-id", "traceparent", "tracestate", "baggage"):
+            del headers[name]
+        headers.append("x-request-id", self.live.request_id)
+        return {**self._scope, "headers": headers.raw}
 
     async def _inner_send(self, message: Message) -> None:
         if self.live.timed_out or self.live.disconnected:
@@ -220,7 +223,7 @@ class Exchange:
             amounts = cost_told.amounts(record, self._observer.cost(record), tell)
         if is_body:
             return {**message, "body": cost_told.into_usage_event(body, amounts)}
-        return {**message, "headers": [*message.get("headers", ()), *cost_told.as_headers(amounts)]}
+        return _with_headers(message, cost_told.as_headers(amounts))
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -228,7 +231,7 @@ class Exchange:
             self.live.status_code = message["status"]
             if message["status"] < 400:
                 self.live.stream = _is_stream(message)
-            message = {**message, "headers": [*message.get("headers", ()), *self._our_headers()]}
+            message = _with_headers(message, self._our_headers())
         # Waits as long as the caller does not read.
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -236,15 +239,15 @@ class Exchange:
             self.live.response_complete = not self.live.disconnected
             self.live.ended = time.monotonic()
 
-    def _our_headers(self) -> list[tuple[bytes, bytes]]:
-        trace, span = self.live.trace_id.encode(), self.live.span_id.encode()
-        return [(b"x-trace-id", trace), (b"traceresponse", b"00-" + trace + b"-" + span + b"-01")]
+    def _our_headers(self) -> dict[str, str]:
+        trace, span = self.live.trace_id, self.live.span_id
+        return {"x-trace-id": trace, "traceresponse": f"00-{trace}-{span}-01"}
 
     async def _answer_refusal(self, refusal: Refusal) -> None:
         self.live.refusal = refusal.reason
-        headers = [(b"connection", b"close")] if refusal.status == 413 else []
+        headers = {"connection": "close"} if refusal.status == 413 else {}
         if refusal.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+            headers["www-authenticate"] = "Bearer"
         await self._answer(refusal.status, refusal.message, refusal.reason, headers)
 
     async def _answer_timeout(self) -> None:
@@ -254,21 +257,15 @@ class Exchange:
 
     async def _answer_error(self, status: int, message: str, reason: str) -> None:
         if not self._started:
-            await self._answer(status, message, reason, [])
+            await self._answer(status, message, reason, {})
         elif not self.live.response_complete:
             event = b"data: " + _error_body(status, message, reason) + b"\n\n"
             await self._say({"type": "http.response.body", "body": event})
 
     async def _answer(
-        self, status: int, message: str, reason: str, headers: list[tuple[bytes, bytes]]
+        self, status: int, message: str, reason: str, headers: Mapping[str, str]
     ) -> None:
-        body = _error_body(status, message, reason)
-        length = (b"content-length", str(len(body)).encode())
-        fields = [(b"content-type", b"application/json"), length, *headers]
-        await self._say(
-            {"type": "http.response.start", "status": status, "headers": fields},
-            {"type": "http.response.body", "body": body},
-        )
+        await self._say(*_error(status, message, reason, headers))
 
     async def _say(self, *messages: Message) -> None:
         try:
@@ -282,11 +279,8 @@ class Exchange:
 async def _answer_unobserved(send: Send) -> None:
     # Without an observer nothing is checked, keys included: no route of vLLM may be open then.
     message = "Nothing observes this server: start it with python -m server."
-    body = _error_body(503, message, "not_observed")
-    length = str(len(body)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for each in _error(503, message, "not_observed", {}):
+        await send(each)
 
 
 async def _unwind(app: asyncio.Task[None]) -> None:
@@ -305,8 +299,24 @@ def _retrieve(app: asyncio.Task[None]) -> None:
 
 
 def _is_stream(start: Message) -> bool:
-    headers = {name.lower(): value for name, value in start.get("headers", ())}
-    return bool(headers.get(b"content-type", b"").startswith(b"text/event-stream"))
+    headers = Headers(raw=list(start.get("headers", ())))
+    return headers.get("content-type", "").startswith("text/event-stream")
+
+
+def _with_headers(start: Message, more: Mapping[str, str]) -> Message:
+    headers = MutableHeaders(raw=list(start.get("headers", ())))
+    headers.update(more)
+    return {**start, "headers": headers.raw}
+
+
+def _error(status: int, message: str, reason: str, more: Mapping[str, str]) -> tuple[Message, ...]:
+    body = _error_body(status, message, reason)
+    plain = {"content-type": "application/json", "content-length": str(len(body))}
+    headers = Headers({**plain, **more}).raw
+    return (
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
 
 
 def _error_body(status: int, message: str, reason: str) -> bytes:

@@ -61,7 +61,9 @@ class Client:
         path: str = CHAT,
         headers: dict[str, str] | None = None,
         body: tuple[bytes, ...] = (BODY,),
+        again: tuple[tuple[str, str], ...] = (),
     ) -> None:
+        """Ask; `again` are headers whose names may stand twice."""
         chunks = list(body)
 
         async def receive() -> Message:
@@ -77,7 +79,7 @@ class Client:
                 await asyncio.Future()
             self.sent.append(message)
 
-        pairs = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
+        pairs = [(k.encode(), v.encode()) for k, v in (*(headers or {}).items(), *again)]
         scope = {
             "type": "http",
             "method": method,

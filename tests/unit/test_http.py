@@ -60,6 +60,35 @@ async def test_the_callers_ids_never_reach_vllm(install: Install) -> None:
     assert records[0].trace_id == TRACE_ID
 
 
+async def test_a_name_that_stands_twice_passes_twice_both_ways(install: Install) -> None:
+    records, inner = install(), Inner()
+    twice = (("accept", "a/b"), ("accept", "c/d"), ("baggage", "a=1"), ("baggage", "b=2"))
+    await Client(inner).call(again=twice)
+    kept = [(b"accept", b"a/b"), (b"accept", b"c/d")]
+    assert inner.headers()[:-1] == kept
+    cookies = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": cookies})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    client = Client(app)
+    await client.call()
+    assert client.sent[0]["headers"][:2] == cookies
+    assert_our_headers(client, records[1])
+    assert len(cookies) == 2, "what the application holds is its own"
+
+
+async def test_of_two_authorizations_the_first_counts_as_for_vllm(install: Install) -> None:
+    install(Tenants({KEY_DIGEST: "acme"}))
+    good, bad = ("authorization", f"Bearer {KEY}"), ("authorization", "Bearer wrong")
+    for pairs, status in (((good, bad), 200), ((bad, good), 401)):
+        client = Client(Inner())
+        await client.call(again=pairs)
+        assert client.status == status
+
+
 async def test_a_traceparent_without_a_known_key_is_not_believed(install: Install) -> None:
     records = install(Tenants({KEY_DIGEST: "acme"}))
     client = Client(Inner())
