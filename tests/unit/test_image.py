@@ -42,6 +42,7 @@ class Base:
         for name in ("native", "server"):
             (root / "requirements" / f"{name}.lock").touch()
         self.command("python3", PYTHON)
+        self.command("chmod", '#!/bin/sh\nexec /bin/chmod "$@"\n')
         # The script empties /var/lib/apt/lists: here it must not.
         for name in ("apt-get", "rm"):
             self.command(name, "#!/bin/sh\nPATH=/usr/bin:/bin\n" + SAY)
@@ -124,6 +125,40 @@ def test_a_lock_that_is_not_there_is_named(base: Base, name: str) -> None:
     done = base.install(name)
     assert done.returncode == 1
     assert f"REQUIREMENTS is native or server, not {name}" in done.stderr
+
+
+@pytest.mark.parametrize(("has", "installer"), [("pip", "pip install"), ("uv", "uv pip install")])
+def test_our_own_code_is_installed_from_no_registry(base: Base, has: str, installer: str) -> None:
+    assert base.install("project", has=has).returncode == 0
+    (line,) = base.lines()
+    assert line.startswith(f"{installer} ")
+    rest = line.removesuffix(" into the system")
+    assert rest.endswith("--no-deps --no-index --no-build-isolation .")
+
+
+def test_our_own_code_that_is_no_python_stops_the_build(base: Base) -> None:
+    (base.packages / "broken.py").write_text("{{ no python }}\n")
+    done = base.install("project")
+    assert (done.returncode, "SyntaxError" in done.stdout) == (1, True)
+
+
+def test_our_own_code_can_be_read_by_all_and_is_compiled_for_good(base: Base) -> None:
+    (base.packages / "ours.py").write_text("x = 1\n")
+    base.packages.chmod(0o700)
+    (base.packages / "ours.py").chmod(0o600)
+    assert base.install("project").returncode == 0
+    assert (base.packages / "ours.py").stat().st_mode & 0o777 == 0o644
+    assert base.packages.stat().st_mode & 0o777 == 0o755
+    assert _flags(base.packages / "ours.py") == 1
+
+
+def test_what_runs_in_the_image_is_what_was_installed() -> None:
+    lines = (REPO / "server/Dockerfile").read_text().splitlines()
+    folders = [line.split()[1] for line in lines if line.startswith("WORKDIR ")]
+    # The source is in another folder than the start, or Python would find it there first.
+    assert folders == ["/src", "/app"]
+    assert 'ENTRYPOINT ["/app/entrypoint.sh"]' in lines
+    assert any(line.strip() == "&& rm -rf /src/*" for line in lines)
 
 
 def _flags(source: Path) -> int:
