@@ -1,4 +1,7 @@
-"""CPU and memory of the API process and of the engine's processes below it, from /proc."""
+"""CPU and memory of the API process and of the engine's processes below it, from /proc.
+
+Why not by psutil: docs/decisions/0018-libraries-that-we-did-not-take.md.
+"""
 
 import os
 import time
