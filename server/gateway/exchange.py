@@ -1,73 +1,23 @@
-"""The outermost ASGI middleware: every HTTP request passes here first and last."""
+"""One HTTP request and its response, observed from its first byte to its last."""
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
-from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.gateway import cost_told, refusals, stream_errors
+from server.gateway import answers, cost_told, refusals, stream_errors
 from server.gateway.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
-from server.gateway.cors import Cors
 from server.gateway.gate import Gate
-from server.gateway.routes import PROBES, Refusal, below
+from server.gateway.routes import PROBES, Refusal
 from server.requests.body_peek import look
 from server.requests.live_request import CURRENT, LiveRequest
-from server.signals import serving
 from server.signals.hook_errors import guarded
 
 LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
 """How long an application that was told that its caller is gone may go on sending, and running."""
 _DRAIN_FACTOR = 4
-_gate: Gate | None = None
-
-
-def install(gate: Gate) -> None:
-    """Name what the middleware goes by: vLLM makes the middleware from its path alone."""
-    global _gate
-    _gate = gate
-
-
-class Middleware:
-    """Observes HTTP, closes websockets, lets the lifespan pass."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        # Outermost: a page can read our own refusals too, and a preflight is no request.
-        self._http = (_gate.cors if _gate else Cors()).around(self._observe)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        serving.begin()
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "HTTP only"})
-
-    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _gate is None:
-            await _answer_unobserved(send)
-            return
-        path = below(scope.get("root_path", ""), scope["path"])
-        # What was judged is what vLLM's router sees: it would take the prefix off once more.
-        scope = {**scope, "path": path, "root_path": ""}
-        if scope["method"] == "HEAD" and _gate.routes.refuse("GET", path) is None:
-            scope, send = {**scope, "method": "GET"}, _without_body(send)
-        await Exchange(_gate, self._app, scope, receive, send).run()
-
-
-def _without_body(send: Send) -> Send:
-    async def bare(message: Message) -> None:
-        is_body = message["type"] == "http.response.body"
-        await send({**message, "body": b""} if is_body else message)
-
-    return bare
 
 
 class Exchange:
@@ -223,7 +173,7 @@ class Exchange:
             amounts = cost_told.amounts(record, self._observer.cost(record), tell)
         if is_body:
             return {**message, "body": cost_told.into_usage_event(body, amounts)}
-        return _with_headers(message, cost_told.as_headers(amounts))
+        return answers.with_headers(message, cost_told.as_headers(amounts))
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -231,7 +181,7 @@ class Exchange:
             self.live.status_code = message["status"]
             if message["status"] < 400:
                 self.live.stream = _is_stream(message)
-            message = _with_headers(message, self._our_headers())
+            message = answers.with_headers(message, self._our_headers())
         # Waits as long as the caller does not read.
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -259,13 +209,13 @@ class Exchange:
         if not self._started:
             await self._answer(status, message, reason, {})
         elif not self.live.response_complete:
-            event = b"data: " + _error_body(status, message, reason) + b"\n\n"
+            event = b"data: " + answers.error_body(status, message, reason) + b"\n\n"
             await self._say({"type": "http.response.body", "body": event})
 
     async def _answer(
         self, status: int, message: str, reason: str, headers: Mapping[str, str]
     ) -> None:
-        await self._say(*_error(status, message, reason, headers))
+        await self._say(*answers.error(status, message, reason, headers))
 
     async def _say(self, *messages: Message) -> None:
         try:
@@ -274,13 +224,6 @@ class Exchange:
                     await self._outer_send(message)
         except TimeoutError:
             self._caller.cut()
-
-
-async def _answer_unobserved(send: Send) -> None:
-    # Without an observer nothing is checked, keys included: no route of vLLM may be open then.
-    message = "Nothing observes this server: start it with python -m server."
-    for each in _error(503, message, "not_observed", {}):
-        await send(each)
 
 
 async def _unwind(app: asyncio.Task[None]) -> None:
@@ -301,24 +244,3 @@ def _retrieve(app: asyncio.Task[None]) -> None:
 def _is_stream(start: Message) -> bool:
     headers = Headers(raw=list(start.get("headers", ())))
     return headers.get("content-type", "").startswith("text/event-stream")
-
-
-def _with_headers(start: Message, more: Mapping[str, str]) -> Message:
-    headers = MutableHeaders(raw=list(start.get("headers", ())))
-    headers.update(more)
-    return {**start, "headers": headers.raw}
-
-
-def _error(status: int, message: str, reason: str, more: Mapping[str, str]) -> tuple[Message, ...]:
-    body = _error_body(status, message, reason)
-    plain = {"content-type": "application/json", "content-length": str(len(body))}
-    headers = Headers({**plain, **more}).raw
-    return (
-        {"type": "http.response.start", "status": status, "headers": headers},
-        {"type": "http.response.body", "body": body},
-    )
-
-
-def _error_body(status: int, message: str, reason: str) -> bytes:
-    error: dict[str, Any] = {"message": message, "type": reason, "param": None, "code": status}
-    return json.dumps({"error": error}).encode()

@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from vllm.entrypoints.launchers.launcher import NoSignalServer
 
-from server.gateway import connection, middleware
+from server.gateway import connection, exchange
 from server.gateway.connection import Caller
 from server.gateway.middleware import Middleware
 from server.record.request import RequestRecord
@@ -33,9 +33,9 @@ DEADLINE = 0.4
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     vllm.prepared(monkeypatch)
-    monkeypatch.setattr(middleware, "LISTEN_SECONDS", 0.1)
-    monkeypatch.setattr(middleware, "UNWIND_SECONDS", 0.2)
-    monkeypatch.setattr(middleware, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "LISTEN_SECONDS", 0.1)
+    monkeypatch.setattr(exchange, "UNWIND_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "LAST_WORDS_SECONDS", 0.1)
     monkeypatch.setattr(connection, "LAST_WORDS_SECONDS", 0.1)
 
 

@@ -8,7 +8,7 @@ from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from server.gateway.api_keys import Tenants
-from server.gateway.middleware import Exchange
+from server.gateway.exchange import Exchange
 from server.record.outcome import STATUS_REASONS, Signs, decide
 from server.record.request import Outcome
 from server.signals import red

@@ -317,7 +317,7 @@ def test_uvicorn_speaks_the_asgi_in_which_an_application_listens_for_a_disconnec
     # From 2.4 on Starlette waits for an OSError of send() instead (tests/unit/test_http_stall.py).
     module = importlib.import_module(f"uvicorn.protocols.http.{protocol}")
     assert '"spec_version": "2.3"' in source(module), (
-        "read _inner_send in server/gateway/middleware.py again"
+        "read _inner_send in server/gateway/exchange.py again"
     )
     assert "if spec_version >= (2, 4):" in source(StreamingResponse.__call__)
 
