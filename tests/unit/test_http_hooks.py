@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from server.gateway import middleware
+from server.gateway import exchange
 from server.gateway.api_keys import Tenants
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
@@ -44,7 +44,7 @@ HOOKS = [
     (Tracing, "start", "begin"),
     (Tenants, "of", "begin"),
     (Tracing, "finish", "tracing"),
-    (middleware, "look", "peek"),
+    (exchange, "look", "peek"),
     (Observer, "accept", "accept"),
     (CostTracker, "cost", "cost"),
     (CostTracker, "observe", "cost_metrics"),
