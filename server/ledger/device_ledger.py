@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from server.ledger.account import Account
+from server.ledger.accounts import Account
 from server.ledger.books import Books, Key, Part
 from server.ledger.calendar import Periods
 from server.ledger.money import Purse, Till

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from server.ledger.account import Account
+from server.ledger.accounts import Account
 from server.record import current
 from server.record.outcome import Signs, decide
 from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
