@@ -53,19 +53,21 @@ class Parts:
         self.exposition = Exposition(settings)
         self._books = BookFile(self.state.path)
         self.periods = Periods(self._books.periods)
-        self.ledger = Ledger(process.started(), lambda: None, self.periods, self._books.carried)
-        self.ledger.on_late = logs.request_settled_late
-        self._metered = False
         self._observer: Observer | None = None
         self._keeper: Bookkeeper | None = None
 
-    def meter(self, config: VllmConfig) -> None:
-        """Have device time measured and priced, where that is possible."""
-        self._metered = metering.meter(config)
-        if self._metered:
-            self.ledger.priced_by(metering.device_price(self.prices, config))
+    def ledger(self, config: VllmConfig) -> Ledger:
+        """Have device time measured where that is possible; the ledger that prices and books it."""
+        measured = metering.meter(config)
+        return Ledger(
+            process.started(),
+            metering.device_price(self.prices, config) if measured else None,
+            self.periods,
+            self._books.carried,
+            logs.request_settled_late,
+        )
 
-    def gate(self, tasks: Sequence[str], cors: Cors) -> Gate:
+    def gate(self, tasks: Sequence[str], cors: Cors, ledger: Ledger) -> Gate:
         """The gate to a server that supports the tasks, and behind it the observer."""
         routes = Routes(tasks, self.settings.tokenize_route)
         observer = self._observer = Observer(
@@ -76,19 +78,19 @@ class Parts:
             self.tracing,
             self.journal,
             self.periods,
-            self.ledger if self._metered else None,
+            ledger if ledger.measured else None,
         )
         return Gate(observer, routes, self.tenants, self.settings, cors)
 
-    def keep_books(self, observer: Observer) -> None:
+    def keep_books(self, observer: Observer, ledger: Ledger) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
         keeper = self._keeper = Bookkeeper(
-            self.ledger, self._books, self.periods, lambda: keys(*observer.labels)
+            ledger, self._books, self.periods, lambda: keys(*observer.labels)
         )
         keeper.start()
         REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
-        if self._metered:
+        if ledger.measured:
             REGISTRY.register(keeper)
         gpus = gpu.collector()
         if gpus is not None:

@@ -34,6 +34,7 @@ from server.engine_client.observed_engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
 from server.flags import parse, served_models
 from server.gateway import middleware
+from server.ledger.device_ledger import Ledger
 from server.preflight import refuse
 from server.pricing.price_file import watch
 from server.requests import saturation
@@ -68,10 +69,10 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
     seams.install()
     with starting(args):
         _import_plugins(args)
-        engine = await _start_engine(args, parts)
+        engine, ledger = await _start_engine(args, parts)
     try:
         with starting(args):
-            ending = await _build_and_serve(engine, args, parts, address, sock)
+            ending = await _build_and_serve(engine, ledger, args, parts, address, sock)
     finally:
         engine.shutdown(timeout=engine.vllm_config.shutdown_timeout)
     try:
@@ -82,19 +83,24 @@ async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket
 
 
 async def _build_and_serve(
-    engine: ObservedLLM, args: Namespace, parts: Parts, address: str, sock: socket.socket
+    engine: ObservedLLM,
+    ledger: Ledger,
+    args: Namespace,
+    parts: Parts,
+    address: str,
+    sock: socket.socket,
 ) -> asyncio.Task[None]:
-    gate = parts.gate(await engine.get_supported_tasks(), args.cors)
+    gate = parts.gate(await engine.get_supported_tasks(), args.cors, ledger)
     observer = gate.observer
     observer.create_label_sets()
-    parts.keep_books(observer)
+    parts.keep_books(observer, ledger)
     middleware.install(gate)
     async with _beside(
         _recover(parts.exposition, observer),
         watch(parts.prices, observer.create_cost_label_sets),
         saturation.watch_event_loop(),
     ):
-        parts.ledger.ready(time.monotonic_ns())
+        ledger.ready(time.monotonic_ns())
         return await build_and_serve(engine, address, sock, args)
 
 
@@ -131,24 +137,24 @@ def _import_plugins(args: Namespace) -> None:
         ReasoningParserManager.import_reasoning_parser(args.reasoning_parser_plugin)
 
 
-async def _start_engine(args: Namespace, parts: Parts) -> ObservedLLM:
+async def _start_engine(args: Namespace, parts: Parts) -> tuple[ObservedLLM, Ledger]:
     engine_args = AsyncEngineArgs.from_cli_args(args)
     propagate_flash_late_interaction(args, engine_args)
     context = UsageContext.OPENAI_API_SERVER
     config = engine_args.create_engine_config(usage_context=context)
     envs.enable_envs_cache()
-    parts.meter(config)
+    ledger = parts.ledger(config)
     engine = ObservedLLM.from_vllm_config(
         vllm_config=config,
         usage_context=context,
         enable_log_requests=engine_args.enable_log_requests,
         aggregate_engine_logging=engine_args.aggregate_engine_logging,
         disable_log_stats=False,
-        stat_loggers=[stat_logger.factory(parts.ledger)],
+        stat_loggers=[stat_logger.factory(ledger)],
     )
-    engine.ledger = parts.ledger
+    engine.ledger = ledger
     await engine.reset_mm_cache()
-    return engine
+    return engine, ledger
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 from server.catalogue import Metric, cost
 from server.ledger.books import BookFile, Books, Key, Part
 from server.ledger.calendar import Periods
-from server.ledger.device_ledger import Ledger, Open
+from server.ledger.device_ledger import Ledger
+from server.ledger.money import Open
 from server.record.request import Outcome
 from server.signals.hook_errors import failed, guarded
 from server.signals.instruments import Family, family, single

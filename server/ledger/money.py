@@ -1,12 +1,28 @@
-"""Turns nanoseconds of device time into whole nanodollars, without losing a fraction."""
+"""Turns nanoseconds of device time into whole nanodollars, and books them; no fraction is lost."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from server.ledger.books import Books, Key, Part
 from server.ledger.calendar import Periods
+from server.record.request import RequestRecord
 
 NANOSECONDS_PER_HOUR = 3_600_000_000_000
 _PER_NANODOLLAR = NANOSECONDS_PER_HOUR // 1000
 """1 µ$ per hour x ns: this many make a nanodollar."""
+
+
+class Open(NamedTuple):
+    """Nanodollars of requests that are not recorded yet; of what is `settled` the periods know."""
+
+    settled: int
+    unsettled: int
+
+    @property
+    def nanodollars(self) -> int:
+        """All of it."""
+        return self.settled + self.unsettled
 
 
 class Purse:
@@ -27,24 +43,67 @@ class Purse:
 
 
 class Till:
-    """A purse that pays the price of now, and tells the periods what was paid.
+    """Pays the price of now, tells the periods, and keeps the books of what it was for.
 
     `price` is microdollars an hour for all devices, None where none is known: then nothing is paid.
+    The books go on from `carried`. What requests used is paid when it is settled and booked when
+    they are recorded: in between it stands on their accounts. `nanoseconds` is all time paid for.
     """
 
-    def __init__(self, price: Callable[[], int | None], periods: Periods | None) -> None:
-        self.price = price
+    def __init__(
+        self,
+        price: Callable[[], int | None],
+        periods: Periods | None = None,
+        carried: Mapping[Key, int] | None = None,
+    ) -> None:
+        self._price = price
         self.rate = price()
         self._purse = Purse()
         self._periods = periods
+        self._paid = 0
+        self.nanoseconds = 0
+        self.carried: Books = Counter(carried)
+        self.books: Books = Counter(carried)
 
     def refresh(self) -> None:
         """Ask for the price again."""
-        self.rate = self.price()
+        self.rate = self._price()
 
     def pay(self, nanoseconds: int) -> int:
-        """Whole nanodollars for the time."""
+        """Whole nanodollars for the time of a request; they are to be booked yet."""
         amount = self._purse.pay(nanoseconds, self.rate or 0)
+        self._paid += amount
+        self.nanoseconds += nanoseconds
         if self._periods is not None:
             self._periods.add_bill(amount)
         return amount
+
+    def pay_part(self, part: Part, nanoseconds: int) -> None:
+        """Pay for time that no request used, and book it."""
+        self.books["part", part] += self.pay(nanoseconds)
+
+    def book_request(self, nanodollars: int, record: RequestRecord) -> None:
+        """Book what a request was settled at."""
+        self._book(nanodollars, record.model, record.outcome.value, record.tenant)
+
+    def book_stray(self, nanodollars: int) -> None:
+        """Book an engine request of no HTTP request that we know: nobody's, but not nothing."""
+        self._book(nanodollars, "other", "ok", "other")
+
+    def _book(self, nanodollars: int, model: str, outcome: str, tenant: str) -> None:
+        self.books["part", Part.REQUESTS] += nanodollars
+        self.books["model", model, outcome] += nanodollars
+        self.books["tenant", tenant] += nanodollars
+
+    def book_lost(self, nanodollars: int) -> None:
+        """Book what was settled of requests that will never be known whole."""
+        self.books["part", Part.LOST] += nanodollars
+
+    def estimate(self, nanoseconds: int) -> int:
+        """What the time would cost if it were settled now."""
+        return Purse().pay(nanoseconds, self.rate or 0)
+
+    def error(self, nanodollars: int) -> int:
+        """All that was paid less all that was booked and what stands on accounts: 0, always."""
+        booked = sum(self.books["part", part] - self.carried["part", part] for part in Part)
+        return self._paid - booked - nanodollars

@@ -16,7 +16,8 @@ from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import BookFile, Books, Part
 from server.ledger.calendar import Periods
 from server.ledger.calendar_metrics import PeriodCollector
-from server.ledger.device_ledger import Ledger, Open
+from server.ledger.device_ledger import Ledger
+from server.ledger.money import Open
 from server.record.request import Operation, RequestRecord
 from server.requests import saturation
 from server.signals import hook_errors, instruments, red

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.ledger.accounts import LATE_NS
 from server.ledger.books import Part
-from server.ledger.device_ledger import LATE_NS, Ledger
+from server.ledger.device_ledger import Ledger
 from server.ledger.money import NANOSECONDS_PER_HOUR, Purse
 from server.record.request import Outcome
 from server.wire.report import Report, Settlement, decode, encode
