@@ -27,6 +27,7 @@ from vllm.reasoning import ReasoningParserManager
 from vllm.tool_parsers import ToolParserManager
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.system_utils import decorate_logs
+from vllm.v1.executor import Executor
 
 from server.assembly import Parts
 from server.engine_client import seams, stat_logger
@@ -144,15 +145,17 @@ async def _start_engine(args: Namespace, parts: Parts) -> tuple[ObservedLLM, Led
     config = engine_args.create_engine_config(usage_context=context)
     envs.enable_envs_cache()
     ledger = parts.ledger(config)
-    engine = ObservedLLM.from_vllm_config(
+    # AsyncLLM.from_vllm_config would do the same, but has no place for a ledger.
+    engine = ObservedLLM(
+        ledger,
         vllm_config=config,
+        executor_class=Executor.get_class(config),
+        log_stats=True,
         usage_context=context,
-        enable_log_requests=engine_args.enable_log_requests,
+        log_requests=engine_args.enable_log_requests,
         aggregate_engine_logging=engine_args.aggregate_engine_logging,
-        disable_log_stats=False,
         stat_loggers=[stat_logger.factory(ledger)],
     )
-    engine.ledger = ledger
     await engine.reset_mm_cache()
     return engine, ledger
 

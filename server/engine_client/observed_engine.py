@@ -26,8 +26,13 @@ class ObservedLLM(AsyncLLM):
     """
 
     died = False
-    ledger: Ledger | None = None
+    _ledger: Ledger | None = None
     _ended = False
+
+    def __init__(self, ledger: Ledger, **of_vllm: Any) -> None:
+        """Make an engine whose calls the ledger is told of; the rest is AsyncLLM's."""
+        self._ledger = ledger
+        super().__init__(**of_vllm)
 
     async def add_request(
         self, request_id: str, *args: Any, **kwargs: Any
@@ -53,15 +58,15 @@ class ObservedLLM(AsyncLLM):
 
     def _begin_ledger(self) -> None:
         with guarded("ledger"):
-            if self.ledger is not None:
-                self.ledger.begin_call(time.monotonic_ns())
+            if self._ledger is not None:
+                self._ledger.begin_call(time.monotonic_ns())
 
     def _end_ledger(self, states: tuple[Any, ...]) -> None:
         with guarded("ledger"):
-            if self.ledger is not None:
+            if self._ledger is not None:
                 live = CURRENT.get()
                 ids = [state.request_id for state in states]
-                self.ledger.end_call(live.request_id if live else "", ids)
+                self._ledger.end_call(live.request_id if live else "", ids)
 
     def _states(self, request_id: str, queue: RequestOutputCollector) -> tuple[Any, ...]:
         processor = self.output_processor

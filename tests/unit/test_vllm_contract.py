@@ -223,10 +223,14 @@ def test_setup_server_returns_address_and_socket() -> None:
 
 
 def test_the_engine_is_made_with_the_arguments_that_the_launcher_gives() -> None:
-    given = {"vllm_config", "usage_context", "enable_log_requests", "aggregate_engine_logging",
-             "disable_log_stats"}  # fmt: skip
-    missing = given - set(parameters(AsyncLLM.from_vllm_config))
-    assert not missing, f"AsyncLLM.from_vllm_config lost {missing}"
+    given = {"vllm_config", "executor_class", "log_stats", "usage_context", "log_requests",
+             "aggregate_engine_logging", "stat_loggers"}  # fmt: skip
+    missing = given - set(parameters(AsyncLLM.__init__))
+    assert not missing, f"AsyncLLM lost {missing}"
+    made = source(AsyncLLM.from_vllm_config)
+    assert "executor_class=Executor.get_class(vllm_config)," in made, "it picks another executor"
+    assert "log_stats=not disable_log_stats," in made
+    assert "log_requests=enable_log_requests," in made
     missing = {"enable_log_requests", "aggregate_engine_logging"} - {
         field.name for field in fields(AsyncEngineArgs)
     }
