@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.ledger.accounts import LATE_NS
 from server.ledger.books import Part
 from server.ledger.device_ledger import Ledger
-from server.ledger.money import NANOSECONDS_PER_HOUR, Purse
+from server.ledger.money import NANOSECONDS_PER_HOUR
 from server.record.request import Outcome
 from server.wire.report import Report, Settlement, decode, encode
 from tests.unit.helpers import record
@@ -81,7 +81,7 @@ class Server:
         books, tables = self.ledger.books, Counter[str]()
         for key, amount in books.items():
             tables[key[0]] += amount
-        assert self.ledger.error == 0
+        assert (self.ledger.error, self.ledger.money_error) == (0, 0)
         assert tables["model"] == tables["tenant"] == books["part", Part.REQUESTS]
         now = self.engine.now
         shown, open_ = self.ledger.snapshot(now)
@@ -113,14 +113,6 @@ def test_thousands_of_steps_add_up_to_the_nanodollar(ahead: int) -> None:
     assert parts == nanodollars(now - server.start, ODD_PRICE)
     assert server.ledger.books["part", Part.LOST] == 0
     assert server.ledger.books["part", Part.STALL] > 0
-
-
-@given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(0, 10**8)), max_size=50))
-def test_a_purse_loses_no_fraction(payments: list[tuple[int, int]]) -> None:
-    purse = Purse()
-    paid = sum(purse.pay(time, price) for time, price in payments)
-    exact = sum(time * price for time, price in payments)
-    assert paid == exact * 1000 // NANOSECONDS_PER_HOUR
 
 
 def ready(price: int | None = PRICE) -> Ledger:
@@ -272,6 +264,50 @@ def test_a_meter_that_fails_is_said_and_its_time_is_lost() -> None:
     ledger.tick(9 * SECOND)
     assert ledger.books["part", Part.LOST] == nanodollars(8 * SECOND)
     assert ledger.use(account) is None
+
+
+def test_whoever_listens_and_raises_leaves_no_money_behind() -> None:
+    def refuse() -> None:
+        raise RuntimeError("who asked")
+
+    ledger = ready()
+    ledger.open("r", refuse)
+    ledger.begin_call(SECOND)
+    ledger.end_call("r", ["r/0"])
+    both = (settlement("r/0", SECOND), settlement("stray/0", SECOND))
+    with pytest.raises(RuntimeError):
+        ledger.receive(report(3 * SECOND, both, origin=SECOND), owner)
+    assert (ledger.error, ledger.money_error) == (0, 0)
+    assert ledger.books["tenant", "other"] == nanodollars(SECOND)
+
+
+def test_a_settlement_that_was_not_paid_shows_in_the_error() -> None:
+    def refuse(_: str) -> str:
+        raise RuntimeError("who is that")
+
+    ledger = ready()
+    lost = (settlement("r/0", SECOND),)
+    with pytest.raises(RuntimeError):
+        ledger.receive(report(2 * SECOND, lost, origin=SECOND), refuse)
+    assert ledger.error == SECOND
+
+
+@pytest.mark.parametrize("ends", ["died", "stopped", "fault"])
+@given(seed=st.integers(0, 10**6), turns=st.integers(0, 60))
+@settings(deadline=None, max_examples=15)
+def test_however_it_ends_all_that_was_paid_is_in_the_books(
+    ends: str, seed: int, turns: int
+) -> None:
+    server = Server(seed, ahead=2)
+    for _ in range(turns):
+        server.turn()
+    ledger, now = server.ledger, server.engine.now
+    if ends == "fault":
+        ledger.receive(report(now, fault="KeyError in _done"), owner)
+    ledger.close(now + SECOND, died=ends == "died")
+    assert (ledger.money_error, ledger.unrecorded(now + SECOND).settled) == (0, 0)
+    parts = sum(amount for key, amount in ledger.books.items() if key[0] == "part")
+    assert parts == nanodollars(now + SECOND - server.start, ODD_PRICE)
 
 
 def test_without_a_price_time_is_known_and_money_is_not() -> None:
