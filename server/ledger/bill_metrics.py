@@ -14,7 +14,8 @@ from itertools import product
 from prometheus_client.registry import Collector
 
 from server.catalogue import Metric, cost
-from server.ledger.books import BookFile, Books, Key, Part
+from server.ledger.bill import Books, Key, Part
+from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
 from server.ledger.money import Open

@@ -1,15 +1,15 @@
-"""The ledger's books: integer nanodollars by what they were for, and how they outlive a process."""
+"""The ledger's books on disk: how they outlive a process."""
 
 import datetime
 import logging
 import os
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
+from server.ledger.bill import Books, Key, Part
 from server.ledger.calendar import Amount, KeptPeriods
 from server.settings import PREFIX, SettingsError
 from server.storage import durable
@@ -19,21 +19,6 @@ FILE = "ledger.json"
 MOST_KEYS = 1000
 """Models by outcome, and tenants, that are kept."""
 
-
-class Part(StrEnum):
-    """What device time was for; every nanosecond is in one of them, or open."""
-
-    REQUESTS = "requests"
-    IDLE = "idle"
-    START_UP = "start_up"
-    STALL = "stall"
-    LOST = "lost"
-
-
-Key: TypeAlias = tuple[str, ...]
-"""("part", part), ("model", model, outcome) or ("tenant", tenant)."""
-Books: TypeAlias = "Counter[Key]"
-"""Nanodollars by key, since the books were opened."""
 
 _LENGTHS = {"part": 2, "model": 3, "tenant": 2}
 

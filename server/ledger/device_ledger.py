@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from server.ledger.accounts import Account, Accounts
-from server.ledger.books import Books, Key
+from server.ledger.bill import Books, Key
 from server.ledger.calendar import Periods
 from server.ledger.money import Open, Till
 from server.ledger.timeline import Span, Timeline

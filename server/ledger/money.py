@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from server.ledger.books import Books, Key, Part
+from server.ledger.bill import Books, Key, Part
 from server.ledger.calendar import Periods
 from server.record.request import RequestRecord
 

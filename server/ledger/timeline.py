@@ -8,7 +8,7 @@ while it passes, up to the moment at which a request is handed over (docs/cost.m
 from collections import Counter
 from typing import NamedTuple
 
-from server.ledger.books import Part
+from server.ledger.bill import Part
 from server.wire.report import Report
 
 

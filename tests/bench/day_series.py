@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 from prometheus_client import PROCESS_COLLECTOR, REGISTRY
 
+from server.ledger.bill import Books, Part
 from server.ledger.bill_metrics import Bookkeeper, keys
-from server.ledger.books import BookFile, Books, Part
+from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
 from server.ledger.calendar_metrics import PeriodCollector
 from server.ledger.device_ledger import Ledger

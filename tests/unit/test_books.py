@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.ledger import bill_metrics
+from server.ledger.bill import Books, Part
 from server.ledger.bill_metrics import Bookkeeper, keys
-from server.ledger.books import FILE, MOST_KEYS, BookFile, Books, Part
+from server.ledger.books import FILE, MOST_KEYS, BookFile
 from server.ledger.calendar import KeptPeriods, Periods
 from server.ledger.device_ledger import Ledger
 from server.settings import SettingsError

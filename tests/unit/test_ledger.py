@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.ledger.accounts import LATE_NS
-from server.ledger.books import Part
+from server.ledger.bill import Part
 from server.ledger.device_ledger import Ledger
 from server.ledger.money import NANOSECONDS_PER_HOUR
 from server.record.request import Outcome

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ledger.books import Books, Part
+from server.ledger.bill import Books, Part
 from server.ledger.calendar import Periods
 from server.ledger.money import NANOSECONDS_PER_HOUR, Purse, Till
 from server.record.request import Outcome

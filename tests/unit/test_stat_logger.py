@@ -14,7 +14,7 @@ from vllm.v1.metrics.stats import (
 )
 
 from server.engine_client.stat_logger import LedgerStatLogger, factory
-from server.ledger.books import Part
+from server.ledger.bill import Part
 from server.ledger.device_ledger import Ledger
 from server.wire.report import KEY, encode
 from tests.unit.helpers import hook_failures

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ledger.books import Part
+from server.ledger.bill import Part
 from server.ledger.timeline import Span, Timeline
 from server.wire.report import Report, Settlement
 
