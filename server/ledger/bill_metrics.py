@@ -149,5 +149,11 @@ class Bookkeeper(Collector):
                 for part in Part
             }
             _log.info("ledger closed, microdollars: %s", parts)
+            self._say_money_error()
         if not self._writer.end(patience):
             _log.error("the last books could not be kept in %g s", patience)
+
+    def _say_money_error(self) -> None:
+        error = self._ledger.money_error
+        if error:
+            _log.error("%d nanodollars were paid and are in no book, or less than 0: twice", error)

@@ -230,6 +230,16 @@ def test_the_end_of_a_process_is_in_its_books(tmp_path: Path) -> None:
     assert kept["open"] == 0
 
 
+@pytest.mark.parametrize("amount", [0, 7])
+def test_books_that_do_not_hold_what_was_paid_are_said_at_the_end(
+    amount: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = ready()
+    ledger.books[STALL] -= amount
+    keep(None, ledger).close(died=False, patience=2)
+    assert (f"{amount} nanodollars were paid" in caplog.text) == bool(amount)
+
+
 def bill(keeper: Bookkeeper) -> dict[tuple[str, ...], float]:
     return exposed(keeper)["llm_bill_microdollars_total"]
 
