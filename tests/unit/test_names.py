@@ -1,0 +1,76 @@
+"""Names on the wire: a changed metric, span attribute or log field is seen here, and is said."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from server.catalogue import MADE
+from server.record.request import Operation, Outcome, Phase, RequestRecord
+from server.signals import logs
+from server.signals.failures import Failure
+from server.signals.tracing import Tracing
+from tests.unit.helpers import GPU, record
+from tests.unit.logged import lines_of
+
+STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
+WHY = "a name on the wire is public: store it in names.yaml, and say it in CHANGELOG.md"
+TYPES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
+
+
+def full(**changes: Any) -> RequestRecord:
+    """A record of which everything is known."""
+    known = {"outcome": Outcome.SERVER_ERROR, "error_type": "ValueError", "gpu": GPU}
+    return record(**{**known, **changes})
+
+
+def spans(kept: RequestRecord) -> list[ReadableSpan]:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(Resource({}), SimpleSpanProcessor(exporter))
+    tracing.finish(tracing.start("POST", {}), kept, Decimal(1))
+    return list(exporter.get_finished_spans())
+
+
+def attributes(span: ReadableSpan) -> dict[str, str]:
+    return {name: TYPES[type(value)] for name, value in (span.attributes or {}).items()}
+
+
+def test_metrics_and_their_labels() -> None:
+    made = {metric.name: " ".join(metric.labels) for metric in MADE}
+    assert made == STORED["metrics"], WHY
+
+
+def test_the_label_operation() -> None:
+    assert [operation.value for operation in Operation] == STORED["operations"], WHY
+
+
+def test_attributes_of_the_server_span() -> None:
+    *_, server = spans(full())
+    assert attributes(server) == STORED["server_span"], WHY
+
+
+def test_spans_of_phases() -> None:
+    *phases, _ = spans(full(phases=(*record().phases, Phase("deliver", 1.0, 1.0, complete=False))))
+    assert [span.name for span in phases[:-1]] == STORED["phases"], WHY
+    assert attributes(phases[-1]) == STORED["phase_span"], WHY
+
+
+def test_fields_of_each_line() -> None:
+    for event in ("request_finished", "request_settled_late", "request_failed"):
+        with lines_of("server.requests") as lines:
+            say(event)
+            assert sorted(lines.one()) == sorted(STORED["lines"][event].split()), WHY
+
+
+def say(event: str) -> None:
+    if event == "request_finished":
+        logs.request_finished(full(), Decimal(1))
+    elif event == "request_settled_late":
+        logs.request_settled_late(full(), GPU)
+    else:
+        logs.request_failed(full(), Failure("ValueError", ("file:1:f",)))
