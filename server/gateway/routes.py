@@ -12,7 +12,7 @@ CALLS = {
     ("GET", "/v1/models"): Operation.OTHER,
     ("POST", "/v1/chat/completions"): Operation.CHAT,
     ("POST", "/v1/completions"): Operation.TEXT_COMPLETION,
-    ("POST", "/v1/embeddings"): Operation.OTHER,
+    ("POST", "/v1/embeddings"): Operation.EMBEDDINGS,
 }
 TOKENIZE = {("POST", "/tokenize"): Operation.OTHER, ("POST", "/detokenize"): Operation.OTHER}
 NEEDS = {

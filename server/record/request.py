@@ -15,10 +15,11 @@ class Outcome(StrEnum):
 
 
 class Operation(StrEnum):
-    """What was asked for; `chat` and `text_completion` are gen_ai.operation.name values."""
+    """What was asked for, as values of gen_ai.operation.name; `other` is what runs no model."""
 
     CHAT = "chat"
     TEXT_COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
     OTHER = "other"
 
 

@@ -24,6 +24,8 @@ BEFORE_MODEL = ("unknown_route", "method_not_allowed", "unsupported_operation", 
 BY_ENGINE = ("stop", "length", "engine_dead", "engine_error", "engine_abort", "overloaded")
 """Reasons that only an engine call can give, and no unknown model gets as far as that."""
 _WITHOUT_CALL = ("complete", "unknown_route", "method_not_allowed")
+_UNSERVED = ("unsupported_operation", "killed")
+"""How a call ends for which the served model has no task; a killed process may have served it."""
 
 KINDS = ("input_uncached", "input_cached", "output")
 
@@ -38,7 +40,7 @@ def create_label_sets(
     for model in models:
         _create_served(model, operations)
     _create_for_model(OTHER)
-    for operation, outcome, reason in _without_model():
+    for operation, outcome, reason in _without_model(operations):
         instruments.REQUESTS.labels(OTHER, operation, outcome, reason)
     for tenant in dict.fromkeys((*tenants, OTHER)):
         for outcome in Outcome:
@@ -52,10 +54,17 @@ def ways() -> Iterator[tuple[Outcome, str]]:
     return ((outcome, reason) for outcome, reasons in REASONS.items() for reason in reasons)
 
 
-def _without_model() -> Iterator[tuple[Operation, Outcome, str]]:
+def _without_model(
+    operations: Collection[Operation],
+) -> Iterator[tuple[Operation, Outcome, str]]:
     for operation, (outcome, reason) in product(Operation, ways()):
-        is_call = operation is not Operation.OTHER
-        if reason not in BY_ENGINE and not (is_call and reason in _WITHOUT_CALL):
+        if operation is Operation.OTHER:
+            can_be = reason not in BY_ENGINE
+        elif operation in operations:
+            can_be = reason not in (*BY_ENGINE, *_WITHOUT_CALL, "unsupported_operation")
+        else:
+            can_be = reason in _UNSERVED
+        if can_be:
             yield operation, outcome, reason
 
 

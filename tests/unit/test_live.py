@@ -198,6 +198,7 @@ def test_to_record_carries_every_field() -> None:
     ("changes", "response_id"),
     [
         ({"operation": Operation.TEXT_COMPLETION}, f"cmpl-{TRACE_ID}-{SPAN_ID}"),
+        ({"operation": Operation.EMBEDDINGS}, None),
         ({"operation": Operation.OTHER}, None),
         ({"status_code": 400}, None),
         ({"calls": []}, None),

@@ -80,7 +80,9 @@ def test_what_the_model_cannot_do_is_refused_with_the_task(
 
 
 def test_embeddings_are_open_for_an_embedding_model() -> None:
-    assert Routes(["embed"], tokenize=False).refuse("POST", "/v1/embeddings") is None
+    routes = Routes(["embed"], tokenize=False)
+    assert routes.refuse("POST", "/v1/embeddings") is None
+    assert routes.operation("POST", "/v1/embeddings") is Operation.EMBEDDINGS
 
 
 def test_every_reason_is_a_known_label() -> None:
@@ -93,5 +95,7 @@ def test_every_reason_is_a_known_label() -> None:
 
 def test_a_served_model_is_asked_by_the_operations_that_are_open() -> None:
     assert GENERATE.operations == {Operation.CHAT, Operation.TEXT_COMPLETION}
-    assert Routes(["embed"], tokenize=False).operations == {Operation.OTHER}
-    assert Routes(["generate"], tokenize=True).operations == set(Operation)
+    assert Routes(["embed"], tokenize=False).operations == {Operation.EMBEDDINGS}
+    assert Routes(["generate"], tokenize=True).operations == {
+        Operation.CHAT, Operation.TEXT_COMPLETION, Operation.OTHER,
+    }  # fmt: skip
