@@ -46,7 +46,7 @@ class ObservedLLM(AsyncLLM):
                 states = self._states(request_id, queue)
                 call = _CALL.get()
                 if call is not None:
-                    call.states = states
+                    call.states, call.params = states, _params(args, kwargs)
             # By itself: what only labels may not come before what is paid.
             with guarded("add_request"):
                 live = CURRENT.get()
@@ -111,6 +111,11 @@ async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         with guarded("end_call"):
             if live is not None:
                 live.end_call()
+
+
+def _params(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    # Of add_request(request_id, prompt, params, ...); kept, not read, until the request is over.
+    return kwargs.get("params", args[1] if len(args) > 1 else None)
 
 
 def _adapter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:

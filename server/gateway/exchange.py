@@ -36,6 +36,7 @@ class Exchange:
         self._method: str = scope["method"]
         self._path: str = scope["path"]
         self.live: LiveRequest = gate.begin(self._method, self._path, self._headers)
+        self.live.scheme, self.live.listener = scope.get("scheme"), scope.get("server")
         deadline = self.live.started + gate.settings.deadline_seconds
         self._caller = Caller(self.live, receive, deadline)
         self._send = send

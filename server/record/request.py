@@ -94,7 +94,8 @@ class RequestRecord:
     end is not known. `model` and `tenant` are bounded label values. `gpu` is None where the engine
     was not used or its time is not accounted for; `retry` is the caller's own word. `engine_model`
     is the name of what the engine ran, None where it ran nothing: its price counts, which `model`
-    may have no room for.
+    may have no room for. `scheme` and `listener`, our address and port, are the connection's.
+    `parameters` are what the engine was asked for, by the names of vLLM's SamplingParams.
     """
 
     trace_id: str
@@ -120,3 +121,6 @@ class RequestRecord:
     gpu: GpuUse | None = None
     retry: bool = False
     engine_model: str | None = None
+    scheme: str | None = None
+    listener: tuple[str, int | None] | None = None
+    parameters: tuple[tuple[str, int | float], ...] = ()

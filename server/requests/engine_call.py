@@ -30,12 +30,13 @@ class EngineState(Protocol):
 
 @dataclass(slots=True)
 class EngineCall:
-    """One generate() or encode(): its children's live states and how it ended."""
+    """One generate() or encode(): its children's live states, vLLM's params, how it ended."""
 
     called_at: float = field(default_factory=time.monotonic)
     states: Sequence[EngineState] = ()
     finish_reasons: list[str] = field(default_factory=list)
     error: BaseException | None = None
+    params: object = None
 
     def usage(self, settled: Mapping[str, Settlement]) -> Usage:
         """Tokens of this prompt and all its answers; of a prefill that was cut off, its part."""

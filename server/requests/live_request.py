@@ -12,6 +12,7 @@ from server.ledger.accounts import Account
 from server.record import current
 from server.record.outcome import Signs, decide
 from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
+from server.requests import sampling
 from server.requests.engine_call import EngineCall, EngineTimes
 from server.signals import failures
 from server.signals.failures import Failure
@@ -57,6 +58,8 @@ class LiveRequest:
     account: Account = field(default_factory=Account)
     calls: list[EngineCall] = field(default_factory=list)
     beams: list[str] | None = None
+    scheme: str | None = None
+    listener: tuple[str, int | None] | None = None
     _open_calls: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -126,6 +129,9 @@ class LiveRequest:
             gpu=gpu,
             retry=self.retry,
             engine_model=self.engine_model,
+            scheme=self.scheme,
+            listener=self.listener,
+            parameters=self._parameters(),
         )
 
     def _signs(self) -> Signs:
@@ -147,6 +153,11 @@ class LiveRequest:
             # Its calls make one token each, so each ends by `length`, whatever the search decides.
             return tuple(self.beams)
         return tuple(reason for call in self.calls for reason in call.finish_reasons)
+
+    def _parameters(self) -> tuple[tuple[str, int | float], ...]:
+        # The calls of a beam search are asked for one token each, which is not what was asked for.
+        is_asked = self.beams is None and self.calls
+        return sampling.numbers(self.calls[0].params) if is_asked else ()
 
     def _times(self) -> list[EngineTimes]:
         return [s.stats for call in self.calls for s in call.states if s.stats is not None]

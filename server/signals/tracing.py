@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from opentelemetry import trace
@@ -10,12 +10,20 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
 
-from server.record.request import GpuUse, Outcome, Phase, RequestRecord
+from server import __version__
+from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord
 from server.signals import otel_environment
 
+SCHEMA_URL = Schemas.V1_44_0.value
+"""The newest that the installed package knows; named, so that an update alone claims nothing."""
+_PARAMETERS = {"n": "choice.count"}
+"""What the convention calls otherwise than vLLM does."""
+_DOUBLES = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty")
 _TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
 _MEMBER = re.compile(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
@@ -48,7 +56,7 @@ class Tracing:
         )
         if processor is not None:
             self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("server.signals.tracing")
+        self._tracer = self._provider.get_tracer(__name__, __version__, schema_url=SCHEMA_URL)
 
     def start(self, name: str, headers: Mapping[str, str]) -> Span:
         """Start the SERVER span, in the caller's trace when the headers hold a traceparent."""
@@ -116,7 +124,62 @@ def _wall(started_ns: int, offset: float) -> int:
     return started_ns + round(offset * 1e9)
 
 
-def _gpu(gpu: GpuUse | None) -> dict[str, str | int | float | bool | None]:
+def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, AttributeValue]:
+    every = {
+        **_gen_ai(record),
+        **_http(record),
+        "error.type": record.error_type,
+        "llm.outcome": record.outcome.value,
+        "llm.reason": record.reason,
+        "llm.tenant": record.tenant,
+        "llm.duration.known": record.duration_seconds is not None,
+        "llm.cost.microdollars": None if cost is None else float(cost),
+        **_gpu(record.gpu),
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
+    if record.operation is Operation.OTHER:
+        # No model ran: whoever counts spans with an operation would count a listing as a call.
+        return {}
+    return {
+        "gen_ai.operation.name": record.operation.value,
+        "gen_ai.provider.name": "vllm",
+        "gen_ai.request.model": record.model,
+        "gen_ai.request.stream": record.stream,
+        **{f"gen_ai.request.{name}": value for name, value in _parameters(record)},
+        "gen_ai.response.id": record.response_id,
+        "gen_ai.response.model": record.engine_model,
+        "gen_ai.response.finish_reasons": record.finish_reasons or None,
+        "gen_ai.usage.input_tokens": record.usage.input_tokens,
+        "gen_ai.usage.cache_read.input_tokens": record.usage.cached_input_tokens,
+        "gen_ai.usage.output_tokens": record.usage.output_tokens,
+    }
+
+
+def _parameters(record: RequestRecord) -> Iterator[tuple[str, int | float]]:
+    for name, value in record.parameters:
+        # One answer is no choice, and vLLM's top_k is 0 or -1 where it is off.
+        if not ((name == "n" and value == 1) or (name == "top_k" and value < 1)):
+            yield _PARAMETERS.get(name, name), float(value) if name in _DOUBLES else value
+
+
+def _http(record: RequestRecord) -> dict[str, AttributeValue | None]:
+    address, port = record.listener or (None, None)
+    return {
+        "http.request.method": record.method,
+        "http.route": record.route,
+        "http.response.status_code": record.status_code,
+        # Any other path is the caller's text.
+        "url.path": record.route if record.route.startswith("/") else None,
+        "url.scheme": record.scheme,
+        "server.address": address,
+        "server.port": port,
+    }
+
+
+def _gpu(gpu: GpuUse | None) -> dict[str, AttributeValue | None]:
     if gpu is None:
         return {}
     return {
@@ -124,28 +187,3 @@ def _gpu(gpu: GpuUse | None) -> dict[str, str | int | float | bool | None]:
         "llm.gpu.cost.microdollars": gpu.microdollars,
         "llm.gpu.model_versions": "-".join(map(str, gpu.model_versions)),
     }
-
-
-def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, str | int | float | bool]:
-    every: dict[str, str | int | float | bool | None] = {
-        "gen_ai.operation.name": record.operation.value,
-        "gen_ai.provider.name": "vllm",
-        "gen_ai.request.model": record.model,
-        "gen_ai.response.id": record.response_id,
-        "gen_ai.usage.input_tokens": record.usage.input_tokens,
-        "gen_ai.usage.cache_read.input_tokens": record.usage.cached_input_tokens,
-        "gen_ai.usage.output_tokens": record.usage.output_tokens,
-        "gen_ai.response.finish_reasons": ",".join(record.finish_reasons) or None,
-        "http.request.method": record.method,
-        "http.route": record.route,
-        "http.response.status_code": record.status_code,
-        "error.type": record.error_type,
-        "llm.outcome": record.outcome.value,
-        "llm.reason": record.reason,
-        "llm.tenant": record.tenant,
-        "llm.stream": record.stream,
-        "llm.duration.known": record.duration_seconds is not None,
-        "llm.cost.microdollars": None if cost is None else float(cost),
-        **_gpu(record.gpu),
-    }
-    return {name: value for name, value in every.items() if value is not None}

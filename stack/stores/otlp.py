@@ -5,9 +5,12 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stack.stores.fields import typed
 from stack.stores.protocol import Span, Value
 
 _HEX = set("0123456789abcdef")
+_LISTS = ("gen_ai.response.finish_reasons",)
+"""Attributes that Jaeger's own storage keeps as the JSON text of their list."""
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUS = ("unset", "ok", "error")
 
@@ -60,7 +63,12 @@ def _word(value: str | int, words: tuple[str, ...]) -> str:
 def attributes(raw: Mapping[str, Any]) -> dict[str, Value]:
     """The attributes of a resource, span or record, typed."""
     pairs = {pair["key"]: pair.get("value", {}) for pair in raw.get("attributes", [])}
-    return {key: _value(value) for key, value in pairs.items()}
+    return {key: _listed(key, _value(value)) for key, value in pairs.items()}
+
+
+def _listed(key: str, value: Value) -> Value:
+    is_text = key in _LISTS and isinstance(value, str)
+    return typed("finish_reasons", str(value)) if is_text else value
 
 
 def _value(raw: Mapping[str, Any]) -> Value:

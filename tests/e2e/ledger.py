@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -92,13 +93,27 @@ def assert_tiles(story: Story) -> None:
     assert abs(edges[-1] - story.server.end_ns) <= 1000
 
 
+def assert_same_call(span: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+    """Trace and record say the same of what the model was asked for and of its answer."""
+    assert span["gen_ai.operation.name"] == line["operation"]
+    assert span["gen_ai.request.model"] == line["model"]
+    assert span["gen_ai.request.stream"] == line["stream"]
+    assert int(span["gen_ai.usage.input_tokens"]) == line["input_tokens"]
+    assert int(span["gen_ai.usage.output_tokens"]) == line["output_tokens"]
+    # Neither store keeps an empty list as one.
+    reasons = span.get("gen_ai.response.finish_reasons") or []
+    assert reasons == (line.get("finish_reasons") or [])
+
+
 def assert_same_in_span_and_line(story: Story) -> None:
     """Trace and record say the same of the request."""
     line, span = story.finished, story.server.attributes
     assert story.server.service == "llm-server"
     assert (span["llm.outcome"], span["llm.reason"]) == (line["outcome"], line["reason"])
-    assert int(span["gen_ai.usage.input_tokens"]) == line["input_tokens"]
-    assert int(span["gen_ai.usage.output_tokens"]) == line["output_tokens"]
+    if line["operation"] == "other":
+        assert not [name for name in span if name.startswith("gen_ai.")]
+    else:
+        assert_same_call(span, line)
     assert span.get("llm.cost.microdollars") == pytest.approx(line.get("cost_microdollars"))
     device = line.get("gpu_cost_microdollars")
     assert span.get("llm.gpu.cost.microdollars") == pytest.approx(device)

@@ -56,6 +56,11 @@ def test_a_chat_leaves_every_signal(client: Client, stream: bool) -> None:
     assert found.server.name == "POST /v1/chat/completions"
     assert sent.headers["traceresponse"] == f"00-{sent.trace_id}-{found.server.span_id}-01"
     assert found.finished["stream"] is stream
+    assert found.server.attributes["gen_ai.request.max_tokens"] == 40
+    assert found.server.attributes["gen_ai.response.model"] == client.model
+    assert found.server.attributes["url.path"] == "/v1/chat/completions"
+    assert found.server.attributes["url.scheme"] == "http"
+    assert "server.port" in found.server.attributes
     assert found.finished["input_tokens"] == sent.usage["prompt_tokens"]
     assert found.finished["output_tokens"] == sent.usage["completion_tokens"]
 

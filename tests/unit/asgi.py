@@ -43,6 +43,7 @@ class Client:
         self._hold = hold
         self._gone = asyncio.Event()
         self.asgi = {"version": "3.0", "spec_version": "2.3"}
+        self.connection: dict[str, Any] = {}
         self.takes = sys.maxsize
         self.sent: list[Message] = []
         self.received = 0
@@ -86,6 +87,7 @@ class Client:
             "path": path,
             "headers": pairs,
             "asgi": self.asgi,
+            **self.connection,
         }
         await self._app(scope, receive, send)
 

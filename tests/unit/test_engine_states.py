@@ -78,6 +78,18 @@ async def test_states_outlive_what_the_processor_forgets(
     assert names(live.calls[0]) == ["0_r"]
 
 
+async def test_a_call_keeps_what_the_engine_was_asked_for(
+    live: LiveRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm, params = Fake(monkeypatch).llm, object()
+    [each async for each in llm.generate(request_id="r")]
+    assert live.calls[0].params is None
+    await llm.add_request("s", "prompt", params)
+    assert live.calls[0].params is params
+    await llm.add_request("t", prompt="prompt", params=None)
+    assert live.calls[0].params is None
+
+
 @pytest.mark.parametrize("named", [True, False])
 async def test_what_ran_is_told_when_the_engine_took_it(
     live: LiveRequest, monkeypatch: pytest.MonkeyPatch, named: bool

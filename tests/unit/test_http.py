@@ -89,6 +89,15 @@ async def test_of_two_authorizations_the_first_counts_as_for_vllm(install: Insta
         assert client.status == status
 
 
+async def test_the_record_knows_the_connection_it_came_by(install: Install) -> None:
+    records, client = install(), Client(Inner())
+    client.connection = {"scheme": "https", "server": ("10.0.0.1", 8000)}
+    await client.call(headers={"host": "a-name-of-the-callers"})
+    assert (records[0].scheme, records[0].listener) == ("https", ("10.0.0.1", 8000))
+    await Client(Inner()).call()
+    assert (records[1].scheme, records[1].listener) == (None, None)
+
+
 async def test_a_traceparent_without_a_known_key_is_not_believed(install: Install) -> None:
     records = install(Tenants({KEY_DIGEST: "acme"}))
     client = Client(Inner())

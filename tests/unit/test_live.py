@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -192,6 +193,14 @@ def test_to_record_carries_every_field() -> None:
     assert (record.started_ns, record.duration_seconds) == (STARTED_NS, 2.0)
     assert record.finish_reasons == ("stop",)
     assert record.response_id == f"chatcmpl-{TRACE_ID}-{SPAN_ID}"
+
+
+def test_the_record_says_what_the_engine_was_asked_for() -> None:
+    made = call(usual())
+    made.params = SimpleNamespace(temperature=0.5, max_tokens=9, stop=["a caller's text"])
+    assert request(made).to_record().parameters == (("max_tokens", 9), ("temperature", 0.5))
+    assert request(made, beams=["stop"]).to_record().parameters == ()
+    assert request().to_record().parameters == ()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from server.catalogue import MADE
 from server.record.request import Operation, Outcome, Phase, RequestRecord
+from server.requests import sampling
 from server.signals import logs
 from server.signals.failures import Failure
 from server.signals.tracing import Tracing
@@ -25,7 +26,15 @@ TYPES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "strin
 
 def full(**changes: Any) -> RequestRecord:
     """A record of which everything is known."""
-    known = {"outcome": Outcome.SERVER_ERROR, "error_type": "ValueError", "gpu": GPU}
+    known = {
+        "outcome": Outcome.SERVER_ERROR,
+        "error_type": "ValueError",
+        "gpu": GPU,
+        "engine_model": "tiny-llama",
+        "scheme": "http",
+        "listener": ("127.0.0.1", 8000),
+        "parameters": tuple((name, 2) for name in sampling.NAMES),
+    }
     return record(**{**known, **changes})
 
 

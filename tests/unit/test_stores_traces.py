@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stack.stores.jaeger import Jaeger
+from stack.stores.otlp import attributes
 from stack.stores.protocol import EVERY, NotFound, Scope, Span, StoreError, TraceStore, Window
 from stack.stores.tempo import Tempo
 from tests.unit.fake_store import Answer, as_json, serving
@@ -27,7 +28,7 @@ def spans(of_id: Callable[[str], str], kinds: tuple[Any, Any], error: Any) -> di
         {"key": "llm.tenant", "value": {"stringValue": "acme"}},
         {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "64"}},
         {"key": "llm.cost.microdollars", "value": {"doubleValue": 27.5}},
-        {"key": "llm.stream", "value": {"boolValue": False}},
+        {"key": "gen_ai.request.stream", "value": {"boolValue": False}},
         {"key": "stop", "value": {"arrayValue": {"values": [{"stringValue": "length"}]}}},
     ]
     server = {
@@ -64,11 +65,23 @@ def test_both_spellings_of_a_trace_are_the_same_spans(name: str) -> None:
             "llm.tenant": "acme",
             "gen_ai.usage.output_tokens": 64,
             "llm.cost.microdollars": 27.5,
-            "llm.stream": False,
+            "gen_ai.request.stream": False,
             "stop": ["length"],
         },
     )
     assert (child.parent_id, child.kind, child.status) == (SERVER, "internal", "unset")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"arrayValue": {"values": [{"stringValue": "stop"}, {"stringValue": "length"}]}},
+        {"stringValue": '["stop","length"]'},
+    ],
+)
+def test_finish_reasons_are_a_list_however_a_store_keeps_one(value: dict[str, Any]) -> None:
+    raw = {"attributes": [{"key": "gen_ai.response.finish_reasons", "value": value}]}
+    assert attributes(raw) == {"gen_ai.response.finish_reasons": ["stop", "length"]}
 
 
 @by_store

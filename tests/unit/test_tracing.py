@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from server.record.request import Outcome, Phase, RequestRecord
+from server import __version__
+from server.record.request import Operation, Outcome, Phase, RequestRecord
 from server.signals.tracing import Tracing
 from tests.unit.helpers import GPU, SPAN_ID, STARTED_NS, TRACE_ID, killed_record, record
 
@@ -81,7 +82,12 @@ def test_children_tile_from_the_records_start_to_its_end(recorder: Recorder) -> 
 
 
 def test_attributes(recorder: Recorder) -> None:
-    server, _ = recorder.tree(record(gpu=GPU), cost=Decimal("16.50"))
+    asked = (("max_tokens", 20), ("temperature", 1), ("top_k", 5), ("seed", 7), ("n", 2))
+    kept = record(
+        gpu=GPU, engine_model="tiny-llama", parameters=asked,
+        scheme="http", listener=("127.0.0.1", 8000),
+    )  # fmt: skip
+    server, _ = recorder.tree(kept, cost=Decimal("16.50"))
     assert dict(server.attributes or {}) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "vllm",
@@ -90,14 +96,24 @@ def test_attributes(recorder: Recorder) -> None:
         "gen_ai.usage.input_tokens": 100,
         "gen_ai.usage.cache_read.input_tokens": 40,
         "gen_ai.usage.output_tokens": 20,
-        "gen_ai.response.finish_reasons": "stop",
+        "gen_ai.request.stream": True,
+        "gen_ai.request.max_tokens": 20,
+        "gen_ai.request.temperature": 1.0,
+        "gen_ai.request.top_k": 5.0,
+        "gen_ai.request.seed": 7,
+        "gen_ai.request.choice.count": 2,
+        "gen_ai.response.model": "tiny-llama",
+        "gen_ai.response.finish_reasons": ("stop",),
         "http.request.method": "POST",
         "http.route": "/v1/chat/completions",
         "http.response.status_code": 200,
+        "url.path": "/v1/chat/completions",
+        "url.scheme": "http",
+        "server.address": "127.0.0.1",
+        "server.port": 8000,
         "llm.outcome": "ok",
         "llm.reason": "stop",
         "llm.tenant": "default",
-        "llm.stream": True,
         "llm.duration.known": True,
         "llm.cost.microdollars": 16.5,
         "llm.gpu.cost.microdollars": 1.234,
@@ -111,8 +127,39 @@ def test_what_is_not_known_is_absent_and_never_zero(recorder: Recorder) -> None:
     server, _ = recorder.tree(record(status_code=None, response_id=None, finish_reasons=()))
     attributes = server.attributes or {}
     for name in ("llm.cost.microdollars", "http.response.status_code", "gen_ai.response.id",
-                 "gen_ai.response.finish_reasons", "error.type"):  # fmt: skip
+                 "gen_ai.response.finish_reasons", "gen_ai.response.model", "error.type",
+                 "url.scheme", "server.address", "server.port"):  # fmt: skip
         assert name not in attributes
+
+
+def test_a_parameter_that_asks_for_nothing_is_absent(recorder: Recorder) -> None:
+    server, _ = recorder.tree(record(parameters=(("n", 1), ("top_k", 0), ("temperature", 0.0))))
+    found = {name for name in server.attributes or {} if name.startswith("gen_ai.request.")}
+    assert found == {"gen_ai.request.model", "gen_ai.request.stream", "gen_ai.request.temperature"}
+
+
+@pytest.mark.parametrize("route", ["/v1/models", "/tokenize", "/health", "other"])
+def test_what_runs_no_model_has_no_attribute_of_a_models_call(
+    recorder: Recorder, route: str
+) -> None:
+    server, _ = recorder.tree(record(operation=Operation.OTHER, route=route))
+    attributes = server.attributes or {}
+    assert not [name for name in attributes if name.startswith("gen_ai.")]
+    assert (attributes["http.route"], attributes["llm.outcome"]) == (route, "ok")
+
+
+def test_a_path_that_is_not_ours_is_nobodys_to_read(recorder: Recorder) -> None:
+    server, _ = recorder.tree(record(operation=Operation.OTHER, route="other"))
+    assert "url.path" not in (server.attributes or {})
+
+
+def test_spans_say_who_made_them_and_by_which_convention(recorder: Recorder) -> None:
+    server, children = recorder.tree(record())
+    for span in (server, *children):
+        scope = span.instrumentation_scope
+        assert scope is not None
+        assert (scope.name, scope.version) == ("server.signals.tracing", __version__)
+        assert scope.schema_url == "https://opentelemetry.io/schemas/1.44.0"
 
 
 @pytest.mark.parametrize(
