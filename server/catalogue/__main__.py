@@ -1,11 +1,11 @@
-"""Write the catalogue's page, picture and alerts, or with `--check` fail when one is stale."""
+"""Write what the catalogue says (pages, picture, alerts), or with `--check` fail on a stale file."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from server.catalogue import ALL, MADE, Metric, ceilings
+from server.catalogue import ALL, MADE, Metric, ceilings, conventions
 from server.catalogue.grids import worst_ratio
 from server.catalogue.picture import svg
 
@@ -22,7 +22,7 @@ COLUMNS = ("metric", "kind", "unit", "labels", "for", "meaning")
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_parts(), *_grids()]) + "\n"
+    return "\n".join([HEAD, *_parts(), *conventions.differences(), *_grids()]) + "\n"
 
 
 def _parts() -> Iterator[str]:
@@ -72,6 +72,7 @@ def generated() -> dict[Path, str]:
     """What each generated file should hold."""
     return {
         REPO / "docs/metrics.md": page(),
+        REPO / "docs/conventions.md": conventions.page(),
         REPO / "docs/images/quantiles.svg": svg(),
         REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),
     }
