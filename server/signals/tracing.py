@@ -21,9 +21,19 @@ from server.signals import otel_environment
 
 SCHEMA_URL = Schemas.V1_44_0.value
 """The newest that the installed package knows; named, so that an update alone claims nothing."""
-_PARAMETERS = {"n": "choice.count"}
-"""What the convention calls otherwise than vLLM does."""
-_DOUBLES = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty")
+_WHOLE = {
+    "max_tokens": "gen_ai.request.max_tokens",
+    "seed": "gen_ai.request.seed",
+    "n": "gen_ai.request.choice.count",
+}
+_DOUBLES = {
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "top_k": "gen_ai.request.top_k",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+}
+"""The convention's names of vLLM's parameters, by type; top_k is whole in vLLM."""
 _TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
 _MEMBER = re.compile(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
@@ -148,7 +158,7 @@ def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
         "gen_ai.provider.name": "vllm",
         "gen_ai.request.model": record.model,
         "gen_ai.request.stream": record.stream,
-        **{f"gen_ai.request.{name}": value for name, value in _parameters(record)},
+        **dict(_parameters(record)),
         "gen_ai.response.id": record.response_id,
         "gen_ai.response.model": record.engine_model,
         "gen_ai.response.finish_reasons": record.finish_reasons or None,
@@ -161,8 +171,12 @@ def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
 def _parameters(record: RequestRecord) -> Iterator[tuple[str, int | float]]:
     for name, value in record.parameters:
         # One answer is no choice, and vLLM's top_k is 0 or -1 where it is off.
-        if not ((name == "n" and value == 1) or (name == "top_k" and value < 1)):
-            yield _PARAMETERS.get(name, name), float(value) if name in _DOUBLES else value
+        if (name == "n" and value == 1) or (name == "top_k" and value < 1):
+            continue
+        if name in _DOUBLES:
+            yield _DOUBLES[name], float(value)
+        else:
+            yield _WHOLE[name], value
 
 
 def _http(record: RequestRecord) -> dict[str, AttributeValue | None]:
