@@ -1,4 +1,4 @@
-"""Write what the catalogue says (pages, picture, alerts), or with `--check` fail on a stale file."""
+"""Write what the catalogue says of itself, or with `--check` fail when a file is stale."""
 
 import argparse
 import sys
