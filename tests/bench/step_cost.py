@@ -15,7 +15,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from server.engine_core.metered_scheduler import MeteredScheduler
 from tests.unit import schedulers
 
-PROMPT, ANSWER, WARM, STEPS, ROUNDS = 32, 2000, 30, 200, 9
+PROMPT, ANSWER, WARM, STEPS, ROUNDS = 32, 4000, 30, 200, 15
 
 
 def _busy(kind: type[Scheduler], batch: int) -> Scheduler:
@@ -53,7 +53,7 @@ def main() -> None:
     """Print a row for each batch size."""
     logging.disable(logging.WARNING)
     print(f"{'batch':>5} {'stock µs':>9} {'metered µs':>11} {'added µs':>9}")
-    for batch in (1, 32, 256):
+    for batch in (1, 8, 32, 256):
         print("{:>5} {:>9.1f} {:>11.1f} {:>9.1f}".format(batch, *measure(batch)), flush=True)
 
 

@@ -55,11 +55,11 @@ from vllm.v1.engine.output_processor import (
 from vllm.v1.metrics.buckets import BUCKET_FAMILY_KEYS
 from vllm.v1.metrics.stats import RequestStateStats
 
-from server import launcher
+from server import flags, launcher
 from server.few_cores import sleep_between_looks
 from server.gateway.middleware import Middleware
 from server.gateway.refusals import MAX_SEQUENCES
-from server.requests import live_request
+from server.requests import engine_call
 from server.signals.instruments import VLLM_BUCKETS
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
@@ -145,7 +145,7 @@ def test_the_output_processor_keeps_states_by_the_ids_we_read() -> None:
 
 
 def test_request_state_has_every_field_that_we_read() -> None:
-    needed = set(get_type_hints(live_request.EngineState)) | {"queue"}
+    needed = set(get_type_hints(engine_call.EngineState)) | {"queue"}
     assert needed == {
         "request_id", "prompt_len", "num_cached_tokens", "is_prefilling", "stats", "queue",
     }  # fmt: skip
@@ -155,7 +155,7 @@ def test_request_state_has_every_field_that_we_read() -> None:
 
 
 def test_request_state_stats_have_every_time_that_we_read() -> None:
-    needed = set(get_type_hints(live_request.EngineTimes))
+    needed = set(get_type_hints(engine_call.EngineTimes))
     missing = needed - {field.name for field in fields(RequestStateStats)}
     assert not missing, f"RequestStateStats lost {missing}"
     fresh = RequestStateStats()
@@ -256,8 +256,8 @@ def test_functions_of_the_start_exist(owner: Any, name: str) -> None:
 
 
 def test_the_flags_that_the_launcher_sets_exist() -> None:
-    args = launcher.parse([])
-    stock = cli_args.make_arg_parser(launcher.FlexibleArgumentParser()).parse_args([])
+    args = flags.parse([])
+    stock = cli_args.make_arg_parser(flags.FlexibleArgumentParser()).parse_args([])
     needed = {"host", "port", "model", "served_model_name", "middleware", "disable_fastapi_docs",
               "disable_uvicorn_access_log", "otlp_traces_endpoint", "custom_histogram_buckets",
               "lora_modules", "tool_parser_plugin", "reasoning_parser_plugin"}  # fmt: skip
@@ -267,7 +267,7 @@ def test_the_flags_that_the_launcher_sets_exist() -> None:
 
 
 def test_the_last_middleware_is_outermost() -> None:
-    args = launcher.parse(["--middleware", "starlette.middleware.gzip.GZipMiddleware"])
+    args = flags.parse(["--middleware", "starlette.middleware.gzip.GZipMiddleware"])
     app = FastAPI()
     register.init_entrypoints_middleware(args, app, ("generate",))
     outermost = app.user_middleware[0].cls
