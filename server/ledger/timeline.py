@@ -5,7 +5,6 @@ CLOCK_MONOTONIC since the process started; between two reports of the engine it 
 while it passes, up to the moment at which a request is handed over (docs/cost.md).
 """
 
-from collections import Counter
 from typing import NamedTuple
 
 from server.ledger.bill import Part
@@ -32,7 +31,7 @@ class Timeline:
         self._last: Report | None = None
         self._credit = 0
         self._settled = 0
-        self._time: Counter[Part] = Counter()
+        self._time = dict.fromkeys(Part, 0)
         self.error = 0
         self.fault = ""
 
@@ -42,16 +41,17 @@ class Timeline:
 
     def receive(self, report: Report) -> list[Span]:
         """Take in the engine's books; its settlements are accounted for from here on."""
-        spans = [*self._begin(report), *self._idle(report), *self._stall(report)]
-        self._settled += sum(each.nanoseconds for each in report.settlements)
+        spans = self._begin(report) if self._last is None else []
+        spans += self._idle(report)
+        spans += self._spans(Part.STALL, report.stall - (self._last.stall if self._last else 0))
+        for settlement in report.settlements:
+            self._settled += settlement.nanoseconds
         self._last = report
         self._until = max(self._until, report.cursor)
         self.error = report.cursor - self._start - self._accounted(report)
         return spans
 
     def _begin(self, report: Report) -> list[Span]:
-        if self._last is not None:
-            return []
         # Until here time was taken as start-up and idle by our own clock.
         self._credit = max(0, self._until - report.origin)
         return self._spans(Part.START_UP, max(0, report.origin - self._until))
@@ -61,9 +61,6 @@ class Timeline:
         new = max(0, passed - self._credit)
         self._credit = max(0, self._credit - passed)
         return self._spans(Part.IDLE, new)
-
-    def _stall(self, report: Report) -> list[Span]:
-        return self._spans(Part.STALL, report.stall - (self._last.stall if self._last else 0))
 
     def _accounted(self, report: Report) -> int:
         taken = self._time[Part.START_UP] + self._time[Part.IDLE] + self._time[Part.STALL]
