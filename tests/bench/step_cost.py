@@ -21,7 +21,7 @@ PROMPT, ANSWER, WARM, STEPS, ROUNDS = 32, 4000, 30, 200, 15
 def _busy(kind: type[Scheduler], batch: int) -> Scheduler:
     with tempfile.TemporaryDirectory() as folder:
         settings = schedulers.config(Path(folder), batch, max(8192, batch * PROMPT))
-    made = schedulers.make(kind, settings, blocks=batch * 140)
+    made = schedulers.make(kind, settings, blocks=batch * 200)
     for number in range(batch):
         schedulers.add(made, f"r{number}", PROMPT, ANSWER)
     return made
