@@ -22,8 +22,9 @@ from tests.compose.runs import OFFICIAL
 TAG = "llm-observability/base-cpu:stand-in"
 SERVER = "llm-observability/server-cpu:local"
 SUITE, PYTHON = "bookworm", (3, 11)
-# What python:3.12-slim has: the engine's library and the compiler come by the Dockerfile.
-_PACKAGES = "python3,python3-venv,ca-certificates"
+# What python:3.12-slim has, its headers included, with which vLLM compiles its sampler: the
+# engine's library and the compiler come by the Dockerfile.
+_PACKAGES = "python3,python3-venv,libpython3-dev,ca-certificates"
 # What the build's install has to bring.
 _OURS = ("structlog*", "supervisor*")
 _PATH = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
