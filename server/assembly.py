@@ -115,4 +115,4 @@ def _span_processor(settings: Settings) -> otlp.CountingSpanProcessor | None:
     if not settings.otlp_endpoint:
         return None
     exporter = otlp.span_exporter(settings.otlp_endpoint)
-    return otlp.CountingSpanProcessor(exporter, otlp.Account("spans"))
+    return otlp.CountingSpanProcessor(exporter, otlp.ItemCounts("spans"))

@@ -119,8 +119,8 @@ def way_out(_pid: int) -> otlp.CountingLogProcessor | None:
     endpoint = read_settings(os.environ).otlp_endpoint
     if not endpoint:
         return None
-    account = otlp.Account("logs")
-    way = otlp.CountingLogProcessor(otlp.log_exporter(endpoint), account)
+    counts = otlp.ItemCounts("logs")
+    way = otlp.CountingLogProcessor(otlp.log_exporter(endpoint), counts)
     # Runs at the end of a multiprocessing child as well, where atexit does not.
     multiprocessing.util.Finalize(None, otlp.end, args=([way], CHILD_SECONDS), exitpriority=10)
     return way

@@ -44,7 +44,7 @@ def resource(settings: Settings, version: str) -> Resource:
     return Resource(kept, found.schema_url)
 
 
-class Account:
+class ItemCounts:
     """Counts the items of one signal: made = delivered + failed + dropped + waiting."""
 
     def __init__(self, signal: str) -> None:
@@ -85,9 +85,9 @@ class Account:
 class CountingSpanExporter(SpanExporter):
     """Hands batches on and counts what became of them."""
 
-    def __init__(self, inner: SpanExporter, account: Account) -> None:
+    def __init__(self, inner: SpanExporter, counts: ItemCounts) -> None:
         self._inner = inner
-        self._account = account
+        self._counts = counts
         self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -96,7 +96,7 @@ class CountingSpanExporter(SpanExporter):
         try:
             result = self._inner.export(spans)
         finally:
-            self._account.settle(len(spans), result is SpanExportResult.SUCCESS)
+            self._counts.settle(len(spans), result is SpanExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
@@ -109,28 +109,28 @@ class CountingSpanExporter(SpanExporter):
 class CountingSpanProcessor(BatchSpanProcessor):
     """Batches spans; a full queue refuses the newest and counts it."""
 
-    def __init__(self, exporter: SpanExporter, account: Account, delay_ms: float = 500) -> None:
-        self._counting = CountingSpanExporter(exporter, account)
+    def __init__(self, exporter: SpanExporter, counts: ItemCounts, delay_ms: float = 500) -> None:
+        self._counting = CountingSpanExporter(exporter, counts)
         super().__init__(self._counting, max_queue_size=CAPACITY, schedule_delay_millis=delay_ms)
-        self._account = account
+        self._counts = counts
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue an ended span."""
-        if self._account.admit():
+        if self._counts.admit():
             super().on_end(span)
 
     def give_up(self) -> int:
         """End the exporter; what it has not delivered is dropped, and its number returned."""
         self._counting.shutdown()
-        return self._account.close()
+        return self._counts.close()
 
 
 class CountingLogExporter(LogRecordExporter):
     """Hands batches on and counts what became of them."""
 
-    def __init__(self, inner: LogRecordExporter, account: Account) -> None:
+    def __init__(self, inner: LogRecordExporter, counts: ItemCounts) -> None:
         self._inner = inner
-        self._account = account
+        self._counts = counts
         self._ended = False
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
@@ -139,7 +139,7 @@ class CountingLogExporter(LogRecordExporter):
         try:
             result = self._inner.export(batch)
         finally:
-            self._account.settle(len(batch), result is LogRecordExportResult.SUCCESS)
+            self._counts.settle(len(batch), result is LogRecordExportResult.SUCCESS)
         return result
 
     def shutdown(self) -> None:
@@ -156,16 +156,16 @@ class CountingLogExporter(LogRecordExporter):
 class CountingLogProcessor(LogRecordProcessor):
     """Batches log records; a full queue refuses the newest and counts it."""
 
-    def __init__(self, exporter: LogRecordExporter, account: Account) -> None:
-        self._account = account
-        self._counting = CountingLogExporter(exporter, account)
+    def __init__(self, exporter: LogRecordExporter, counts: ItemCounts) -> None:
+        self._counts = counts
+        self._counting = CountingLogExporter(exporter, counts)
         self._batches = BatchLogRecordProcessor(
             self._counting, max_queue_size=CAPACITY, schedule_delay_millis=500
         )
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a log record."""
-        if self._account.admit():
+        if self._counts.admit():
             self._batches.on_emit(log_record)
 
     def shutdown(self) -> None:
@@ -179,7 +179,7 @@ class CountingLogProcessor(LogRecordProcessor):
     def give_up(self) -> int:
         """End the exporter; what it has not delivered is dropped, and its number returned."""
         self._counting.shutdown()
-        return self._account.close()
+        return self._counts.close()
 
 
 class WayOut(Protocol):

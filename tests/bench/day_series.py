@@ -23,7 +23,7 @@ from server.record.request import Operation, RequestRecord
 from server.requests import saturation
 from server.signals import hook_errors, instruments, red
 from server.signals.labels import OTHER
-from server.signals.otlp import Account
+from server.signals.otlp import ItemCounts
 from tests.bench import day_prices
 from tests.bench.day_requests import MICRODOLLARS_PER_HOUR, MODELS, TENANTS, Plan, ended_ns
 
@@ -91,7 +91,7 @@ class Server:
         red.create_label_sets(MODELS, TENANTS, tuple(Operation))
         self._costs.create_label_sets(MODELS, TENANTS)
         self._costs.create_gpu_label_sets(MODELS)
-        self._accounts = [Account("logs"), *[Account("spans")] * 6]
+        self._items = [ItemCounts("logs"), *[ItemCounts("spans")] * 6]
         for model in MODELS:
             instruments.GPU_COST_MISSING.labels(model)
 
@@ -103,9 +103,9 @@ class Server:
         if cost is not None:
             self._periods.add_spend(record.tenant, cost)
         self._ledger.past(record)
-        for account in self._accounts:
-            account.admit()
-            account.settle(1, delivered=True)
+        for counts in self._items:
+            counts.admit()
+            counts.settle(1, delivered=True)
 
     def samples(self, moment: float) -> Iterator[Sample]:
         """What a scrape at this moment reads."""

@@ -21,7 +21,7 @@ from server import assembly, leaving
 from server.assembly import Parts
 from server.leaving import Leave
 from server.signals import exposition, logs, otlp
-from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, ItemCounts
 from server.signals.tracing import Tracing
 from tests.unit.helpers import delta, record
 
@@ -46,8 +46,8 @@ def _closed() -> str:
 
 def made(endpoint: str) -> tuple[CountingSpanProcessor, CountingLogProcessor]:
     """Pipelines with 600 spans and 600 log records that wait."""
-    spans = CountingSpanProcessor(otlp.span_exporter(endpoint), Account("spans"))
-    lines = CountingLogProcessor(otlp.log_exporter(endpoint), Account("logs"))
+    spans = CountingSpanProcessor(otlp.span_exporter(endpoint), ItemCounts("spans"))
+    lines = CountingLogProcessor(otlp.log_exporter(endpoint), ItemCounts("logs"))
     tracing = Tracing(Resource({}), spans)
     for _ in range(ITEMS // 6):
         tracing.finish(tracing.start("x", {}), record(), None)
@@ -87,9 +87,9 @@ def test_a_batch_that_comes_back_after_the_end_is_not_counted_twice(mute: str) -
     grown = counts("spans")
     spans, _ = made(mute)
     otlp.end([spans], 0.1)
-    spans._account.settle(ITEMS, delivered=True)
+    spans._counts.settle(ITEMS, delivered=True)
     assert grown["delivered"]() == 0
-    assert spans._account.admit() is False
+    assert spans._counts.admit() is False
     assert grown["made"]() == grown["dropped"]() == ITEMS + 1
 
 

@@ -17,7 +17,7 @@ from alertmanager import alertlog
 from server.signals import otel_environment
 from server.signals import otlp as telemetry
 from server.signals.otel_environment import HONOURED
-from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, ItemCounts
 from server.signals.tracing import Tracing
 from stack.native import processes
 from stack.parts.lineup import COMPOSE
@@ -66,7 +66,10 @@ def seen() -> tuple[Any, ...]:
     tracing.finish(first, record(), None)
     made = spans.get_finished_spans()
     otlp = telemetry.span_exporter("http://127.0.0.1:4318")
-    ways = CountingSpanProcessor(otlp, Account("x")), CountingLogProcessor(lines, Account("y"))
+    ways = (
+        CountingSpanProcessor(otlp, ItemCounts("x")),
+        CountingLogProcessor(lines, ItemCounts("y")),
+    )
     telemetry.end(ways, 1.0)
     batches = [
         (each._max_export_batch_size, each._max_queue_size, each._schedule_delay)

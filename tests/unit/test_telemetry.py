@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from prometheus_client import REGISTRY
 
 from server.signals import otlp
-from server.signals.otlp import Account, CountingLogProcessor, CountingSpanProcessor
+from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, ItemCounts
 from tests.unit.helpers import delta, settings
 
 ROOM = 512
@@ -73,9 +73,9 @@ class Pipeline(Protocol):
 
 
 class SpanPipeline:
-    def __init__(self, behaviour: Behaviour, account: Account) -> None:
+    def __init__(self, behaviour: Behaviour, counts: ItemCounts) -> None:
         self._provider = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
-        processor = CountingSpanProcessor(Spans(behaviour), account, delay_ms=50_000)
+        processor = CountingSpanProcessor(Spans(behaviour), counts, delay_ms=50_000)
         self._provider.add_span_processor(processor)
 
     def make(self, items: int) -> None:
@@ -91,9 +91,9 @@ class SpanPipeline:
 
 
 class LogPipeline:
-    def __init__(self, behaviour: Behaviour, account: Account) -> None:
+    def __init__(self, behaviour: Behaviour, counts: ItemCounts) -> None:
         self._provider = LoggerProvider(resource=Resource({}), shutdown_on_exit=False)
-        self._provider.add_log_record_processor(CountingLogProcessor(Logs(behaviour), account))
+        self._provider.add_log_record_processor(CountingLogProcessor(Logs(behaviour), counts))
 
     def make(self, items: int) -> None:
         logger = self._provider.get_logger("test")
@@ -108,11 +108,11 @@ class LogPipeline:
 
 
 class Counts:
-    """What the account of one signal counted since it was made."""
+    """What one signal counted since it was made."""
 
     def __init__(self, signal: str) -> None:
         self.signal = signal
-        self.account = Account(signal)
+        self.items = ItemCounts(signal)
         self._grown = {
             result: delta("llm_telemetry_items_total", signal=signal, result=result)
             for result in ("made", "delivered", "failed", "dropped")
@@ -140,7 +140,7 @@ Made = tuple[Pipeline, Behaviour]
 def far_end(request: pytest.FixtureRequest, counts: Counts) -> Iterator[Made]:
     behaviour = Behaviour(request.param)
     kind = {"spans": SpanPipeline, "logs": LogPipeline}[counts.signal]
-    pipeline: Pipeline = kind(behaviour, counts.account)
+    pipeline: Pipeline = kind(behaviour, counts.items)
     yield pipeline, behaviour
     behaviour.free.set()
     pipeline.end()
@@ -177,7 +177,7 @@ def test_a_blocked_exporter_fills_the_room_and_the_rest_is_dropped(
     counts: Counts, far_end: Made
 ) -> None:
     pipeline, behaviour = far_end
-    # A full batch wakes the exporter, which holds it; it stays in the account.
+    # A full batch wakes the exporter, which holds it; it stays in the counts.
     pipeline.make(ROOM)
     assert behaviour.entered.wait(2)
     pipeline.make(7)
@@ -212,7 +212,7 @@ def test_many_threads_lose_no_count(counts: Counts, far_end: Made) -> None:
 
 
 def test_every_result_is_a_series_from_the_start() -> None:
-    Account("fresh")
+    ItemCounts("fresh")
     for result in ("made", "delivered", "failed", "dropped"):
         labels = {"signal": "fresh", "result": result}
         assert REGISTRY.get_sample_value("llm_telemetry_items_total", labels) == 0.0
