@@ -7,7 +7,7 @@ import datetime
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,12 @@ import msgspec
 from server.pricing import price_list
 
 SPEND, BILL = "spend", "bill"
-JUMP_SECONDS = 60.0
-"""A clock that moves this much against the time that passed was set, not steered."""
+STEP_SECONDS = 0.5
+"""A clock that moves this much against the time that passed was set: steering moves both alike."""
+SAME_SECONDS = 60.0
+"""A clock that is set to within this of what it said before has come back to it."""
+OFFSETS = 48
+"""How many of what it said are remembered."""
 STRETCH_SECONDS = 3600.0
 """How finely what was booked can be dated again after a jump."""
 STRETCHES = 48
@@ -33,18 +37,22 @@ Sums = dict[str, dict[str, Amount]]
 
 
 class Stretch(msgspec.Struct, forbid_unknown_fields=True):
-    """What was booked on one day from `begun` on (CLOCK_BOOTTIME, s), for STRETCH_SECONDS."""
+    """What was booked on one day from `begun` to `ended` (CLOCK_BOOTTIME, s).
+
+    They are STRETCH_SECONDS apart at most.
+    """
 
     begun: float
     day: str
     sums: dict[str, Amount]
+    ended: float = 0.0
 
 
 class KeptPeriods(msgspec.Struct, forbid_unknown_fields=True):
     """What the next process is to be given.
 
     `boot` says whose CLOCK_BOOTTIME it was, `ahead` by how many seconds the clock was ahead of it
-    when the stretches were dated.
+    when the stretches were dated, `offsets` by how many it had been.
     """
 
     day: Sums = {}
@@ -52,6 +60,7 @@ class KeptPeriods(msgspec.Struct, forbid_unknown_fields=True):
     boot: str = ""
     ahead: float = 0.0
     stretches: list[Stretch] = []
+    offsets: list[float] = []
 
 
 def _elapsed() -> float:
@@ -72,8 +81,9 @@ class Periods:
 
     `kept` is what `state` returned in an earlier process. An amount keeps the day on which it was
     booked, unless a clock that is set shows that the day was wrong: it lies ahead, or before this
-    program existed. Then it is dated by the time that has passed since, and where that is not known
-    any more it counts for today. `clock` is Unix seconds, `elapsed` seconds since the boot.
+    program existed, or the clock comes back to what it said before. Then it is dated by the time
+    that has passed since, and where that is not known any more it counts for today. `clock` is Unix
+    seconds, `elapsed` seconds since the boot.
     """
 
     def __init__(
@@ -92,21 +102,34 @@ class Periods:
             "day": {name: Counter(sums) for name, sums in found.day.items()},
             "month": {name: Counter(sums) for name, sums in found.month.items()},
         }
-        self._stretches = [Stretch(s.begun, s.day, dict(s.sums)) for s in found.stretches]
-        self._ahead = found.ahead
+        self._stretches = _copies(found.stretches)
+        self._ahead, self._offsets = found.ahead, list(found.offsets)
         if not self._boot or found.boot != self._boot:
             self._settle(0)
-            self._ahead = clock() - elapsed()
+            self._ahead, self._offsets = clock() - elapsed(), []
+        self._offsets = self._offsets or [self._ahead]
         self._sum_up()
         self._today()
 
     def _date(self, now: float, passed: float) -> None:
-        self._ahead = now - passed
+        # A machine that was paused looks like a clock that was set, and its days were right.
+        came_back = self._comes_back(now - passed)
         today = _day(now)
         for stretch in self._stretches:
-            if not EARLIEST <= stretch.day <= today:
-                stretch.day = _day(now - max(0.0, passed - stretch.begun))
+            first, last = (
+                _day(now - max(0.0, passed - then)) for then in (stretch.begun, stretch.ended)
+            )
+            wrong = came_back or not EARLIEST <= stretch.day <= today
+            if wrong and not first <= stretch.day <= last:
+                stretch.day = last
         self._sum_up()
+
+    def _comes_back(self, ahead: float) -> bool:
+        self._ahead = ahead
+        near = [each for each in self._offsets if abs(each - ahead) < SAME_SECONDS]
+        others = [each for each in self._offsets if each not in near]
+        self._offsets = [*others, near[0] if near else ahead][-OFFSETS:]
+        return bool(near)
 
     def _sum_up(self) -> None:
         self._settle_impossible(_day(self._clock()))
@@ -137,7 +160,7 @@ class Periods:
 
     def _today(self) -> str:
         now, passed = self._clock(), self._elapsed()
-        if abs(now - passed - self._ahead) > JUMP_SECONDS:
+        if abs(now - passed - self._ahead) > STEP_SECONDS:
             self._date(now, passed)
         return _day(now)
 
@@ -156,6 +179,7 @@ class Periods:
             last = Stretch(now, today, {})
             self._stretches.append(last)
             self._settle(STRETCHES)
+        last.ended = now
         return last
 
     def add_bill(self, nanodollars: int) -> None:
@@ -185,8 +209,13 @@ class Periods:
         with self._lock:
             self._today()
             day, month = (_newest(self._settled[period], _KEPT[period]) for period in _KEPT)
-            stretches = [Stretch(s.begun, s.day, dict(s.sums)) for s in self._stretches]
-            return KeptPeriods(day, month, self._boot, self._ahead, stretches)
+            stretches = _copies(self._stretches)
+            return KeptPeriods(day, month, self._boot, self._ahead, stretches, self._offsets.copy())
+
+
+def _copies(stretches: Iterable[Stretch]) -> list[Stretch]:
+    # A file of the version before tells no end.
+    return [Stretch(s.begun, s.day, dict(s.sums), max(s.begun, s.ended)) for s in stretches]
 
 
 def _book(names: dict[str, Counter[str]], name: str, amounts: Mapping[str, int]) -> None:

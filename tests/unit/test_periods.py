@@ -4,7 +4,7 @@ import datetime
 from decimal import Decimal
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.ledger.calendar import STRETCH_SECONDS, STRETCHES, KeptPeriods, Periods
@@ -13,6 +13,7 @@ from server.pricing.budgets import Budget, Budgets
 
 EVE = datetime.datetime(2026, 1, 30, 12, tzinfo=datetime.UTC).timestamp()
 DAY = 86400.0
+JUMPS = st.floats(-1e9, 1e9) | st.floats(-3 * DAY, 3 * DAY) | st.floats(-3.0, 3.0)
 
 
 class Clock:
@@ -111,10 +112,42 @@ def test_a_second_back_over_midnight_wipes_nothing() -> None:
     periods.add_spend("t", Decimal(2))
     clock.now -= 1.0
     periods.add_spend("t", Decimal(4))
-    assert periods.spent("day") == 5000
+    # By the clock as it is now, all of it was spent before midnight.
+    assert periods.spent("day") == 7000
     clock.go(1.0)
-    assert periods.spent("day") == 2000
-    assert clock.periods(periods.state()).spent("day") == 2000
+    periods.add_spend("t", Decimal(8))
+    assert (periods.spent("day"), periods.spent("month")) == (8000, 15_000)
+    assert clock.periods(periods.state()).spent("day") == 8000
+
+
+def test_an_hour_of_right_bookings_stays_where_a_second_back_comes_after_midnight() -> None:
+    clock = Clock(EVE + DAY / 2 + 0.5)
+    periods = clock.periods()
+    for _ in range(60):
+        periods.add_spend("t", Decimal(1))
+        clock.go(60.0)
+    clock.now -= 1.0
+    assert periods.spent("day") == 60_000
+
+
+def test_a_day_back_and_right_again_counts_for_the_true_day_also_over_a_restart() -> None:
+    clock = Clock()
+    first = clock.periods()
+    clock.now -= DAY
+    first.add_spend("t", Decimal(1))
+    assert first.spent("day") == 1000
+    clock.now += DAY
+    second = clock.periods(first.state())
+    assert (second.spent("day"), second.state().day.get("2026-01-29")) == (1000, None)
+
+
+def test_a_file_without_ends_of_stretches_is_read() -> None:
+    clock = Clock()
+    first = clock.periods()
+    first.add_spend("t", Decimal(1))
+    old = msgspec.to_builtins(first.state())
+    del old["offsets"], old["stretches"][0]["ended"]
+    assert clock.periods(msgspec.convert(old, KeptPeriods)).spent("day") == 1000
 
 
 def test_a_start_in_1970_counts_for_the_day_on_which_the_clock_is_set() -> None:
@@ -200,7 +233,10 @@ def test_a_clock_that_falls_back_by_months_takes_nothing_along() -> None:
     assert (second.spent("day"), second.spent("month")) == (1000, 1000)
 
 
-@given(st.lists(st.tuples(st.floats(0, 3 * STRETCH_SECONDS), st.floats(-1e9, 1e9)), max_size=30))
+@given(st.lists(st.tuples(st.floats(0, 3 * STRETCH_SECONDS), JUMPS), max_size=30))
+@example([(0.0, -2.0)])
+@example([(0.0, -DAY)])
+@example([(0.0, -DAY), (60.0, DAY / 2)])
 def test_spend_is_never_lost_by_a_clock(steps: list[tuple[float, float]]) -> None:
     clock = Clock(EVE - 12 * 3600 + 1)
     periods, passed = clock.periods(), 0.0
