@@ -93,13 +93,24 @@ class Observer:
         tenant: str | None,
     ) -> LiveRequest:
         """Begin a request: its span and ids; `tenant` is None where the caller is not known."""
+        started_ns, started = time.time_ns(), time.monotonic()
         span, trace_id, span_id = None, secrets.token_hex(16), secrets.token_hex(8)
         with guarded("begin"):
             name = f"{method if route != 'other' else 'HTTP'} {route}"
             # Only a trusted caller may say which trace this is: its tenant is known.
-            span = self._tracing.start(name, headers if tenant is not None else {})
+            trusted = headers if tenant is not None else {}
+            span = self._tracing.start(name, trusted, started_ns)
             trace_id, span_id = self._tracing.ids(span)
-        live = LiveRequest(trace_id, span_id, method, route, operation, span)
+        live = LiveRequest(
+            trace_id,
+            span_id,
+            method,
+            route,
+            operation,
+            span,
+            started_ns=started_ns,
+            started=started,
+        )
         live.ran = partial(self._ran, live)
         live.tenant = self._tenants.label(tenant)
         live.retry = headers.get(RETRY_HEADER, "0") != "0"

@@ -68,11 +68,16 @@ class Tracing:
             self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer(__name__, __version__, schema_url=SCHEMA_URL)
 
-    def start(self, name: str, headers: Mapping[str, str]) -> Span:
-        """Start the SERVER span, in the caller's trace when the headers hold a traceparent."""
+    def start(self, name: str, headers: Mapping[str, str], started_ns: int) -> Span:
+        """Start the SERVER span, in the caller's trace when the headers hold a traceparent.
+
+        `started_ns` is wall-clock nanoseconds: where the record and its phases begin, too.
+        """
         carrier = _well_formed(headers)
         context = TraceContextTextMapPropagator().extract(carrier, context=trace.Context())
-        return self._tracer.start_span(name, context=context, kind=SpanKind.SERVER)
+        return self._tracer.start_span(
+            name, context=context, kind=SpanKind.SERVER, start_time=started_ns
+        )
 
     @staticmethod
     def ids(span: Span) -> tuple[str, str]:

@@ -62,7 +62,9 @@ class Ledger:
             assert finished["cost_microdollars"] == pytest.approx(cost, abs=1e-9)
             assert finished["gpu_cost_microdollars"] > 0
         device = finished.get("gpu_cost_microdollars") or 0.0
-        assert self.grown(GPU_COST) == pytest.approx(device, abs=1e-6)
+        # A scrape that has waited long enough for a slow disk shows what the books held before.
+        close = pytest.approx(device, abs=1e-6)
+        poll(f"{device} more in {GPU_COST}", lambda: self.grown(GPU_COST) == close)
         self._check_prometheus()
 
     def _check_prometheus(self) -> None:
@@ -88,8 +90,7 @@ def assert_tiles(story: Story) -> None:
         apart = abs(phase.start_ns - begin)
         assert apart <= 1000, f"{phase.name} does not begin where the last ended"
         assert phase.end_ns >= phase.start_ns, f"{phase.name} ends before it begins"
-    # The span is started a moment before the clock that the phases count from is read.
-    assert 0 <= edges[0] - story.server.start_ns < 2_000_000
+    assert abs(edges[0] - story.server.start_ns) <= 1000
     assert abs(edges[-1] - story.server.end_ns) <= 1000
 
 
@@ -121,7 +122,7 @@ def assert_same_in_span_and_line(story: Story) -> None:
     assert span["llm.tenant"] == line["tenant"]
     assert line["span_id"] == story.server.span_id
     seconds = (story.server.end_ns - story.server.start_ns) / 1e9
-    assert line["duration_seconds"] == pytest.approx(seconds, abs=0.002)
+    assert line["duration_seconds"] == pytest.approx(seconds, abs=1e-6)
 
 
 def assert_absent(marker: str, *texts: str) -> None:

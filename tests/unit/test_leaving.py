@@ -50,7 +50,7 @@ def made(endpoint: str) -> tuple[CountingSpanProcessor, CountingLogProcessor]:
     lines = CountingLogProcessor(otlp.log_exporter(endpoint), ItemCounts("logs"))
     tracing = Tracing(Resource({}), spans)
     for _ in range(ITEMS // 6):
-        tracing.finish(tracing.start("x", {}), record(), None)
+        tracing.finish(tracing.start("x", {}, 1), record(), None)
     provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
     provider.add_log_record_processor(lines)
     for _ in range(ITEMS):

@@ -41,7 +41,7 @@ def full(**changes: Any) -> RequestRecord:
 def spans(kept: RequestRecord) -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
     tracing = Tracing(Resource({}), SimpleSpanProcessor(exporter))
-    tracing.finish(tracing.start("POST", {}), kept, Decimal(1))
+    tracing.finish(tracing.start("POST", {}, 1), kept, Decimal(1))
     return list(exporter.get_finished_spans())
 
 

@@ -60,7 +60,7 @@ def seen() -> tuple[Any, ...]:
     spans, lines = InMemorySpanExporter(), InMemoryLogRecordExporter()
     resource = telemetry.resource(settings(instance="here:1"), "1")
     tracing = Tracing(resource, SimpleSpanProcessor(spans))
-    first, second = (tracing.start("x", {}) for _ in range(2))
+    first, second = (tracing.start("x", {}, 1) for _ in range(2))
     assert Tracing.ids(first) != Tracing.ids(second)
     assert int(Tracing.ids(first)[0], 16)
     tracing.finish(first, record(), None)

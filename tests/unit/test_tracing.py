@@ -36,7 +36,7 @@ class Recorder:
         headers: dict[str, str] | None = None,
         cost: Decimal | None = None,
     ) -> tuple[ReadableSpan, list[ReadableSpan]]:
-        span = self.tracing.start("POST /v1/chat/completions", headers or {})
+        span = self.tracing.start("POST /v1/chat/completions", headers or {}, STARTED_NS)
         self.tracing.finish(span, kept, cost)
         *children, server = self.spans()
         return server, children
@@ -72,7 +72,7 @@ def test_the_tree_has_one_server_span_and_a_child_per_phase(recorder: Recorder) 
 
 def test_children_tile_from_the_records_start_to_its_end(recorder: Recorder) -> None:
     server, children = recorder.tree(record())
-    assert children[0].start_time == STARTED_NS
+    assert server.start_time == children[0].start_time == STARTED_NS
     for left, right in pairwise(children):
         assert left.end_time == right.start_time
     assert children[-1].end_time == server.end_time == STARTED_NS + 1_000_000_000
@@ -185,7 +185,7 @@ def test_only_our_own_failures_are_errors(
 def test_the_callers_trace_is_kept_and_always_recorded(recorder: Recorder, flags: str) -> None:
     headers = {"traceparent": f"00-{TRACE_ID}-{PARENT}-{flags}"}
     server, children = recorder.tree(record(), headers)
-    assert Tracing.ids(recorder.tracing.start("x", headers))[0] == TRACE_ID
+    assert Tracing.ids(recorder.tracing.start("x", headers, 1))[0] == TRACE_ID
     assert server.parent is not None
     assert f"{server.parent.span_id:016x}" == PARENT
     assert {f"{span.context.trace_id:032x}" for span in (server, *children)} == {TRACE_ID}
@@ -203,7 +203,7 @@ def test_a_bad_traceparent_begins_a_new_trace(recorder: Recorder, traceparent: s
 
 
 def test_ids_are_32_and_16_hex_digits_of_the_span(recorder: Recorder) -> None:
-    span = recorder.tracing.start("x", {})
+    span = recorder.tracing.start("x", {}, 1)
     trace_id, span_id = Tracing.ids(span)
     assert (len(trace_id), len(span_id)) == (32, 16)
     assert int(trace_id, 16) == span.get_span_context().trace_id
@@ -234,7 +234,7 @@ def test_a_killed_request_gets_a_span_with_its_original_ids(recorder: Recorder) 
 
 def test_ids_are_random_again_after_a_replayed_one(recorder: Recorder) -> None:
     recorder.tracing.replay(killed_record(), None)
-    fresh = {Tracing.ids(recorder.tracing.start("x", {})) for _ in range(3)}
+    fresh = {Tracing.ids(recorder.tracing.start("x", {}, 1)) for _ in range(3)}
     assert len(fresh) == 3
     assert TRACE_ID not in {trace_id for trace_id, _ in fresh}
 
@@ -246,7 +246,7 @@ def test_a_request_without_a_span_is_no_error(recorder: Recorder) -> None:
 
 def test_without_a_processor_spans_still_have_ids() -> None:
     tracing = Tracing(Resource({}), None)
-    trace_id, _ = Tracing.ids(tracing.start("x", {}))
+    trace_id, _ = Tracing.ids(tracing.start("x", {}, 1))
     assert int(trace_id, 16) != 0
 
 
@@ -272,7 +272,7 @@ def test_a_tracestate_is_kept_or_dropped_without_a_word(
 ) -> None:
     state, kept = STATES[name]
     headers = {"traceparent": f"00-{TRACE_ID}-{PARENT}-01", "tracestate": state}
-    context = recorder.tracing.start("x", headers).get_span_context()
+    context = recorder.tracing.start("x", headers, 1).get_span_context()
     assert f"{context.trace_id:032x}" == TRACE_ID
     assert bool(context.trace_state) == kept
     assert not caplog.records
@@ -282,6 +282,6 @@ def test_a_tracestate_is_kept_or_dropped_without_a_word(
 def test_a_long_traceparent_is_dropped_without_a_word(
     recorder: Recorder, caplog: pytest.LogCaptureFixture, traceparent: str
 ) -> None:
-    span = recorder.tracing.start("x", {"traceparent": traceparent})
+    span = recorder.tracing.start("x", {"traceparent": traceparent}, 1)
     assert Tracing.ids(span)[0] != TRACE_ID
     assert not caplog.records
