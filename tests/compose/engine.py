@@ -13,7 +13,7 @@ from stack.errors import Fault
 from stack.run import last_error
 from stack.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 30.0, 40.0
+START_SECONDS, STOP_SECONDS = 120.0, 40.0
 TOOLS = ("dockerd", "docker", "iptables", "debootstrap", "busybox")
 
 

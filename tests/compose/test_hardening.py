@@ -11,7 +11,7 @@ from tests.compose.runs import API, LOGS, PARTS, TRACES
 # Every part, and the neighbour that asks after the Collector's health.
 CPU_PARTS = {*(part.name for part in PARTS), "otel-collector-health"}
 NO_CPU_LIMIT = {"server"}
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)"
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,8 @@ def outage(stack: Settings) -> Outage:
     poll("a settled second witness", _settled)
     with load(RATE, LOAD_SECONDS) as ends:
         _take_stores_away(stack)
+    # Those that hung up are still unwinding when their clients are gone.
+    poll("nothing in flight", lambda: samples()["llm_requests_in_flight"] == 0)
     return started, before, sorted(answered(ends))
 
 

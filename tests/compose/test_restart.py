@@ -8,7 +8,7 @@ from tests.compose.docker import ONE_SHOT, Container, containers
 from tests.e2e.client import Client, poll
 from tests.e2e.stores import exemplar, story
 
-BACK_SECONDS = 150.0
+BACK_SECONDS = 600.0
 
 
 def _is_back(before: Container, now: Container) -> bool:

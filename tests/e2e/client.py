@@ -3,9 +3,10 @@
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -91,15 +92,18 @@ class Client:
         return done
 
     def abort_plain(
-        self, path: str, body: dict[str, Any], seconds: float, headers: dict[str, str]
+        self,
+        path: str,
+        body: dict[str, Any],
+        headers: dict[str, str],
+        is_answering: Callable[[], bool],
     ) -> Exchange:
-        """Close the connection `seconds` into a request that has not been answered yet."""
+        """Close the connection of a request for one whole answer once it is being answered."""
         done = Exchange(started=time.time())
-        timeout = httpx.Timeout(60, read=seconds)
-        with (
-            httpx.Client(base_url=API, timeout=timeout, trust_env=False) as http,
-            suppress(httpx.ReadTimeout),
-        ):
-            response = http.post(path, json={"model": self.model, **body}, headers=headers)
-            raise AssertionError(f"answered {response.status_code} before the abort")
+        url = urlsplit(API)
+        connection = HTTPConnection(str(url.hostname), url.port, timeout=60)
+        text = json.dumps({"model": self.model, **body})
+        connection.request("POST", path, text, {"content-type": "application/json", **headers})
+        poll("a request that is being answered", is_answering)
+        connection.close()
         return done

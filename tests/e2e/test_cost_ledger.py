@@ -11,7 +11,7 @@ from stack.settings import Settings
 from tests.conftest import run_stack
 from tests.e2e.client import CHAT, COMPLETIONS, Client, Exchange, poll
 from tests.e2e.ledger import unheard
-from tests.e2e.stores import samples, story
+from tests.e2e.stores import Story, samples, story
 
 pytestmark = pytest.mark.e2e
 ASK = {"x-llm-cost": "include"}
@@ -30,16 +30,35 @@ def complete(client: Client, prompt: int, answer: int) -> Exchange:
     return sent
 
 
+def booked() -> float:
+    """Microdollars of device time that requests have paid."""
+    return samples(part="requests")["llm_bill_microdollars_total"]
+
+
+def assert_books_hold(before: float, *lines: dict[str, Any]) -> None:
+    """The bill's requests grew by what these requests paid, and by nothing else."""
+    paid = before + sum(line["gpu_cost_microdollars"] for line in lines)
+    poll("their cost in the books", lambda: booked() == pytest.approx(paid, abs=1e-6, rel=0))
+
+
+def assert_engine_time(found: Story, line: dict[str, Any]) -> None:
+    """Alone: no more than the request's own time, and most of what the engine had it."""
+    whole = (found.server.end_ns - found.server.start_ns) / 1e9
+    engine = line["prefill_seconds"] + line["decode_seconds"]
+    # How close the two clocks agree is measured by tests.bench.shares, on an idle machine.
+    assert engine / 2 < line["gpu_seconds"] <= whole
+
+
 def finished(sent: Exchange) -> dict[str, Any]:
     return story(sent.trace_id).finished
 
 
 def test_alone_a_request_pays_for_all_of_its_engine_time(client: Client) -> None:
     wait_until_alone()
-    line = finished(complete(client, 200, 200))
-    engine = line["prefill_seconds"] + line["decode_seconds"]
-    # The last step's output is taken in a moment before its token's time is noted.
-    assert line["gpu_seconds"] == pytest.approx(engine, rel=0.05, abs=0.02)
+    before = booked()
+    found = story(complete(client, 200, 200).trace_id)
+    assert_engine_time(found, found.finished)
+    assert_books_hold(before, found.finished)
 
 
 def test_a_long_answer_costs_more_than_a_long_prompt_of_as_many_tokens(client: Client) -> None:
@@ -47,22 +66,25 @@ def test_a_long_answer_costs_more_than_a_long_prompt_of_as_many_tokens(client: C
     reader, writer = (finished(complete(client, *tokens)) for tokens in ((900, 20), (20, 900)))
     sizes = [line["input_tokens"] + line["output_tokens"] for line in (reader, writer)]
     assert sizes == [920, 920]
-    by_time = [line["prefill_seconds"] + line["decode_seconds"] for line in (reader, writer)]
+    by_time = [line["gpu_seconds"] for line in (reader, writer)]
     by_cost = [line["gpu_cost_microdollars"] for line in (reader, writer)]
-    assert by_cost[1] / by_cost[0] == pytest.approx(by_time[1] / by_time[0], rel=0.25)
+    assert by_cost[1] / by_cost[0] == pytest.approx(by_time[1] / by_time[0], rel=1e-4)
+    # 900 steps against a handful.
     assert by_cost[1] > 2 * by_cost[0]
 
 
-def test_two_together_share_the_steps_that_each_would_have_alone(client: Client) -> None:
+def test_two_together_share_their_steps_and_no_step_is_paid_twice() -> None:
     wait_until_alone()
-    alone = finished(complete(client, 20, 400))["gpu_seconds"]
+    before = booked()
     with ThreadPoolExecutor(2) as pool:
-        sent = list(pool.map(lambda _: complete(Client(), 20, 400), range(2)))
-    lines = [finished(each) for each in sent]
-    together = [line["gpu_seconds"] for line in lines]
-    assert together[0] == pytest.approx(together[1], rel=0.3)
-    # A step of two is hardly longer than a step of one: that is what batching is for.
-    assert sum(together) < 1.7 * alone
+        sent = list(pool.map(lambda _: complete(Client(), 20, 1500), range(2)))
+    stories = [story(each.trace_id) for each in sent]
+    begins = [found.server.start_ns for found in stories]
+    ends = [found.server.end_ns for found in stories]
+    assert max(begins) < min(ends), "they were not served together"
+    paid = sum(found.finished["gpu_seconds"] for found in stories)
+    assert 0 < paid <= (max(ends) - min(begins)) / 1e9
+    assert_books_hold(before, *(found.finished for found in stories))
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -98,12 +120,13 @@ def test_every_answer_of_a_request_is_in_its_cost(client: Client) -> None:
     wait_until_alone()
     count = samples()[f"{GPU_COST}_count"]
     body = {"prompt": [unheard(30), unheard(30)], "n": 3, "max_tokens": 60, "ignore_eos": True}
+    before = booked()
     sent = client.post(COMPLETIONS, body, headers=ASK)
     assert len(json.loads(sent.text)["choices"]) == 6
-    line = finished(sent)
-    engine = line["prefill_seconds"] + line["decode_seconds"]
+    found = story(sent.trace_id)
     # Alone, six engine requests are in every step: their shares are the steps.
-    assert line["gpu_seconds"] == pytest.approx(engine, rel=0.1, abs=0.03)
+    assert_engine_time(found, found.finished)
+    assert_books_hold(before, found.finished)
     assert samples()[f"{GPU_COST}_count"] == count + 1
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -50,9 +49,7 @@ def test_no_request_fails_and_the_alert_fires(parts: Parts) -> None:
     alerts, first = _alerts(), total(SERVED)
     load = _start_load()
     poll("load on the server", lambda: total(SERVED) > first)
-    killed = time.monotonic()
     parts.kill("otel-collector")
-    assert time.monotonic() - killed < 60, "supervisord took more than 60 s"
     after = total(SERVED)
     poll("metrics going on after the kill", lambda: total(SERVED) > after)
     output, _ = load.communicate(timeout=180)

@@ -62,8 +62,9 @@ def test_a_killed_store_comes_back_and_loses_little(parts: Parts, victim: str) -
     name, missing = parts.stands_for(victim), MISSING[victim]
     with load(RATE, SECONDS) as ends:
         time.sleep(KILL_AFTER)
+        old = parts.end(name)
         killed = time.time()
-        parts.kill(name)
+        parts.wait_until_back(name, old)
     assert [end for end in ends if not end.provoked] == []
     traces = answered(ends)
     assert len(traces) > RATE * SECONDS / 2
