@@ -26,7 +26,7 @@ from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.models import Models
 from server.settings import Settings
-from server.signals import gpu, logs, otlp, process
+from server.signals import logs, nvml, otlp, process
 from server.signals.exposition import LAST_SCRAPE_SECONDS, Exposition
 from server.signals.tracing import Tracing
 from server.storage.state_dir import StateDir
@@ -92,7 +92,7 @@ class Parts:
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
         if ledger.measured:
             REGISTRY.register(keeper)
-        gpus = gpu.collector()
+        gpus = nvml.collector()
         if gpus is not None:
             REGISTRY.register(gpus)
 

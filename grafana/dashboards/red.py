@@ -93,7 +93,10 @@ def errors() -> list[Panel]:
 
 
 def durations() -> list[Panel]:
-    """Return every clock of a request, on a logarithmic axis where the spread needs it."""
+    """Return every clock of a request, on a logarithmic axis where the spread needs it.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     phase = "llm_request_phase_seconds"
     return [
         series(

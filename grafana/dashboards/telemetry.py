@@ -20,7 +20,10 @@ def _collected(what: str, job: str = COLLECTOR) -> str:
 
 
 def verdict() -> list[Panel]:
-    """Return whether every part answers, and what was lost."""
+    """Return whether every part answers, and what was lost.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     made = f'llm_telemetry_items_total{{{SERVER}, result="made"}}'
     lost = f'llm_telemetry_items_total{{{SERVER}, result=~"failed|dropped"}}'
     return [
@@ -63,7 +66,10 @@ def verdict() -> list[Panel]:
 
 
 def collector() -> list[Panel]:
-    """Return what goes through the Collector, what waits in it, and what it refused or lost."""
+    """Return what goes through the Collector, what waits in it, and what it refused or lost.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     through = [
         Query(_collected(f"receiver_accepted_{signal}"), f"{signal} in") for signal in SIGNALS[:2]
     ]
@@ -108,7 +114,10 @@ def collector() -> list[Panel]:
 
 
 def stores() -> list[Panel]:
-    """Return what arrives in the stores and what scraping takes; those that run have lines."""
+    """Return what arrives in the stores and what scraping takes; those that run have lines.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     arriving = {
         "Prometheus samples": _rate("prometheus_tsdb_head_samples_appended_total"),
         "Prometheus exemplars": _rate("prometheus_tsdb_exemplar_exemplars_appended_total"),

@@ -11,7 +11,10 @@ MEMORY = "node_memory_MemAvailable_bytes"
 
 
 def engine() -> list[Panel]:
-    """Return the engine's queue, its batch and its cache."""
+    """Return the engine's queue, its batch and its cache.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     steps = rate("vllm:iteration_tokens_total_count", scope=VLLM)
     return [
         series(
@@ -86,7 +89,10 @@ def engine() -> list[Panel]:
 
 
 def machine() -> list[Panel]:
-    """Return the host and the server's processes."""
+    """Return the host and the server's processes.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     lag = f"rate(llm_event_loop_lag_seconds_bucket{{{SERVER}}}[$__rate_interval])"
     busy = f'1 - avg(rate({CPU}{{mode="idle"}}[$__rate_interval]))'
     ours = f"rate(llm_process_cpu_seconds_total{{{SERVER}}}[$__rate_interval])"
@@ -131,7 +137,10 @@ def machine() -> list[Panel]:
 
 
 def gpu() -> list[Panel]:
-    """Return the GPU's utilization, saturation and errors; absent without one."""
+    """Return the GPU's utilization, saturation and errors; absent without one.
+
+    One list in the order of the board, and so longer than 40 lines.
+    """
     recorded = "instance_gpu:gpu"
     return [
         series(

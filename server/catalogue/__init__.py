@@ -1,6 +1,7 @@
 """The catalogue: every metric we make or read, once; docs/metrics.md is generated from it."""
 
 from server.catalogue.cost import COST_METRICS
+from server.catalogue.device_bill import BILL_METRICS
 from server.catalogue.gpu import DCGM, GPU_READ_AGE, NVML
 from server.catalogue.machine import NODE, PROCESS
 from server.catalogue.own import OWN
@@ -10,7 +11,7 @@ from server.catalogue.vllm import VLLM
 
 __all__ = ["ALL", "BY_SERIES", "MADE", "READ", "Kind", "Method", "Metric"]
 
-MADE: tuple[Metric, ...] = (*OWN, *COST_METRICS, *NVML, GPU_READ_AGE)
+MADE: tuple[Metric, ...] = (*OWN, *COST_METRICS, *BILL_METRICS, *NVML, GPU_READ_AGE)
 """What our own code exposes."""
 READ: tuple[Metric, ...] = (*VLLM, *DCGM, *NODE, *PROCESS, *TELEMETRY)
 """What others expose and a rule, an alert or a board of ours may ask for."""

@@ -60,7 +60,7 @@ GPU_XID_ERRORS = _nvml(
 )
 
 NVML: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
-"""Every metric above; server/signals/gpu.py reads them from the driver."""
+"""Every metric above; server/signals/nvml.py reads them from the driver."""
 
 GPU_READ_AGE = Metric(
     "llm_gpu_read_age_seconds",

@@ -13,7 +13,7 @@ from itertools import product
 
 from prometheus_client.registry import Collector
 
-from server.catalogue import Metric, cost
+from server.catalogue import Metric, cost, device_bill
 from server.ledger.bill import Books, Key, Part
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
@@ -81,21 +81,21 @@ class Bookkeeper(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family of the ledger; none that is money while the devices have no price."""
         page = self._page()
-        yield single(cost.LEDGER_ERROR, self._ledger.error / 1e9)
-        yield single(cost.LEDGER_AGE, max(0.0, time.monotonic() - page.moment))
+        yield single(device_bill.LEDGER_ERROR, self._ledger.error / 1e9)
+        yield single(device_bill.LEDGER_AGE, max(0.0, time.monotonic() - page.moment))
         yield from self._step_model()
         rate = self._ledger.rate
         if rate is None:
             return
-        yield self._counters(cost.BILL, "part", page.books)
+        yield self._counters(device_bill.BILL, "part", page.books)
         yield self._counters(cost.GPU_COST, "model", page.books)
         yield self._counters(cost.TENANT_GPU_COST, "tenant", page.books)
-        yield self._counters(cost.BILL_CARRIED, "part", self._ledger.carried)
+        yield self._counters(device_bill.BILL_CARRIED, "part", self._ledger.carried)
         yield self._carried(page.books)
-        yield single(cost.BILL_OPEN, page.open.nanodollars / 1000)
-        yield single(cost.DEVICE_PRICE, rate / 3600)
-        yield single(cost.BILL_TODAY, self._periods.billed("day") / 1000)
-        yield single(cost.BILL_MONTH, self._periods.billed("month") / 1000)
+        yield single(device_bill.BILL_OPEN, page.open.nanodollars / 1000)
+        yield single(device_bill.DEVICE_PRICE, rate / 3600)
+        yield single(device_bill.BILL_TODAY, self._periods.billed("day") / 1000)
+        yield single(device_bill.BILL_MONTH, self._periods.billed("month") / 1000)
 
     def _page(self) -> Page:
         if not self._file.exists:
@@ -116,9 +116,9 @@ class Bookkeeper(Collector):
 
     def _step_model(self) -> Iterator[Family]:
         version, error = self._ledger.step_model
-        yield single(cost.STEP_MODEL_VERSION, float(version))
+        yield single(device_bill.STEP_MODEL_VERSION, float(version))
         if error is not None:
-            yield single(cost.STEP_MODEL_ERROR, error)
+            yield single(device_bill.STEP_MODEL_ERROR, error)
 
     def _counters(self, metric: Metric, table: str, books: Books) -> Family:
         found = family(metric)
@@ -133,7 +133,7 @@ class Bookkeeper(Collector):
         return dict.fromkeys(key for key in (*self._known(), *used) if key[0] == table)
 
     def _carried(self, books: Books) -> Family:
-        found, carried = family(cost.GPU_COST_CARRIED), self._ledger.carried
+        found, carried = family(device_bill.GPU_COST_CARRIED), self._ledger.carried
         for table in ("model", "tenant"):
             amount = sum(carried[key] for key in self._shown(table, books))
             found.add_metric([table], amount / 1000)

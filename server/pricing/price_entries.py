@@ -17,7 +17,7 @@ _CURRENCY_FIX = "must be a code of three capital letters such as USD"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PriceKind:
     """One list of the price file: the keys of its entries, and what is said of a wrong one."""
 
     section: str
@@ -32,21 +32,21 @@ class Kind:
         return tuple(dict.fromkeys((self.name, "from", "source", *self.amounts, "currency")))
 
 
-MODELS = Kind(
+MODELS = PriceKind(
     "prices",
     "model",
     "must name a model or a pattern",
     ("input", "cached_input", "output"),
     "must be the price of a million tokens, at least 0",
 )
-DEVICES = Kind(
+DEVICES = PriceKind(
     "devices",
     "device",
     "must name an accelerator or a pattern, or be cpu",
     ("per_hour",),
     "must be the price of one device for one hour, at least 0",
 )
-RATES = Kind(
+RATES = PriceKind(
     "rates",
     "currency",
     _CURRENCY_FIX,
@@ -74,7 +74,7 @@ def currency(where: str, entry: Mapping[object, object]) -> str:
     return code
 
 
-def _entry(where: str, found: object, kind: Kind, default: str) -> Entry:
+def _entry(where: str, found: object, kind: PriceKind, default: str) -> Entry:
     if not isinstance(found, dict):
         raise SettingsError(where, kind.name, kind.name_fix)
     checks.refuse_unknown(where, found, kind.keys)
@@ -95,7 +95,7 @@ def _entry(where: str, found: object, kind: Kind, default: str) -> Entry:
 
 
 def read_entries(
-    path: Path, data: Mapping[object, object], kind: Kind, default: str
+    path: Path, data: Mapping[object, object], kind: PriceKind, default: str
 ) -> tuple[Entry, ...]:
     """The entries of one kind, in their order; raises SettingsError for the first bad one."""
     found = data.get(kind.section)

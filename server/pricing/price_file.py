@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from server.pricing.price_entries import Entry, Kind
+from server.pricing.price_entries import Entry, PriceKind
 from server.pricing.price_list import PriceList, read_prices, today
 from server.settings import SettingsError
 from server.signals import instruments
@@ -74,14 +74,14 @@ def refuse_rewriting(path: Path, old: PriceList, new: PriceList, day: datetime.d
             _refuse_edit(f"{path}: {kind.section}[{number}]", kind, entry, after[number])
 
 
-def _refuse_edit(where: str, kind: Kind, old: Entry, new: Entry) -> None:
+def _refuse_edit(where: str, kind: PriceKind, old: Entry, new: Entry) -> None:
     for (key, before), (_, after) in zip(_values(kind, old), _values(kind, new), strict=True):
         if before != after:
             fix = f"in force since {old.since} as {before}: put it back, add an entry with its date"
             raise SettingsError(where, key, fix)
 
 
-def _values(kind: Kind, entry: Entry) -> Iterator[tuple[str, object]]:
+def _values(kind: PriceKind, entry: Entry) -> Iterator[tuple[str, object]]:
     yield from zip(kind.amounts, entry.amounts, strict=True)
     yield "currency", entry.currency
     yield "source", entry.source

@@ -15,7 +15,7 @@ from server.pricing.price_entries import (
     RATES,
     USD,
     Entry,
-    Kind,
+    PriceKind,
     currency,
     read_entries,
 )
@@ -53,7 +53,7 @@ class PriceList:
     devices: tuple[Entry, ...] = ()
     rates: tuple[Entry, ...] = ()
 
-    def lists(self) -> tuple[tuple[Kind, tuple[Entry, ...]], ...]:
+    def lists(self) -> tuple[tuple[PriceKind, tuple[Entry, ...]], ...]:
         """The entries by kind."""
         return (MODELS, self.models), (DEVICES, self.devices), (RATES, self.rates)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class _Body(msgspec.Struct):
+class _Asked(msgspec.Struct):
     model: Any = None
     stream: Any = None
     n: Any = None
@@ -38,7 +38,7 @@ NO_OBJECT = Peek()
 def look(body: bytes) -> Peek | None:
     """What the body asks for; None where it is no JSON, in whichever way vLLM would read it."""
     try:
-        said = msgspec.json.decode(body, type=_Body)
+        said = msgspec.json.decode(body, type=_Asked)
         prompts = max(_items(bytes(said.prompt)), _items(bytes(said.input)))
         is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
         return Peek(said.model, bool(said.stream), prompts * _answers(said.n), is_structured)

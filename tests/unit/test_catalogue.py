@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from server.catalogue import ALL, BY_SERIES, MADE, Kind, Metric, cost, own
+from server.catalogue import ALL, BY_SERIES, MADE, Kind, Metric, cost, device_bill, own
 from server.catalogue.promql import Selector, grouped, is_nameless, selectors
 from server.catalogue.slo import Threshold, alerts, problems, read
 from server.catalogue.uses import Use, unused, uses, wrong
@@ -43,12 +43,8 @@ def sources() -> list[Path]:
 
 
 LEDGER = {
-    cost.BILL, cost.BILL_CARRIED, cost.BILL_OPEN, cost.BILL_TODAY, cost.BILL_MONTH, cost.GPU_COST,
-    cost.TENANT_GPU_COST, cost.DEVICE_PRICE, cost.LEDGER_ERROR, cost.LEDGER_AGE,
-    cost.GPU_COST_CARRIED,
-    cost.STEP_MODEL_ERROR, cost.STEP_MODEL_VERSION, cost.SPEND_TODAY, cost.SPEND_MONTH,
-    cost.BUDGET_DAY_USED,
-    cost.BUDGET_MONTH_USED, cost.BUDGET_SOFT,
+    *device_bill.BILL_METRICS, cost.GPU_COST, cost.TENANT_GPU_COST, cost.SPEND_TODAY,
+    cost.SPEND_MONTH, cost.BUDGET_DAY_USED, cost.BUDGET_MONTH_USED, cost.BUDGET_SOFT,
 }  # fmt: skip
 
 
@@ -62,7 +58,9 @@ def test_each_record_has_one_instrument_of_its_kind_and_labels() -> None:
     }
     # Read at the scrape by collectors, from /proc and from the ledger.
     collected = {own.PROCESS_CPU, own.PROCESS_MEMORY, *LEDGER}
-    expected = [m for m in (*own.OWN, *cost.COST_METRICS) if m not in collected]
+    expected = [
+        m for m in (*own.OWN, *cost.COST_METRICS, *device_bill.BILL_METRICS) if m not in collected
+    ]
     assert set(instruments) == {metric.family for metric in expected}
     for metric in expected:
         made = instruments[metric.family]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from server.catalogue.gpu import NVML
-from server.signals import gpu
+from server.signals import nvml
 from tests.unit.helpers import delta
 
 
@@ -78,13 +78,13 @@ class Fake:
     }
 
 
-def read(collector: gpu.Gpus) -> dict[tuple[str, ...], float]:
+def read(collector: nvml.Gpus) -> dict[tuple[str, ...], float]:
     found = (sample for family in collector.read() for sample in family.samples)
     return {(s.name, *s.labels.values()): s.value for s in found}
 
 
 def test_base_units() -> None:
-    found = read(gpu.Gpus(Fake()))
+    found = read(nvml.Gpus(Fake()))
     assert found["gpu_utilization_ratio", "0"] == 0.73
     assert found["gpu_memory_used_bytes", "0"] == 60 * 2**30
     assert found["gpu_memory_total_bytes", "1"] == 80 * 2**30
@@ -98,7 +98,7 @@ def test_base_units() -> None:
 
 
 def test_every_record_is_read_with_its_labels() -> None:
-    collector = gpu.Gpus(Fake())
+    collector = nvml.Gpus(Fake())
     for metric, family in zip(NVML, collector.read(), strict=True):
         assert family.name == metric.family
         assert family.type == metric.kind.value
@@ -107,7 +107,7 @@ def test_every_record_is_read_with_its_labels() -> None:
 
 
 def test_what_a_device_lacks_is_absent_not_zero() -> None:
-    found = read(gpu.Gpus(Fake()))
+    found = read(nvml.Gpus(Fake()))
     assert ("gpu_energy_joules_total", "1") not in found
     assert ("gpu_ecc_errors_total", "1", "corrected") not in found
     assert found["gpu_power_watts", "1"] == 412.0
@@ -115,18 +115,18 @@ def test_what_a_device_lacks_is_absent_not_zero() -> None:
 
 def test_throttle_reasons() -> None:
     fake = Fake()
-    collector = gpu.Gpus(fake)
+    collector = nvml.Gpus(fake)
     assert {v for k, v in read(collector).items() if k[0] == "gpu_throttled"} == {0}
     fake.throttle = 0x44
     found = read(collector)
     held = {k[2] for k, v in found.items() if k[0] == "gpu_throttled" and v}
     assert held == {"sw_power_cap", "hw_thermal"}
-    assert len({k for k in found if k[0] == "gpu_throttled"}) == 2 * len(gpu.THROTTLE_REASONS)
+    assert len({k for k in found if k[0] == "gpu_throttled"}) == 2 * len(nvml.THROTTLE_REASONS)
 
 
 def test_xid_events_are_counted_by_device_and_stay() -> None:
     fake = Fake()
-    collector = gpu.Gpus(fake)
+    collector = nvml.Gpus(fake)
     assert read(collector)["gpu_xid_errors_total", "1"] == 0
     fake.queue = [1, 1, 0]
     assert read(collector)["gpu_xid_errors_total", "1"] == 2
@@ -135,21 +135,21 @@ def test_xid_events_are_counted_by_device_and_stay() -> None:
 
 
 def test_without_events_there_is_no_xid_series() -> None:
-    found = read(gpu.Gpus(Fake(events=False)))
+    found = read(nvml.Gpus(Fake(events=False)))
     assert not [key for key in found if key[0] == "gpu_xid_errors_total"]
 
 
 def test_without_a_gpu_there_is_no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", Fake(devices=0))
-    assert gpu.collector() is None
+    assert nvml.collector() is None
     monkeypatch.setitem(sys.modules, "pynvml", Fake(devices=1))
-    assert gpu.collector() is not None
+    assert nvml.collector() is not None
 
 
 def test_a_driver_without_a_device_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(devices=1)
     monkeypatch.setattr(fake, "nvmlDeviceGetCount", lambda: 0, raising=False)
-    assert gpu.GpuCollector(fake).absent
+    assert nvml.GpuCollector(fake).absent
 
 
 class Hanging(Fake):
@@ -171,9 +171,9 @@ class Hanging(Fake):
 def test_a_driver_that_hangs_at_the_start_holds_up_nothing(
     monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(gpu, "INIT_SECONDS", 0.05)
+    monkeypatch.setattr(nvml, "INIT_SECONDS", 0.05)
     fake, now = Hanging(call), [100.0]
-    collector = gpu.GpuCollector(fake, lambda: now[0])
+    collector = nvml.GpuCollector(fake, lambda: now[0])
     assert not collector.absent
     now[0] += 7
     assert shown(collector) == {"llm_gpu_read_age_seconds": 7.0}
@@ -183,7 +183,7 @@ def test_a_driver_that_hangs_at_the_start_holds_up_nothing(
 
 def test_a_reading_is_shown_while_it_is_fresh_and_its_age_always() -> None:
     now = [100.0]
-    collector = gpu.GpuCollector(Fake(), lambda: now[0])
+    collector = nvml.GpuCollector(Fake(), lambda: now[0])
     assert not collector.absent
     for age, is_shown in ((0.0, True), (15.0, True), (15.1, False), (500.0, False)):
         now[0] = 100.0 + age
@@ -194,9 +194,9 @@ def test_a_reading_is_shown_while_it_is_fresh_and_its_age_always() -> None:
 
 
 def test_readings_go_on_by_themselves_and_over_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(nvml, "READ_SECONDS", 0.01)
     fake = Fake()
-    collector = gpu.GpuCollector(fake)
+    collector = nvml.GpuCollector(fake)
     assert not collector.absent
     fake.answers = {**Fake.answers, "nvmlDeviceGetTemperature": 77}
     assert eventually(lambda: shown(collector)["gpu_temperature_celsius"] == 77)
@@ -210,7 +210,7 @@ def test_readings_go_on_by_themselves_and_over_errors(monkeypatch: pytest.Monkey
 
 def test_a_driver_that_lost_its_devices_gives_no_reading() -> None:
     fake = Fake(events=False)
-    found = gpu.Gpus(fake)
+    found = nvml.Gpus(fake)
 
     def lost(*_: Any) -> Any:
         raise NVMLError("GPU is lost")
@@ -222,7 +222,7 @@ def test_a_driver_that_lost_its_devices_gives_no_reading() -> None:
         found.read()
 
 
-def shown(collector: gpu.GpuCollector) -> dict[str, float]:
+def shown(collector: nvml.GpuCollector) -> dict[str, float]:
     """One value of each metric that a scrape shows."""
     return {s.name: s.value for family in collector.collect() for s in family.samples}
 
@@ -242,6 +242,6 @@ def test_the_real_library_has_every_function_that_we_call() -> None:
 
     import pynvml
 
-    called = set(re.findall(r"\b(?:n|nvml)\.((?:nvml|NVML)\w+)", Path(gpu.__file__).read_text()))
+    called = set(re.findall(r"\b(?:n|nvml)\.((?:nvml|NVML)\w+)", Path(nvml.__file__).read_text()))
     assert len(called) > 15
     assert [name for name in sorted(called) if not hasattr(pynvml, name)] == []
