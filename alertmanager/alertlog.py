@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import requests
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -219,10 +218,7 @@ class Server(ThreadingHTTPServer):
 
 def exporter_to(endpoint: str) -> LogRecordExporter:
     """Sends log records to the Collector there, past any proxy."""
-    otel_environment.clean(os.environ)
-    session = requests.Session()
-    session.trust_env = False
-    return OTLPLogExporter(endpoint=f"{endpoint}/v1/logs", timeout=EXPORT_SECONDS, session=session)
+    return OTLPLogExporter(**otel_environment.target(endpoint, "logs", EXPORT_SECONDS))
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from server.signals import native_output, otel_environment, serving, uncaught
 if __name__ == "__main__":
     from server import preflight
 
-    preflight.check(os.environ)
+    settings = preflight.check(os.environ)
     otel_environment.clean(os.environ)
     serving.share()
-    if not preflight.shows_native_output(os.environ):
+    if not settings.show_native_output:
         native_output.divert()
     uncaught.install()
 

@@ -13,7 +13,7 @@ from server.gateway.api_keys import read_tenants
 from server.gateway.cors import Cors
 from server.gateway.gate import Gate
 from server.gateway.routes import Routes
-from server.leaving import Leave
+from server.leaving import End, Leaving
 from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
@@ -47,14 +47,16 @@ class Parts:
         self.budgets = read_budgets(settings.budgets_file)
         check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
         self.costs = CostTracker(self.prices, self.budgets.watched)
-        self.journal = Journal(self.state.path)
+        self.leaving = Leaving()
+        self.exposition = Exposition(settings)
+        self.leaving.add(self._await_last_scrape)
         self._spans = _span_processor(settings)
         self.tracing = Tracing(otlp.resource(settings, vllm.__version__), self._spans)
-        self.exposition = Exposition(settings)
+        self.leaving.add(self._send_what_waits)
+        self.journal = Journal(self.state.path)
+        self.leaving.add(lambda _: self.journal.close(DISK_SECONDS))
         self._books = BookFile(self.state.path)
         self.periods = Periods(self._books.periods)
-        self._observer: Observer | None = None
-        self._keeper: Bookkeeper | None = None
 
     def ledger(self, config: VllmConfig) -> Ledger:
         """Have device time measured where that is possible; the ledger that prices and books it."""
@@ -70,7 +72,7 @@ class Parts:
     def gate(self, tasks: Sequence[str], cors: Cors, ledger: Ledger) -> Gate:
         """The gate to a server that supports the tasks, and behind it the observer."""
         routes = Routes(tasks, self.settings.tokenize_route)
-        observer = self._observer = Observer(
+        observer = Observer(
             self.tenants.names,
             routes.operations,
             self.models,
@@ -80,14 +82,14 @@ class Parts:
             self.periods,
             ledger if ledger.measured else None,
         )
+        self.leaving.add(lambda end: end.note(observer.last_record))
         return Gate(observer, routes, self.tenants, self.settings, cors)
 
     def keep_books(self, observer: Observer, ledger: Ledger) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""
-        keeper = self._keeper = Bookkeeper(
-            ledger, self._books, self.periods, lambda: keys(*observer.labels)
-        )
+        keeper = Bookkeeper(ledger, self._books, self.periods, lambda: keys(*observer.labels))
         keeper.start()
+        self.leaving.add(lambda end: _close_books(keeper, end))
         REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
         if ledger.measured:
@@ -96,19 +98,20 @@ class Parts:
         if gpus is not None:
             REGISTRY.register(gpus)
 
-    def leave(self, died: bool) -> None:
-        """Say the last words: books, spans, logs, and a last scrape for what it has to tell."""
-        leave = Leave()
-        since = self._observer.last_record if self._observer else 0.0
-        if self._keeper is not None:
-            self._keeper.close(died, DISK_SECONDS)
-            since = time.monotonic() if died else since
-        self.journal.close(DISK_SECONDS)
+    def _send_what_waits(self, end: End) -> None:
         ways = [way for way in (self._spans, logs.way_out(os.getpid())) if way is not None]
-        if otlp.end(ways, leave.left(keep=LAST_SCRAPE_SECONDS)):
-            since = time.monotonic()
-        # Counted last, lost first: what no scrape has seen would die with the process.
-        self.exposition.wait_for_scrapers(since, min(leave.left(), LAST_SCRAPE_SECONDS))
+        if otlp.end(ways, end.left(keep=LAST_SCRAPE_SECONDS)):
+            # Counted last, lost first: what no scrape has seen would die with the process.
+            end.note(time.monotonic())
+
+    def _await_last_scrape(self, end: End) -> None:
+        self.exposition.wait_for_scrapers(end.noted, min(end.left(), LAST_SCRAPE_SECONDS))
+
+
+def _close_books(keeper: Bookkeeper, end: End) -> None:
+    keeper.close(end.died, DISK_SECONDS)
+    if end.died:
+        end.note(time.monotonic())
 
 
 def _span_processor(settings: Settings) -> otlp.CountingSpanProcessor | None:

@@ -35,6 +35,7 @@ from server.engine_client.observed_engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
 from server.flags import parse, served_models
 from server.gateway import middleware
+from server.leaving import End
 from server.ledger.device_ledger import Ledger
 from server.preflight import refuse
 from server.pricing.price_file import watch
@@ -198,7 +199,7 @@ def run(args: Namespace, parts: Parts, address: str, sock: socket.socket) -> Exi
     finally:
         if ending is Exit.FAILED:
             _log.critical("exit %d: %s", ending, ending.meaning)
-        parts.leave(ending is Exit.FAILED)
+        parts.leaving.leave(End(died=ending is Exit.FAILED))
     return ending
 
 

@@ -8,7 +8,7 @@ from server.exits import Exit, say
 from server.gateway.api_keys import read_tenants
 from server.pricing.budgets import check_tenants, read_budgets
 from server.pricing.price_list import read_prices
-from server.settings import SettingsError, read_settings
+from server.settings import Settings, SettingsError, read_settings
 
 
 def refuse(error: SettingsError) -> NoReturn:
@@ -17,12 +17,7 @@ def refuse(error: SettingsError) -> NoReturn:
     sys.exit(Exit.BAD_SETTING)
 
 
-def shows_native_output(env: Mapping[str, str]) -> bool:
-    """True where the operator wants to see what native code prints, callers' words included."""
-    return read_settings(env).show_native_output
-
-
-def check(env: Mapping[str, str]) -> None:
+def check(env: Mapping[str, str]) -> Settings:
     """Read the environment and the files it names; ends with 78 at the first fault."""
     try:
         settings = read_settings(env)
@@ -30,5 +25,6 @@ def check(env: Mapping[str, str]) -> None:
         tenants = read_tenants(settings.keys_file)
         budgets = read_budgets(settings.budgets_file)
         check_tenants(settings.budgets_file, budgets, tenants.names)
+        return settings
     except SettingsError as error:
         refuse(error)

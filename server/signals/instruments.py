@@ -2,22 +2,10 @@
 
 from typing import TypeAlias
 
-from prometheus_client import (
-    GC_COLLECTOR,
-    REGISTRY,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from server.catalogue import Kind, Metric, cost, grids, own
-
-# A *_created series beside each counter would be a fifth of /metrics, and nothing reads it.
-disable_created_metrics()
-# Nor does anything read the nine of the garbage collector.
-REGISTRY.unregister(GC_COLLECTOR)
 
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 

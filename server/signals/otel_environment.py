@@ -1,6 +1,10 @@
 """Which of OpenTelemetry's own variables count here: many a base image and shell sets some."""
 
-from collections.abc import Iterable, MutableMapping
+import os
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any
+
+import requests
 
 HONOURED = {
     "OTEL_RESOURCE_ATTRIBUTES",
@@ -23,6 +27,16 @@ def clean(env: MutableMapping[str, str]) -> None:
     for name in [name for name in env if name.startswith("OTEL_") and name not in HONOURED]:
         del env[name]
         _ignored.add(name)
+
+
+def target(endpoint: str, signal: str, seconds: float) -> Mapping[str, Any]:
+    """An OTLP exporter's arguments: each batch is tried for so many seconds, past any proxy."""
+    # An endpoint left set, vLLM's workers would each start an exporter of their own.
+    clean(os.environ)
+    session = requests.Session()
+    # The Collector is a neighbour.
+    session.trust_env = False
+    return {"endpoint": f"{endpoint}/v1/{signal}", "timeout": seconds, "session": session}
 
 
 def ignored() -> list[str]:

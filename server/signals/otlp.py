@@ -3,10 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-import requests
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
@@ -209,23 +208,9 @@ def end(ways: Sequence[WayOut], seconds: float) -> int:
 
 def span_exporter(endpoint: str) -> SpanExporter:
     """OTLP over HTTP for spans."""
-    return OTLPSpanExporter(**_target(endpoint, "traces"))
+    return OTLPSpanExporter(**otel_environment.target(endpoint, "traces", EXPORT_SECONDS))
 
 
 def log_exporter(endpoint: str) -> LogRecordExporter:
     """OTLP over HTTP for logs."""
-    return OTLPLogExporter(**_target(endpoint, "logs"))
-
-
-def _target(endpoint: str, signal: str) -> Mapping[str, Any]:
-    # An endpoint left set, vLLM's workers would each start an exporter of their own.
-    otel_environment.clean(os.environ)
-    session = direct_session()
-    return {"endpoint": f"{endpoint}/v1/{signal}", "timeout": EXPORT_SECONDS, "session": session}
-
-
-def direct_session() -> requests.Session:
-    """HTTP that asks no proxy of the environment: the Collector is a neighbour."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
+    return OTLPLogExporter(**otel_environment.target(endpoint, "logs", EXPORT_SECONDS))

@@ -81,7 +81,9 @@ def test_every_end_has_its_code_and_says_no_other(
     parts = Mock()
     with caplog.at_level(logging.CRITICAL):
         assert launcher.run(Namespace(), parts, "", Mock()) is code
-    parts.leave.assert_called_once_with(code is Exit.FAILED)
+    ((how,), _) = parts.leaving.leave.call_args
+    assert how.died is (code is Exit.FAILED)
+    parts.leaving.leave.assert_called_once()
     said = caplog.text + capsys.readouterr().err
     assert {each for each in Exit if f"exit {int(each)}" in said} <= {code}
     if code in (Exit.NOT_STARTED, Exit.FAILED):

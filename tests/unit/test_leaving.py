@@ -19,11 +19,11 @@ from opentelemetry.sdk.resources import Resource
 
 from server import assembly, leaving
 from server.assembly import Parts
-from server.leaving import Leave
+from server.leaving import End, Leaving
 from server.signals import exposition, logs, otlp
 from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, ItemCounts
 from server.signals.tracing import Tracing
-from tests.unit.helpers import delta, record
+from tests.unit.helpers import delta, hook_failures, record
 
 REPO = Path(__file__).resolve().parents[2]
 BUDGET, SLACK = 1.0, 1.0
@@ -109,32 +109,55 @@ def test_signals_end_side_by_side_and_no_later_than_the_budget() -> None:
     free.set()
 
 
-def test_a_budget_is_spent_once_and_never_negative() -> None:
-    leave = Leave(0.2)
-    assert 0.1 < leave.left() <= 0.2
-    assert leave.left(keep=5.0) == 0.0
-    time.sleep(0.25)
-    assert leave.left() == 0.0
+class Clock:
+    """Monotonic seconds that pass when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(leaving.time, "monotonic", lambda: self.now)
+
+
+def test_a_budget_is_spent_once_and_never_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    end = End(died=False, seconds=2.0)
+    assert (end.left(), end.left(keep=0.5), end.left(keep=5.0)) == (2.0, 1.5, 0.0)
+    clock.now += 2.5
+    assert end.left() == 0.0
+
+
+def test_last_words_are_said_in_reverse_and_none_keeps_another_from_its_turn() -> None:
+    said: list[str] = []
+    whole = Leaving()
+    whole.add(lambda _: said.append("first made"))
+    whole.add(lambda _: 1 // 0)
+    whole.add(lambda end: said.append(f"died {end.died}"))
+    with hook_failures("shutdown", 1):
+        whole.leave(End(died=True))
+    assert said == ["died True", "first made"]
 
 
 @pytest.mark.parametrize(("lost", "died"), [(0, False), (3, False), (0, True)])
 def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
     monkeypatch: pytest.MonkeyPatch, lost: int, died: bool
 ) -> None:
-    asked: list[tuple[float, float]] = []
-    budgets: list[float] = []
+    clock, asked, budgets = Clock(monkeypatch), [], []
     monkeypatch.setattr(logs, "way_out", lambda _pid: None)
-    monkeypatch.setattr(
-        assembly.otlp, "end", lambda _ways, seconds: budgets.append(seconds) or lost
-    )
-    whole = Mock()
-    whole._spans, whole._keeper, whole._observer = None, Mock(), Mock(last_record=5.0)
+
+    def send(_ways: object, seconds: float) -> int:
+        budgets.append(seconds)
+        return lost
+
+    monkeypatch.setattr(assembly.otlp, "end", send)
+    whole = Mock(_spans=None)
     whole.exposition.wait_for_scrapers = lambda since, seconds: asked.append((since, seconds))
-    Parts.leave(whole, died)
-    ((since, seconds),) = asked
-    assert (since == 5.0) == (not lost and not died)
-    assert budgets[0] == pytest.approx(leaving.SECONDS - exposition.LAST_SCRAPE_SECONDS, abs=0.5)
-    assert seconds <= leaving.SECONDS
+    end = End(died)
+    end.note(5.0)
+    assembly._close_books(Mock(), end)
+    Parts._send_what_waits(whole, end)
+    Parts._await_last_scrape(whole, end)
+    assert budgets == [leaving.SECONDS - exposition.LAST_SCRAPE_SECONDS]
+    since = clock.now if lost or died else 5.0
+    assert asked == [(since, exposition.LAST_SCRAPE_SECONDS)]
 
 
 def test_the_waits_fit_into_the_budget_and_the_budget_before_the_kill() -> None:
