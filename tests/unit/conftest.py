@@ -7,7 +7,7 @@ import pytest
 
 if TYPE_CHECKING:
     from server.requests.live_request import LiveRequest
-    from tests.unit.asgi import Install
+    from tests.unit.asgi import Deadline, Install
 
 
 @pytest.fixture
@@ -16,6 +16,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> "Install":
     from tests.unit.asgi import installer
 
     return installer(monkeypatch)
+
+
+@pytest.fixture
+def deadline(monkeypatch: pytest.MonkeyPatch) -> "Deadline":
+    """The deadline of every request: it passes when the test says so."""
+    from tests.unit.asgi import Deadline
+
+    return Deadline(monkeypatch)
 
 
 @pytest.fixture
