@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ledger import bill_metrics
@@ -174,7 +174,6 @@ EVENTS = (
 
 
 @given(st.lists(st.one_of(st.integers(1, 10**6), st.sampled_from(EVENTS)), max_size=60))
-@settings(deadline=None)
 def test_whoever_scrapes_and_whenever_it_is_killed_prometheus_sees_what_was_kept(
     tmp_path_factory: pytest.TempPathFactory, events: list[int | str]
 ) -> None:
