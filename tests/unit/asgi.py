@@ -5,13 +5,14 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.resources import Resource
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.gateway import middleware
+from server.gateway import connection, middleware
 from server.gateway.api_keys import Tenants
 from server.gateway.cors import Cors
 from server.gateway.gate import Gate
@@ -32,6 +33,8 @@ CHAT = "/v1/chat/completions"
 BODY = b'{"model": "tiny-llama", "stream": true}'
 KEY = "key-of-a-test"
 NO_PAGES = Cors()
+PATIENCE = 30.0
+"""Seconds for what has to come about; less would ask how fast the machine is."""
 KEY_DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
 
 
@@ -42,6 +45,10 @@ class Client:
         self._app = Middleware(app)
         self._hold = hold
         self._gone = asyncio.Event()
+        self.silent = asyncio.Event()
+        """It has sent all that it will, and the server waits for more of it."""
+        self.stuck = asyncio.Event()
+        """A message waits for it to read on."""
         self.asgi = {"version": "3.0", "spec_version": "2.3"}
         self.connection: dict[str, Any] = {}
         self.takes = sys.maxsize
@@ -72,11 +79,13 @@ class Client:
                 chunk = chunks.pop(0)
                 self.received += len(chunk)
                 return {"type": "http.request", "body": chunk, "more_body": self._more(chunks)}
+            self.silent.set()
             await self._gone.wait()
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
             if len(self.sent) >= self.takes:
+                self.stuck.set()
                 await asyncio.Future()
             self.sent.append(message)
 
@@ -116,6 +125,31 @@ class Client:
     @property
     def ended(self) -> bool:
         return not self.sent[-1].get("more_body", False)
+
+
+async def comes(event: asyncio.Event) -> None:
+    """Wait for what has to come about."""
+    await asyncio.wait_for(event.wait(), PATIENCE)
+
+
+class Deadline:
+    """Passes when the test says so: by the clock, a slow machine may not have begun by then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._passed = False
+        self.seconds = 0.0
+        """What was left of it when it was last waited for."""
+        ours = {**vars(asyncio), "timeout": self._timeout}
+        monkeypatch.setattr(connection, "asyncio", SimpleNamespace(**ours))
+
+    def _timeout(self, seconds: float) -> asyncio.Timeout:
+        self.seconds = seconds
+        self._wait = asyncio.timeout(0.0 if self._passed else seconds)
+        return self._wait
+
+    def expire(self) -> None:
+        self._passed = True
+        self._wait.reschedule(asyncio.get_running_loop().time())
 
 
 class Inner:

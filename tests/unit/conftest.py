@@ -4,10 +4,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as tries
 
 if TYPE_CHECKING:
     from server.requests.live_request import LiveRequest
-    from tests.unit.asgi import Install
+    from tests.unit.asgi import Deadline, Install
+
+# The same examples every time, however long they take: a test that is red must be red again, and a
+# slow machine is no finding. The search for new ones is tests/bench/fuzz.py, which is no test.
+tries.register_profile(
+    "unit", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+tries.load_profile("unit")
 
 
 @pytest.fixture
@@ -16,6 +25,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> "Install":
     from tests.unit.asgi import installer
 
     return installer(monkeypatch)
+
+
+@pytest.fixture
+def deadline(monkeypatch: pytest.MonkeyPatch) -> "Deadline":
+    """The deadline of every request: it passes when the test says so."""
+    from tests.unit.asgi import Deadline
+
+    return Deadline(monkeypatch)
 
 
 @pytest.fixture

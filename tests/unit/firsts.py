@@ -102,7 +102,7 @@ async def ask(app: ASGIApp, method: str, path: str, what: tuple[bytes, ...], **m
 async def leave(app: ASGIApp, path: str, what: tuple[bytes, ...], hold: bool) -> None:
     client = Client(app, hold=hold)
     task = asyncio.create_task(client.call("POST", path, headers(), what))
-    await asyncio.sleep(0.01)
+    await client.silent.wait()
     client.leave()
     await task
 

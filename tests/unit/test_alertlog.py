@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,6 +24,8 @@ FIRING = {
     "endsAt": "0001-01-01T00:00:00Z",
 }
 RESOLVED = {**FIRING, "status": "resolved", "endsAt": "2026-11-23T20:05:00Z"}
+PATIENCE = 30.0
+"""Seconds for a delivery that has to come about: less would ask how fast the machine is."""
 
 
 class Collector(ThreadingHTTPServer):
@@ -67,17 +70,29 @@ def collector() -> Iterator[Collector]:
     yield from running(Collector())
 
 
+def exporter(collector: Collector, seconds: float = PATIENCE) -> OTLPLogExporter:
+    endpoint = f"http://127.0.0.1:{collector.server_address[1]}/v1/logs"
+    return OTLPLogExporter(endpoint=endpoint, timeout=seconds)
+
+
 @pytest.fixture
 def server(collector: Collector) -> Iterator[Server]:
-    endpoint = f"http://127.0.0.1:{collector.server_address[1]}/v1/logs"
-    exporter = OTLPLogExporter(endpoint=endpoint, timeout=0.5)
-    yield from running(Server(("127.0.0.1", 0), AlertLog(exporter)))
+    yield from running(Server(("127.0.0.1", 0), AlertLog(exporter(collector))))
+
+
+@contextmanager
+def hasty(server: Server, collector: Collector) -> Iterator[None]:
+    """Give up soon, where nothing will be taken: a retry comes after a second."""
+    patient, server.alertlog._exporter = server.alertlog._exporter, exporter(collector, 0.5)
+    yield
+    server.alertlog._exporter = patient
 
 
 def ask(
     server: Server, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+    port = server.server_address[1]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * PATIENCE)
     connection.request(method, path, body, headers or {})
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -197,7 +212,8 @@ def test_a_repetition_is_not_a_change_and_the_end_is(server: Server, collector: 
 def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: Collector) -> None:
     collector.status = 503
     before = counted("failed")
-    status, reason = post(server, FIRING)
+    with hasty(server, collector):
+        status, reason = post(server, FIRING)
     assert (status, "send again" in reason) == (503, True)
     assert counted("failed") == before + 1
     collector.status = 200
@@ -207,7 +223,8 @@ def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: 
 
 def test_nothing_is_lost_while_nobody_listens(server: Server, collector: Collector) -> None:
     collector.server_close()
-    assert post(server, FIRING)[0] == 503
+    with hasty(server, collector):
+        assert post(server, FIRING)[0] == 503
 
 
 @pytest.mark.parametrize(

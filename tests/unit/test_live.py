@@ -15,6 +15,7 @@ from server.wire.report import Settlement
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, state
 
 START = 1000.0
+PATIENCE = 10.0
 
 
 def request(*calls: EngineCall, end: float = START + 2.0, **changes: Any) -> LiveRequest:
@@ -242,16 +243,22 @@ def test_the_request_id_holds_trace_and_span() -> None:
     assert request().request_id == f"{TRACE_ID}-{SPAN_ID}"
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What settles does so because its calls have ended, however slow the machine is."""
+    monkeypatch.setattr(live_module, "FINAL_GRACE_SECONDS", 2 * PATIENCE)
+
+
 async def test_settle_does_not_wait_when_nothing_is_open() -> None:
     live = request()
     live.begin_call(EngineCall())
     live.end_call()
-    begun = time.monotonic()
-    await live.settle()
-    assert time.monotonic() - begun < 0.1
+    # It ends at its first step: nothing was awaited.
+    with pytest.raises(StopIteration):
+        live.settle().send(None)
 
 
-async def test_settle_waits_for_the_last_open_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_settle_waits_for_the_last_open_call(patient: None) -> None:
     live = request()
     live.begin_call(EngineCall())
     live.begin_call(EngineCall())
@@ -260,10 +267,10 @@ async def test_settle_waits_for_the_last_open_call(monkeypatch: pytest.MonkeyPat
     await asyncio.sleep(0.02)
     assert not settled.done()
     live.end_call()
-    await asyncio.wait_for(settled, 0.5)
+    await asyncio.wait_for(settled, PATIENCE)
 
 
-async def test_settle_waits_again_for_a_later_call() -> None:
+async def test_settle_waits_again_for_a_later_call(patient: None) -> None:
     live = request()
     live.begin_call(EngineCall())
     live.end_call()
@@ -272,7 +279,7 @@ async def test_settle_waits_again_for_a_later_call() -> None:
     await asyncio.sleep(0.02)
     assert not settled.done()
     live.end_call()
-    await asyncio.wait_for(settled, 0.5)
+    await asyncio.wait_for(settled, PATIENCE)
 
 
 async def test_settle_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,4 +288,4 @@ async def test_settle_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     live.begin_call(EngineCall())
     begun = time.monotonic()
     await live.settle()
-    assert 0.05 <= time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun >= 0.05

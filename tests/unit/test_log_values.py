@@ -165,7 +165,7 @@ values = st.recursive(
 
 
 @given(event=st.text() | st.just("request_finished"), fields=st.dictionaries(names, values))
-@tries(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@tries(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_event_is_one_record_that_every_store_takes(
     sent: Sent, event: str, fields: dict[str, Any]
 ) -> None:

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import threading
 
+PATIENCE = 300.0
+"""Seconds for an interpreter that loads vLLM, twice, on whatever machine."""
 PROGRAM = """
-import json, logging, logging.config, os, subprocess, sys, time
+import json, logging, logging.config, os, subprocess, sys
 from server.signals import native_output, serving
 serving.share()
 native_output.divert()
@@ -12,7 +15,7 @@ logging.config.dictConfig(json.load(open("server/logging.json")))
 log = logging.getLogger("server.test")
 os.write(1, b"native before\\n")
 os.write(2, b"native before too\\n")
-time.sleep(0.5)
+sys.stdin.readline()
 log.info("heard now")
 serving.begin()
 os.write(2, b"CANARY one\\nCANARY two\\n")
@@ -33,9 +36,20 @@ log.info("last line")
 
 def said(flood: str = "") -> str:
     command = [sys.executable, "-c", PROGRAM.replace("{flood}", flood)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stderr == "native before too\n"
-    return done.stdout
+    pipe = subprocess.PIPE
+    # Unbuffered: what readline() has not returned is left for communicate().
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as program:
+        hung = threading.Timer(PATIENCE, program.kill)
+        hung.daemon = True
+        hung.start()
+        assert program.stdout and program.stderr
+        shown = program.stdout.readline()
+        assert program.stderr.readline() == b"native before too\n"
+        # A caller is heard only now that both were shown.
+        rest, errors = program.communicate(b"\n")
+        hung.cancel()
+    assert (program.returncode, errors) == (0, b"")
+    return (shown + rest).decode()
 
 
 def test_native_code_is_shown_until_a_caller_is_heard() -> None:
@@ -63,7 +77,7 @@ def test_what_is_printed_at_the_very_end_is_not_lost() -> None:
         "print('cannot start: the last word', file=sys.stderr, flush=True); sys.exit(78)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr == "cannot start: the last word\n"

@@ -46,6 +46,13 @@ def change(file: PriceFile, content: str) -> bool | None:
     return file.refresh()
 
 
+def put(file: PriceFile, content: str) -> None:
+    """Put a new file in its place, whole: a change within one tick of a coarse clock too."""
+    new = file.path.with_name("new.yaml")
+    new.write_text(content)
+    new.replace(file.path)
+
+
 def output(file: PriceFile, day: datetime.date | None = None) -> Decimal | None:
     found = file.current.model_price("m", day or today())
     return found.output if found else None
@@ -141,9 +148,7 @@ def test_the_file_put_back_is_valid_again(file: PriceFile) -> None:
 
 
 def test_a_file_put_in_its_place_is_a_change(file: PriceFile) -> None:
-    new = file.path.with_name("new.yaml")
-    new.write_text(text(price(), rest=EUR))
-    new.replace(file.path)
+    put(file, text(price(), rest=EUR))
     assert file.refresh() is True
 
 
@@ -184,17 +189,17 @@ class Watched:
 
 
 async def _until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
 
 async def test_the_watch_tells_of_what_was_taken_up_only(file: PriceFile) -> None:
     async with Watched(file) as watched:
-        file.path.write_text(text(price("2"), rest=EUR))
+        put(file, text(price("2"), rest=EUR))
         await _until(lambda: value(VALID) == 0)
         assert watched.changes == 0
-        file.path.write_text(text(price(), rest=EUR))
+        put(file, text(price(), rest=EUR))
         await _until(lambda: watched.changes == 1)
     assert value(VALID) == 1
 

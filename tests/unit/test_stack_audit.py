@@ -153,10 +153,25 @@ def test_without_a_price_it_says_what_to_do() -> None:
         books("llm_ledger_error_seconds 0.0\n")
 
 
-def test_the_kernel_knows_how_long_a_process_has_run() -> None:
+def test_the_kernel_knows_how_long_a_process_has_run(tmp_path: Path) -> None:
+    fields = dict.fromkeys(range(3, 53), "0")
+    fields[22] = str(900 * os.sysconf("SC_CLK_TCK"))
+    (tmp_path / "41").mkdir()
+    (tmp_path / "41" / "stat").write_text(f"41 (a) b 7) {' '.join(fields.values())}\n")
+    (tmp_path / "uptime").write_text("1000.25 1834.50\n")
+    assert uptime.seconds(41, tmp_path) == 100.25
+
+
+def test_the_kernels_account_goes_on_with_the_clock() -> None:
+    hundredths = 0.02
+    reads = [time.monotonic()]
     first = uptime.seconds(os.getpid())
-    time.sleep(0.2)
-    assert uptime.seconds(os.getpid()) - first == pytest.approx(0.2, abs=0.1)
+    reads.append(time.monotonic())
+    time.sleep(0.1)
+    reads.append(time.monotonic())
+    grown = uptime.seconds(os.getpid()) - first
+    reads.append(time.monotonic())
+    assert reads[2] - reads[1] - hundredths <= grown <= reads[3] - reads[0] + hundredths
 
 
 @pytest.mark.parametrize(

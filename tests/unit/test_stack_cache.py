@@ -65,7 +65,7 @@ def test_two_runs_do_not_build_at_the_same_time(tmp_path: Path) -> None:
     for run in runs:
         run.start()
     for run in runs:
-        run.join(timeout=10)
+        run.join()
     lines = order.read_text().split("\n")[:4]
     assert [line[0] for line in lines] in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
 

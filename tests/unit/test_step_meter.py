@@ -62,7 +62,6 @@ def shared(
 
 
 @given(st.lists(members, min_size=1, max_size=6), st.floats(0.3, 3.0))
-@settings(deadline=None)
 def test_shares_are_the_shapley_values_rescaled_to_the_measured_time(
     batch: list[Member], factor: float
 ) -> None:
@@ -117,7 +116,7 @@ def test_a_split_is_exact_and_nobody_pays_less_than_nothing(ns: int, weights: li
 
 @pytest.mark.parametrize("ahead", [1, 2])
 @given(seed=st.integers(0, 10**6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_every_nanosecond_is_somewhere_once(ahead: int, seed: int) -> None:
     engine = Engine(seed, ahead, stalls=0.01)
     engine.run(400)

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.engine_core.step_model import (
@@ -93,7 +93,6 @@ rows = st.lists(st.tuples(*(st.floats(0, 1000) for _ in range(4))), min_size=5, 
 
 
 @given(rows)
-@settings(deadline=None)
 def test_the_fit_is_optimal(features: list[tuple[float, ...]]) -> None:
     """Karush-Kuhn-Tucker: no gradient where a coefficient is free, none downhill where it is 0."""
     matrix = np.array(features) + 1e-3

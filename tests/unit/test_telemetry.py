@@ -21,6 +21,8 @@ from tests.unit.helpers import delta, settings
 
 ROOM = 512
 """Items that wait at most in these tests; a batch of OpenTelemetry may not be larger."""
+PATIENCE = 60.0
+"""Seconds for what has to come about; less would ask how fast the machine is."""
 
 
 class Behaviour:
@@ -35,7 +37,7 @@ class Behaviour:
     def answer(self, batch: Sequence[Any]) -> bool:
         self.entered.set()
         if self.kind == "blocks":
-            self.free.wait(5)
+            self.free.wait(PATIENCE)
         if self.kind == "raises":
             raise ConnectionError("no Collector")
         self.seen += len(batch)
@@ -84,7 +86,7 @@ class SpanPipeline:
             tracer.start_span("x").end()
 
     def flush(self) -> None:
-        self._provider.force_flush(1000)
+        self._provider.force_flush(int(1000 * PATIENCE))
 
     def end(self) -> None:
         self._provider.shutdown()
@@ -101,7 +103,7 @@ class LogPipeline:
             logger.emit(LogRecord(body="x", timestamp=time.time_ns()))
 
     def flush(self) -> None:
-        self._provider.force_flush(1000)
+        self._provider.force_flush(int(1000 * PATIENCE))
 
     def end(self) -> None:
         self._provider.shutdown()
@@ -146,8 +148,8 @@ def far_end(request: pytest.FixtureRequest, counts: Counts) -> Iterator[Made]:
     pipeline.end()
 
 
-def reaches(condition: Any, seconds: float = 2.0) -> bool:
-    until = time.monotonic() + seconds
+def reaches(condition: Any) -> bool:
+    until = time.monotonic() + PATIENCE
     while not condition() and time.monotonic() < until:
         time.sleep(0.005)
     return bool(condition())
@@ -179,7 +181,7 @@ def test_a_blocked_exporter_fills_the_room_and_the_rest_is_dropped(
     pipeline, behaviour = far_end
     # A full batch wakes the exporter, which holds it; it stays in the counts.
     pipeline.make(ROOM)
-    assert behaviour.entered.wait(2)
+    assert behaviour.entered.wait(PATIENCE)
     pipeline.make(7)
     assert counts() == {"made": ROOM + 7, "dropped": 7}
     assert counts.waiting == ROOM
