@@ -157,9 +157,9 @@ HEAD = f"""# Ours beside the convention
 
 Generated from `server/catalogue/conventions.py` by `python -m server.catalogue`; do not edit. The
 convention is {READ_IN}, whose names
-are all in development, and HTTP's, which are stable. `tests/unit/test_conventions.py` holds the
-server to every row. All names on the wire, with those that are only ours (`llm.*`, `llm_*`), stand
-in `tests/unit/names.yaml`, and a change of one in the [changelog](../CHANGELOG.md).
+are all in development, and HTTP's, which are stable. `tests/unit/catalogue/test_conventions.py`
+holds the server to every row. All names on the wire, with those that are only ours (`llm.*`,
+`llm_*`), stand in `tests/unit/names.yaml`, and a change of one in the [changelog](../CHANGELOG.md).
 """
 METRICS_HEAD = """## Beside the convention
 

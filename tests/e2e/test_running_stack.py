@@ -85,7 +85,7 @@ def test_the_rules_are_loaded_and_evaluate(client: Client) -> None:
 def test_nothing_listens_off_loopback(client: Client, stack: Settings) -> None:
     running = supervisor.running(stack)
     if running is None:
-        pytest.skip("the compose way publishes ports; tests/unit/test_compose.py reads them")
+        pytest.skip("the compose way publishes ports; tests/unit/stack/test_compose.py reads them")
     parent = psutil.Process(running.pid())
     listening = [
         (process.name(), each.laddr)

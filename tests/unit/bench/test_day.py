@@ -36,7 +36,7 @@ from tests.bench.day_requests import MODELS, TENANTS, Plan, ended_ns, requests
 from tests.bench.day_series import steps
 from tests.bench.day_signals import Logs, Traces
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 PLAN = Plan(rate=5.0, hours=1.0, seed=1, end=1_790_000_000.0)
 RUNS = LineUp("jaeger", "victorialogs", grafana=False)
 

@@ -11,7 +11,7 @@ import yaml
 from server.catalogue.promql import selectors
 from server.catalogue.uses import recorded, uses
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 FOLDER = REPO / "docs/autoscaling"
 
 

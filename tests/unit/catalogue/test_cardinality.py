@@ -18,7 +18,7 @@ from server.requests.models import Models
 from server.signals import red
 from tests.unit.asgi import gate
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 KEY = "a-known-key"
 FLOOD = 10_000
 BUDGET_SERIES = 4_000

@@ -17,7 +17,7 @@ from server.catalogue.promql import Selector, grouped, is_nameless, selectors
 from server.catalogue.slo import Threshold, alerts, problems, read
 from server.catalogue.uses import Use, unused, uses, wrong
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 INSTRUMENTS = re.compile(r"Counter|Gauge|Histogram|Summary|Info|Enum|\w+MetricFamily")
 
 

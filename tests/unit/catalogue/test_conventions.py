@@ -11,10 +11,10 @@ from server.catalogue import BY_SERIES, MADE, conventions
 from server.catalogue.conventions import LABELS, METRICS, SPAN, Row
 from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
 
-STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
+STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "names.yaml").read_text())
 ON_SPANS: dict[str, str] = STORED["server_span"]
 OF_CONVENTIONS = re.compile(r"(gen_ai|http|url|server|client|error|network|user_agent)[.].*")
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_each_attribute_with_a_name_of_the_convention_has_a_row() -> None:

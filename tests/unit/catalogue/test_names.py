@@ -19,7 +19,7 @@ from server.signals.tracing import Tracing
 from tests.unit.helpers import GPU, record
 from tests.unit.logged import lines_of
 
-STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
+STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "names.yaml").read_text())
 WHY = "a name on the wire is public: store it in names.yaml, and say it in CHANGELOG.md"
 TYPES = {bool: "bool", int: "int", float: "double", str: "string", tuple: "string[]"}
 

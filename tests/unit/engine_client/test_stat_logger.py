@@ -18,7 +18,7 @@ from server.ledger.bill import Part
 from server.ledger.device_ledger import Ledger
 from server.wire.report import KEY, encode
 from tests.unit.helpers import hook_failures
-from tests.unit.test_ledger import SECOND, ready, report
+from tests.unit.ledger.test_ledger import SECOND, ready, report
 
 STALL = {"origin": SECOND, "stall": SECOND}
 

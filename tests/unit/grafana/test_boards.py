@@ -13,7 +13,7 @@ import yaml
 from grafana.pictures import board, lint
 from grafana.pictures.board import Board, Json, Panel
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 BOARDS = board.load()
 PANELS = [(one, panel) for one in BOARDS for panel in one.panels]
 SLO = yaml.safe_load((REPO / "prometheus/slo.yaml").read_text())["thresholds"]

@@ -10,7 +10,7 @@ import pytest
 
 from stack.stores import loki, tempo, victorialogs
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 OURS = re.compile(r'\{service_name="(llm-server|alertmanager)[$"]')
 
 

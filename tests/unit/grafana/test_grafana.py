@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 PROVISIONING = REPO / "grafana/provisioning"
 
 

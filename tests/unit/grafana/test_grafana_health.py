@@ -15,9 +15,9 @@ import pytest
 from stack.evidence import grafana
 from stack.settings import Settings, load
 from tests.unit.fake_grafana import PASSWORD, PROBES, Fake, serving
-from tests.unit.test_grafana import data_sources
+from tests.unit.grafana.test_grafana import data_sources
 
-SCRIPT = Path(__file__).parents[2] / "grafana/healthcheck.sh"
+SCRIPT = Path(__file__).parents[3] / "grafana/healthcheck.sh"
 # What the image's busybox has; a machine that checks this may lack it.
 NC = f"""#!{sys.executable}
 import os, socket, sys

@@ -7,7 +7,7 @@ import pytest
 from grafana.pictures import expand
 from stack.stores.protocol import Window
 from tests.compose.queries import Query, every
-from tests.unit.test_grafana import data_sources
+from tests.unit.grafana.test_grafana import data_sources
 
 WINDOW = Window(1_000_000, 1_000_900)
 TRACE = "0af7651916cd43dd8448eb211c80319c"

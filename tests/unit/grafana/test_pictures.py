@@ -16,7 +16,7 @@ from grafana.pictures.stores import Stores
 from stack.stores.protocol import StoreError, Window
 from tests.unit.picture_stores import NOW, SPANS, Logs, Traces, answering
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(

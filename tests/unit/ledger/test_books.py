@@ -22,7 +22,7 @@ from server.settings import SettingsError
 from server.storage import durable
 from server.wire.report import Settlement
 from tests.unit.helpers import hook_failures
-from tests.unit.test_ledger import SECOND, owner, ready, report
+from tests.unit.ledger.test_ledger import SECOND, owner, ready, report
 
 STALL = ("part", Part.STALL.value)
 LOST = ("part", Part.LOST.value)

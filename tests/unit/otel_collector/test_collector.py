@@ -10,7 +10,7 @@ import yaml
 from server.catalogue import uses
 from server.signals.otlp import SERVICE_NAME
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 CONFIG: dict[str, Any] = yaml.safe_load((REPO / "otel-collector" / "collector.yaml").read_text())
 CONDITIONS: list[str] = CONFIG["processors"]["filter/not_ours"]["metric_conditions"]
 PIPELINES = CONFIG["service"]["pipelines"]
@@ -31,7 +31,7 @@ KEPT = (
     "gen_ai.guardrail.security.risk.score", "gen_ai.evaluation.name",
     "gen_ai.evaluation.score.value", "gen_ai.evaluation.score.label", "gen_ai.memory.store.id",
 )  # fmt: skip
-NAMES = Path(__file__).parent / "names.yaml"
+NAMES = Path(__file__).parents[1] / "names.yaml"
 
 
 def is_content(name: str) -> bool:

@@ -10,7 +10,7 @@ from server.settings import SettingsError
 from server.signals.labels import MAX_VALUES
 from tests.unit.helpers import write
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "budgets.example.yaml"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "budgets.example.yaml"
 
 
 def test_without_a_file_or_with_an_empty_one_there_are_no_budgets(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_decimals_stay_exact() -> None:
 
 
 def test_the_committed_price_file_prices_the_embedded_model() -> None:
-    prices = PriceFile(Path(__file__).parents[2] / "server" / "prices.yaml")
+    prices = PriceFile(Path(__file__).parents[3] / "server" / "prices.yaml")
     assert CostTracker(prices).cost(record()) == Decimal("16.00")
 
 

@@ -13,7 +13,7 @@ from server.pricing.price_list import PriceList, read_prices
 from server.settings import SettingsError
 from tests.unit.helpers import entry, write
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 FROM = datetime.date(2026, 1, 31)
 GOOD: dict[str, dict[str, Any]] = {
     "prices": {"model": "m", "from": FROM, "source": "s", "input": 1, "cached_input": 1,

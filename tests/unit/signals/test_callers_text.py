@@ -19,7 +19,7 @@ import pytest
 from server.signals import code_places, serving
 from tests.unit.logged import Lines, lines_of
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 NAMES = ["vllm.foreign", "asyncio.foreign", "asyncio"]
 CANARY = "canary-7f3a ahoy"
 _TEMPLATE = "kept in another place than the call: %s"

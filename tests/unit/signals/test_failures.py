@@ -124,7 +124,7 @@ def test_the_last_places_are_kept_and_paths_are_short() -> None:
     except KeyError as error:
         found = failures.read(error)
     assert len(found.places) == MAX_PLACES
-    assert all(place.startswith("tests/unit/test_failures.py:") for place in found.places)
+    assert all(place.startswith("tests/unit/signals/test_failures.py:") for place in found.places)
     assert SECRET not in repr(found)
 
 

@@ -96,7 +96,7 @@ def test_an_exceptions_text_is_hidden_while_a_request_is_served(lines: Lines) ->
     assert PROMPT not in lines.text
     kind, place = lines.one()["exception"].splitlines()
     assert kind == "ValueError"
-    assert re.fullmatch(r"  tests/unit/test_logs\.py:\d+:_log_exception", place)
+    assert re.fullmatch(r"  tests/unit/signals/test_logs\.py:\d+:_log_exception", place)
 
 
 @pytest.mark.usefixtures("served")

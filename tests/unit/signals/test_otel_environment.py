@@ -25,7 +25,7 @@ from stack.settings import load
 from tests.unit.helpers import record, settings
 from tests.unit.listening import listening
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 HARMFUL = {
     "OTEL_SDK_DISABLED": "true",
     "OTEL_TRACES_SAMPLER": "always_off",

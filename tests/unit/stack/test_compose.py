@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 PROFILES = ("cpu", "gpu")
 EVERYWHERE = {
     "otel-collector",

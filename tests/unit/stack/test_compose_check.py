@@ -7,7 +7,7 @@ from pathlib import Path
 from stack.commands import check
 from stack.settings import load
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 
 
 def test_make_check_fails_on_a_broken_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from stack.commands import composetest
 from stack.settings import load
 from tests.compose import engine
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 
 
 def test_what_is_missing_is_named_with_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:

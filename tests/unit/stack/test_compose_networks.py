@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.test_compose import PROFILES, REPO, services
+from tests.unit.stack.test_compose import PROFILES, REPO, services
 
 STORES = ("tempo", "loki", "alertmanager")
 # Neither may reach what holds everyone's traces, log lines and alerts.

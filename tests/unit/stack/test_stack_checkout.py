@@ -13,7 +13,7 @@ from stack.parts import memo
 from stack.readiness import checkout, preflight
 from stack.settings import Settings, load
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 MOUNTED = ("alertmanager", "grafana", "loki", "otel-collector", "prometheus", "server", "tempo")
 
 

@@ -6,7 +6,7 @@ import pytest
 from stack.builds import gobuild
 from stack.settings import load
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 MODULES = {
     "node-exporter": "github.com/prometheus/node_exporter",
     "alertmanager": "github.com/prometheus/alertmanager",

@@ -9,7 +9,7 @@ from stack.parts.lineup import COMPOSE, LineUp
 from stack.parts.table import parts
 from stack.settings import Settings, load
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 EMBEDDED = LineUp("jaeger", "victorialogs", grafana=False)
 
 

@@ -18,7 +18,7 @@ from stack.native.supervisor import Process, Supervisor, socket_path
 from stack.readiness.health import Watch
 from stack.run import last_error, logged
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 
 
 def process(state: str = "RUNNING", started: int = 100) -> Process:

@@ -17,7 +17,7 @@ from stack.parts.lineup import LineUp
 from stack.readiness import ways
 from stack.settings import Settings, load
 from tests.compose import images, parts
-from tests.unit.test_compose import REPO, project
+from tests.unit.stack.test_compose import REPO, project
 
 TEMPO_AND_LOKI, EMBEDDED = ("tempo", "loki"), ("jaeger", "victorialogs")
 PAIRS = list(zip(EMBEDDED, TEMPO_AND_LOKI, strict=True))

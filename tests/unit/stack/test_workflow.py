@@ -10,7 +10,7 @@ import yaml
 from stack.builds import gobuild
 from stack.containers import standins
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 WORKFLOW = REPO / ".github/workflows/ci.yaml"
 PREPARE = REPO / ".github/actions/prepare/action.yaml"
 

@@ -8,7 +8,7 @@ import pytest
 
 from server.exits import Exit
 
-ENTRYPOINT = Path(__file__).parents[2] / "server/entrypoint.sh"
+ENTRYPOINT = Path(__file__).parents[3] / "server/entrypoint.sh"
 STUB = """#!/bin/sh
 if [ "$2" = server.tiny_model ]; then
     [ -z "$BROKEN" ] || exit 3

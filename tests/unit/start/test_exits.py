@@ -20,7 +20,7 @@ from server.exits import Exit, NotStartedError, starting
 from server.settings import SettingsError
 from server.signals import serving
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 LLAMA = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 16,
     "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 32,

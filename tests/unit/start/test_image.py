@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 SCRIPT = REPO / "server/install.sh"
 SAY = 'echo "$(basename "$0") $*" >>"$SAID"\n'
 # A python3 that has what HAS names; what it compiles, the real one does.

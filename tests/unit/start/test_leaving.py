@@ -25,7 +25,7 @@ from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, Ite
 from server.signals.tracing import Tracing
 from tests.unit.helpers import delta, hook_failures, record
 
-REPO = Path(__file__).resolve().parents[2]
+REPO = Path(__file__).resolve().parents[3]
 BUDGET = 1.0
 PATIENCE = 60.0
 """Seconds that every end here is well within; one export may last ten times as long."""

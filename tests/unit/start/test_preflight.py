@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 # -X importtime prints each module as it is imported.
 START = [sys.executable, "-X", "importtime", "-m", "server", "--model", "none"]
 

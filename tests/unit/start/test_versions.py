@@ -8,7 +8,7 @@ import yaml
 
 from stack.settings import read_env_file
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 ENV = read_env_file(REPO / ".env")
 # Module by its key in `.env`. Prometheus numbers its module 0.316.0 for 3.16.0.
 MODULES = {

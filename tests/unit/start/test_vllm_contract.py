@@ -318,7 +318,7 @@ def test_vllm_traces_only_when_told_an_endpoint() -> None:
 def test_uvicorn_speaks_the_asgi_in_which_an_application_listens_for_a_disconnect(
     protocol: str,
 ) -> None:
-    # From 2.4 on Starlette waits for an OSError of send() instead (tests/unit/test_http_stall.py).
+    # From 2.4 on Starlette waits for an OSError of send() instead: gateway/test_http_stall.py.
     module = importlib.import_module(f"uvicorn.protocols.http.{protocol}")
     assert '"spec_version": "2.3"' in source(module), (
         "read _inner_send in server/gateway/exchange.py again"

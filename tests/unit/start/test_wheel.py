@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 PACKAGES = ("server", "alertmanager")
 DATA = {"server/logging.json", "server/prices.yaml"}
