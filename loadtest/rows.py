@@ -6,6 +6,7 @@ The generator writes them, the report reads them; neither knows the other.
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,15 +138,18 @@ def _known(kind: type[Read], found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in names}
 
 
+def read_row(line: str) -> Row:
+    """The row of a line; raises ValueError where it is torn."""
+    found = json.loads(line)
+    found["gaps_seconds"] = tuple(found.get("gaps_seconds", ()))
+    return Row(**_known(Row, found))
+
+
 def read_rows(folder: Path) -> Iterator[Row]:
     """The rows of a run, in the order in which they ended; a torn last line is left out."""
     for line in (folder / REQUESTS).read_text(encoding="utf-8").splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        found["gaps_seconds"] = tuple(found.get("gaps_seconds", ()))
-        yield Row(**_known(Row, found))
+        with suppress(ValueError):
+            yield read_row(line)
 
 
 def read_run(folder: Path) -> Run:

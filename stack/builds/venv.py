@@ -12,6 +12,10 @@ from stack.say import step
 from stack.settings import Settings
 
 
+_SIZES = {"load": "100 MB unpacked, seconds"}
+"""What a reader of the progress waits for, where it is not the engine."""
+
+
 def _lock(settings: Settings, name: str) -> Path:
     return settings.repo / "requirements" / f"{name}.lock"
 
@@ -61,7 +65,8 @@ def _fill(settings: Settings, name: str, target: Path, log: Path) -> None:
     logged([tool, "venv", "--quiet", "--python", sys.executable, str(target)], log)
     python = str(target / "bin" / "python")
     install = [tool, "pip", "install", "--python", python, "--no-deps", "--require-hashes"]
-    with step(f"installing {name} packages (6 GB unpacked, a minute or so)"):
+    size = _SIZES.get(name, "6 GB unpacked, a minute or so")
+    with step(f"installing {name} packages ({size})"):
         logged([*install, "-r", str(_lock(settings, name))], log)
 
 

@@ -23,12 +23,13 @@ _LOCKS = (
     ("bootstrap", ()),
     ("dev", (_OVERRIDES,)),
     ("native", (_OVERRIDES, "--constraint=dev.lock")),
+    ("load", ("--constraint=dev.lock",)),
     ("server", (_OVERRIDES, "--constraint=native.lock")),
 )
 
 
 def lock(settings: Settings) -> int:
-    """Write the four locks; raises Fault when a resolution fails."""
+    """Write the five locks; raises Fault when a resolution fails."""
     tool = str(venv.uv(settings))
     for name, extra in _LOCKS:
         command = [tool, "pip", "compile", *_FLAGS, *extra, f"{name}.in", "-o", f"{name}.lock"]

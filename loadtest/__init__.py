@@ -1,0 +1,1 @@
+"""Load tests: a generator (Locust), what it leaves, and the report of it."""

@@ -1,0 +1,1 @@
+"""What sends the load, inside Locust's processes: settings, arrivals, shapes, people, exchanges."""

@@ -1,0 +1,74 @@
+"""When requests are due: seeded arrivals of an open loop, the same whoever sends them.
+
+Every process draws the whole sequence and sends its own part of it, every n-th: the rate is one, and
+neither the number of processes nor a slow server changes when anything is due.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+BURSTS = 0.25
+"""Shape of the gamma distribution: gaps vary twice as much as Poisson's."""
+
+Gaps = Callable[[float, random.Random], Iterator[float]]
+
+
+def _constant(rate: float, _: random.Random) -> Iterator[float]:
+    while True:
+        yield 1 / rate
+
+
+def _poisson(rate: float, dice: random.Random) -> Iterator[float]:
+    while True:
+        yield dice.expovariate(rate)
+
+
+def _gamma(rate: float, dice: random.Random) -> Iterator[float]:
+    while True:
+        yield dice.gammavariate(BURSTS, 1 / (rate * BURSTS))
+
+
+ARRIVALS: dict[str, Gaps | None] = {
+    "constant": _constant, "poisson": _poisson, "gamma": _gamma, "replay": None,
+}  # fmt: skip
+"""Every kind of arrivals; those of a replay stand in a file."""
+
+
+def offsets(
+    kind: str, rate: float, seconds: float, dice: random.Random, replay: Path | None = None
+) -> Iterator[float]:
+    """Seconds after the stage's begin at which a request is due, ascending, below `seconds`.
+
+    Raises ValueError where the file of a replay holds something else.
+    """
+    if replay is not None:
+        return (due for due in _recorded(replay) if due < seconds)
+    gaps = ARRIVALS[kind]
+    assert gaps is not None
+    return _until(seconds, gaps(rate, dice))
+
+
+def _until(seconds: float, gaps: Iterator[float]) -> Iterator[float]:
+    due = 0.0
+    for gap in gaps:
+        due += gap
+        if due >= seconds:
+            return
+        yield due
+
+
+def _recorded(path: Path) -> Iterator[float]:
+    try:
+        found = [float(line) for line in path.read_text(encoding="utf-8").split()]
+    except ValueError as error:
+        raise ValueError(f"REPLAY: {path}: a line is no number of seconds") from error
+    if any(due < 0 for due in found):
+        raise ValueError(f"REPLAY: {path}: seconds are never below 0")
+    yield from sorted(found)
+
+
+def mine(every: Iterator[float], index: int, count: int) -> Iterator[tuple[int, float]]:
+    """The part of one process, each with its place in the whole sequence."""
+    return islice(enumerate(every), index, None, count)

@@ -1,0 +1,54 @@
+"""Who is told of what a worker did: the conductor (exact rows), Locust's table, the Collector."""
+
+from locust.env import Environment
+
+from loadtest.generator.exchange import Seen
+from loadtest.generator.people import Ask
+from loadtest.rows import Row, to_line
+from loadtest.telemetry import ClientSpan, LoadTelemetry
+
+
+class Told:
+    """Rows wait here until they are fetched; everything else is told at once."""
+
+    def __init__(self, environment: Environment, telemetry: LoadTelemetry) -> None:
+        self._environment = environment
+        self._telemetry = telemetry
+        self._lines: list[str] = []
+
+    def begin(self, ask: Ask, model: str, start_ns: int) -> ClientSpan:
+        """A request begins (Unix nanoseconds): its client's span, under which the server's stands."""
+        self._telemetry.in_flight(1)
+        return self._telemetry.start_span(ask.path, model, start_ns)
+
+    def dropped(self) -> None:
+        """A request was due and was not sent."""
+        self._telemetry.dropped()
+
+    def ended(self, row: Row, span: ClientSpan, seen: Seen) -> None:
+        """A request ended."""
+        self._lines.append(to_line(row))
+        self._telemetry.in_flight(-1)
+        self._telemetry.end_span(span, row)
+        self._telemetry.ended(row)
+        self._tell_locust(row, seen)
+
+    def fetch(self) -> list[str]:
+        """The rows since the last time, as lines."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def _tell_locust(self, row: Row, seen: Seen) -> None:
+        error = None if row.provoked else Exception(f"{row.outcome}: {row.ended_as}")
+        self._environment.events.request.fire(
+            request_type="POST",
+            name=row.kind,
+            response_time=1000 * row.seconds,
+            response_length=seen.bytes,
+            exception=error,
+            context={},
+        )
+        # Not as requests: Locust's sum over all rows would count each request thrice.
+        for clock, seconds in (("TTFT", row.ttft_seconds), ("TPOT", row.tpot_seconds)):
+            if seconds is not None:
+                self._environment.stats.get(row.kind, clock).log(1000 * seconds, 0)
