@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from grafana.dashboards import bill, cost, overview, red, requests, telemetry, use
+from grafana.dashboards import bill, cost, loadtest, overview, red, requests, telemetry, use
 
 GENERATED = Path(__file__).parent / "generated"
-BOARDS = (overview, red, use, cost, bill, requests, telemetry)
+BOARDS = (overview, red, use, cost, bill, requests, telemetry, loadtest)
 
 
 def boards() -> dict[Path, str]:

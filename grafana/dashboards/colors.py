@@ -1,4 +1,4 @@
-"""What looks the same on every board: how a request ended, and by which measure money is."""
+"""What looks the same on every board: how a request ended, and who measured it by what."""
 
 OUTCOMES = {
     "ok": "green",
@@ -10,3 +10,5 @@ OUTCOMES = {
 """Every outcome of a request, and its color on each board."""
 LISTED, DEVICE = "list", "device"
 """How legends begin: money by the price list, and by device time, whose lines are dashed."""
+SERVER_SIDE = "server"
+"""How legends begin of what the server counts, dashed beside what its client does."""

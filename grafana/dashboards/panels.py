@@ -30,7 +30,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from grafana.dashboards.colors import DEVICE, OUTCOMES
+from grafana.dashboards.colors import DEVICE, OUTCOMES, SERVER_SIDE
 from grafana.dashboards.limits import Limits, thresholds
 from grafana.dashboards.queries import LOKI, PROMETHEUS, TEMPO, Logs, Query, Target, Traces
 from grafana.dashboards.tables import Columns, of_lines, of_samples
@@ -81,10 +81,10 @@ def series(
     source = LOKI if isinstance(queries[0], Logs) else PROMETHEUS
     panel = _ask(_base(timeseries.Panel(), title, description, unit, source), queries)
     _series_style(panel).span(width).height(height)
-    for legend in (getattr(query, "legend", "") for query in queries):
+    legends = [str(getattr(query, "legend", "")) for query in queries]
+    for legend in legends:
         _color_outcomes(panel, legend)
-    if any(getattr(query, "legend", "").startswith(f"{DEVICE} ") for query in queries):
-        _dash_device(panel)
+    _dash(panel, legends)
     _axis(panel, limits, logarithmic)
     if limits is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
@@ -106,10 +106,12 @@ def _color_outcomes(panel: Panel, legend: str) -> None:
         panel.override_by_name(name, [DynamicConfigValue(id_val="color", value=fixed)])
 
 
-def _dash_device(panel: Panel) -> None:
+def _dash(panel: Panel, legends: Sequence[str]) -> None:
     dashed = {"fill": "dash", "dash": [8, 5]}
     line = DynamicConfigValue(id_val="custom.lineStyle", value=dashed)
-    panel.override_by_regexp(f"/^{DEVICE} /", [line])
+    for beginning in (f"{DEVICE} ", f"{SERVER_SIDE} "):
+        if any(legend.startswith(beginning) for legend in legends):
+            panel.override_by_regexp(f"/^{beginning}/", [line])
 
 
 def _axis(panel: Panel, limits: Limits | None, logarithmic: bool) -> None:

@@ -17,6 +17,8 @@ LEAST_STEP = "15s"
 
 JOB = 'job="llm-server"'
 """Whatever else this Prometheus scrapes or is sent has another job, and may use our names."""
+LOAD = 'job="loadtest"'
+"""The load generator, whose `instance` is the run's id."""
 SERVER = f'{JOB}, instance=~"$instance"'
 OURS = f'{SERVER}, model=~"$model"'
 TENANTS = f'{SERVER}, tenant=~"$tenant"'

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.dashboards.panels import Panel
-from grafana.dashboards.queries import JOB, PROMETHEUS
+from grafana.dashboards.queries import JOB, LOAD, PROMETHEUS
 
 BOARDS = {
     "llm-overview": "Overview",
@@ -26,6 +26,7 @@ BOARDS = {
     "llm-bill": "Device bill",
     "llm-requests": "Request explorer",
     "llm-telemetry": "Telemetry health",
+    "llm-loadtest": "Load test",
 }
 """Every board's uid and title, in the order of the links at the top of each page."""
 
@@ -70,6 +71,20 @@ def told_variable(name: str, expr: str, first: str = "") -> board.QueryVariable:
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .current(VariableOption(selected=True, text=first, value=first))
         .hide(VariableHide.HIDE_VARIABLE)
+    )
+
+
+def run_variable() -> board.QueryVariable:
+    """Return the choice among the load tests of the range; the newest unless chosen otherwise."""
+    seen = f"max_over_time(timestamp(loadtest_run_info{{{LOAD}}})[$__range:15s])"
+    return (
+        board.QueryVariable("run")
+        .label("Run")
+        .datasource(PROMETHEUS)
+        .query(f"query_result(sort_desc(max by (instance) ({seen})))")
+        .regex('/instance="([^"]+)"/')
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .current(VariableOption(selected=True, text="", value=""))
     )
 
 
@@ -120,13 +135,21 @@ def _annotation(name: str, color: str, expr: str, title: str) -> board.Annotatio
 
 
 def annotations() -> list[board.AnnotationQuery]:
-    """Return what is marked on every panel: firing alerts, and starts of the server (deploys)."""
+    """Return what is marked on every panel: firing alerts, starts of the server, load tests.
+
+    Grafana draws a stretch of samples from its start to its end, so a run's end is marked too.
+    """
     started = 'process_start_time_seconds{job="llm-server", instance=~"$instance"} * 1000'
+    run = f"max by (instance, shape, seed) (loadtest_run_info{{{LOAD}}}) == 1"
+    phases = f"max by (instance, phase) (loadtest_stage{{{LOAD}}}) >= 0"
+    stages = f'count_values by (instance, phase) ("stage", {phases})'
     return [
         _annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}").tag_keys(
             "severity,job,model"
         ),
         _annotation("Deploys", "blue", started, "{{instance}} started").use_value_for_time(True),
+        _annotation("Load tests", "purple", run, "load test {{instance}}").tag_keys("shape,seed"),
+        _annotation("Load stages", "purple", stages, "stage {{stage}}, {{phase}}"),
     ]
 
 
@@ -158,7 +181,8 @@ def _mend(built: dict[str, Any]) -> None:
         del entry["placement"]
     # The SDK cannot say that a variable stays out of links, which would freeze it at its value.
     for variable in built["templating"]["list"]:
-        variable["skipUrlSync"] = str(variable.get("query", "")).startswith("query_result(")
+        told = str(variable.get("query", "")).startswith("query_result(")
+        variable["skipUrlSync"] = told and variable.get("hide") == VariableHide.HIDE_VARIABLE.value
 
 
 def _lay_out(builder: board.Dashboard, rows: Sequence[tuple[str, Sequence[Panel]]]) -> None:

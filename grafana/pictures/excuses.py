@@ -8,7 +8,7 @@ from grafana.pictures.board import Panel
 from grafana.pictures.stores import Stores
 from stack.stores.protocol import Window
 
-_NAMES = re.compile(r"\b(?:instance_gpu:|gpu_|DCGM_|llm_|vllm:|node_)[\w:]+")
+_NAMES = re.compile(r"\b(?:instance_gpu:|gpu_|DCGM_|gen_ai_|llm_|loadtest_|vllm:|node_)[\w:]+")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ EXCUSES = (
     Excuse("llm_watched_tenant_", "llm_watched_tenant_.+", "no tenant is marked watch"),
     Excuse("llm_(tenant_)?budget_", "llm_budget_.+", "no budgets file"),
     Excuse("llm_(bill|ledger|step_model|device_price)_", "llm_device_price_.+", "no device price"),
+    Excuse("loadtest_", "loadtest_run_info", "no load test has run"),
 )
 """Everything that a sound stack may lack; a panel that reads anything besides is not excused."""
 

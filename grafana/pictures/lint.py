@@ -18,8 +18,8 @@ from stack.stores.protocol import Window
 
 SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
 MOST_PANELS = 12
-ON_TIME_RANGE = 2
-"""Grafana's number for a variable that is asked for again whenever the time range changes."""
+ON_TIME_RANGE, HIDDEN = 2, 2
+"""Grafana's numbers for a variable asked for again at each new time range, and for a hidden one."""
 Known: TypeAlias = Mapping[str, set[str]]
 """The variables of every board, by its uid."""
 _BUILT_IN = {*expand.macros(Window(0, 1), 1), "__url_time_range", "__value", "__data"}
@@ -86,7 +86,7 @@ def _variables(board: Board, defined: set[str]) -> Iterator[str]:
     used = set().union(*(expand.names(text) for text in texts))
     yield from (f"variable ${name} is nowhere defined" for name in used - defined - _BUILT_IN)
     for variable in board.variables:
-        if variable.get("hide") != 2 and variable["name"] not in used:
+        if variable.get("hide") != HIDDEN and variable["name"] not in used:
             yield f"variable {variable['name']} is shown and changes nothing: hide it"
         yield from _source(variable.get("datasource"), f"variable {variable['name']}")
         if values.told(variable):
@@ -95,10 +95,11 @@ def _variables(board: Board, defined: set[str]) -> Iterator[str]:
 
 def _told(variable: Json) -> Iterator[str]:
     # Grafana gives the whole sample to the expression, and asks again only when it is told to.
+    hidden, unlinked = variable.get("hide") == HIDDEN, bool(variable.get("skipUrlSync"))
     if str(variable.get("regex", "")).count("(") != 1 or variable.get("refresh") != ON_TIME_RANGE:
         yield f"variable {variable['name']} takes no label, or does not follow the time range"
-    if not (variable.get("hide") == 2 and variable.get("skipUrlSync")):
-        yield f"variable {variable['name']} must be hidden and stay out of links: it is not chosen"
+    if hidden != unlinked:
+        yield f"variable {variable['name']} must be hidden and stay out of links, or be a choice"
 
 
 def _query(target: Json) -> str:

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 SERVER = "llm-server"
 """The job of our server: whatever else is behind the same Prometheus has another."""
+LOAD = "loadtest"
+"""The job of the load generator, which pushes."""
 
 
 class Kind(StrEnum):
@@ -60,6 +62,13 @@ class Metric:
     def is_of_server(self) -> bool:
         """True where the name alone is not enough: other applications may use it too."""
         return SERVER in (self.job, self.source)
+
+    @property
+    def owner(self) -> str:
+        """The job that a query of it has to name; empty where the name alone is enough."""
+        if self.is_of_server:
+            return SERVER
+        return LOAD if self.source == LOAD else ""
 
     @property
     def family(self) -> str:

@@ -17,7 +17,6 @@ import yaml
 
 from server.catalogue import ALL, BY_SERIES, Metric
 from server.catalogue.promql import Selector, grouped, is_nameless, selectors
-from server.catalogue.record import SERVER
 
 REPO = Path(__file__).parents[2]
 SCRAPED = frozenset({"job", "instance", "store", "le", "quantile"})
@@ -155,8 +154,9 @@ def _wrong_labels(use: Use, selector: Selector, metric: Metric) -> Iterator[str]
 
 
 def _wrong_job(use: Use, selector: Selector, metric: Metric) -> Iterator[str]:
-    if metric.is_of_server and selector.job != SERVER:
-        yield f'{use.where}: {selector.name} lacks job="{SERVER}": others may use that name too'
+    job = metric.owner
+    if job and selector.job != job:
+        yield f'{use.where}: {selector.name} lacks job="{job}": others may use that name too'
 
 
 def _wrong_groups(use: Use, known: Mapping[str, Metric]) -> Iterator[str]:

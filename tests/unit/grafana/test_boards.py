@@ -23,10 +23,10 @@ def named(uid: str) -> Board:
     return next(one for one in BOARDS if one.uid == uid)
 
 
-def test_the_seven_boards_stand_in_the_order_of_their_links() -> None:
+def test_the_eight_boards_stand_in_the_order_of_their_links() -> None:
     uids = [link["url"].removeprefix("/d/") for link in BOARDS[0].raw["links"]]
     assert uids == [one.uid for one in BOARDS]
-    assert len(uids) == 7
+    assert len(uids) == 8
     assert all(one.raw["links"] == BOARDS[0].raw["links"] for one in BOARDS)
     assert "inControlsMenu" not in json.dumps([one.raw for one in BOARDS]), "a closed menu"
 
@@ -134,16 +134,17 @@ def test_rates_follow_the_panel_and_sums_the_range() -> None:
             assert found <= allowed, panel.title
 
 
-def test_every_board_has_the_three_variables_and_both_marks() -> None:
+def test_every_board_has_the_three_variables_and_all_marks() -> None:
     for one in BOARDS:
         assert [v["name"] for v in one.variables][:3] == ["model", "tenant", "instance"]
-        assert [mark["name"] for mark in one.annotations] == ["Alerts", "Deploys"]
+        marks = [mark["name"] for mark in one.annotations]
+        assert marks == ["Alerts", "Deploys", "Load tests", "Load stages"]
 
 
 def test_latency_and_cost_panels_lead_to_traces() -> None:
     shown = {p.title for _, p in PANELS if any(t.get("exemplar") for t in p.targets)}
     assert shown >= {"Duration, p50 p95 p99", "Cost of one request", "Time to first token (TTFT)"}
-    assert len(shown) == 9
+    assert len(shown) == 12
 
 
 LINES = [(one, panel) for one, panel in PANELS if panel.raw["datasource"]["uid"] == "loki"]
@@ -262,7 +263,7 @@ def test_a_panel_of_the_stores_has_lines_whichever_run(title: str) -> None:
 
 def test_the_two_measures_are_told_apart_and_never_added() -> None:
     beside = [p for _, p in PANELS if any(_starts(t, "device ") for t in p.targets)]
-    assert len(beside) == 6
+    assert len(beside) == 7
     for panel in beside:
         assert any(_starts(target, "list ") for target in panel.targets)
         assert panel.field("device m")["custom.lineStyle"]["fill"] == "dash"

@@ -15,7 +15,7 @@ QUERIES = every()
 
 
 def test_every_board_is_asked() -> None:
-    assert len({query.board.uid for query in QUERIES}) == 7
+    assert len({query.board.uid for query in QUERIES}) == 8
     assert len({str(query) for query in QUERIES}) > 100
 
 

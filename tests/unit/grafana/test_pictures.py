@@ -234,7 +234,7 @@ def test_every_board_is_drawn_small_and_into_one_page(stores: Stores, tmp_path: 
         assert path.stat().st_size < 300_000
         assert Image.open(path).width == picture.WIDTH
     html = page.write(pages, tmp_path).read_text()
-    assert html.count("data:image/png;base64,") == 7
+    assert html.count("data:image/png;base64,") == 8
     assert not re.search(r'(src|href)="(?!#|data:)', html), "the page needs nothing else"
     assert all(answer.panel.title in html for one in pages for answer in one.answers[:1])
 
