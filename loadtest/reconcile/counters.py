@@ -2,7 +2,7 @@
 
 Own records count wherever they stand in time. What others sent counts within the run's times; what
 of theirs lies within a few seconds of an end, an own record younger than the run's end and whatever
-lies in a gap (processes.py) may have been counted or not: that much may the two differ.
+lies in a gap (lives.py) may have been counted or not: that much may the two differ.
 """
 
 from collections.abc import Callable, Collection
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from loadtest.reconcile import findings, tally
 from loadtest.reconcile.evidence import EDGE_SECONDS, Evidence
-from loadtest.reconcile.findings import Finding
-from loadtest.reconcile.processes import Growth
+from loadtest.reconcile.findings import Remark
+from loadtest.reconcile.lives import Growth
 from loadtest.reconcile.tally import COST, Tally
 from loadtest.rows import Run
 from stack.stores.protocol import LogRecord
@@ -54,11 +54,11 @@ def bounds(evidence: Evidence, own: Collection[str], run: Run, growth: Growth) -
     return Bounds(of(is_counted), of(is_sure), of(is_possible))
 
 
-def of_counters(found: Bounds, growth: Growth) -> list[Finding]:
+def of_counters(found: Bounds, growth: Growth) -> list[Remark]:
     """Each counter by its labels against the records, and why it may differ."""
     if growth.tally is None:
         text = f"the counters are held against nothing: {growth.why}"
-        return [Finding(findings.UNTOLD, text)]
+        return [Remark(findings.UNTOLD, text)]
     names = sorted({**growth.tally, **found.expected})
     off = {COST: growth.rounding}
     judged = [_one(name, growth.tally.get(name, 0.0), found, off.get(name, 0.0)) for name in names]
@@ -66,32 +66,31 @@ def of_counters(found: Bounds, growth: Growth) -> list[Finding]:
     return [*said, *_restarts(growth)]
 
 
-def _one(name: str, grown: float, found: Bounds, off: float) -> Finding | None:
+def _one(name: str, grown: float, found: Bounds, off: float) -> Remark | None:
     expected, least, most = (
         each.get(name, 0.0) for each in (found.expected, found.least, found.most)
     )
     if not (grown or expected):
         return None
-    unit = "µ$" if name == COST else name
-    text = f"counted {_amount(grown)} {unit}, by the records {_amount(expected)}"
+    text = f"{name}: counted {_amount(grown)}, by the records {_amount(expected)}"
     if abs(grown - expected) <= off:
-        return Finding(findings.AGREES, text)
+        return Remark(findings.AGREES, text)
     if least - off <= grown <= most + off:
         why = f"which of {_amount(least)} to {_amount(most)} were counted nobody can tell"
-        return Finding(findings.UNTOLD, f"{text}: {why}")
-    return Finding(findings.DIFFERS, f"{text}, {_amount(grown - expected)} apart")
+        return Remark(findings.UNTOLD, f"{text}: {why}")
+    return Remark(findings.DIFFERS, f"{text}, {_amount(grown - expected)} apart")
 
 
 def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.6f}"
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
-def _restarts(growth: Growth) -> list[Finding]:
+def _restarts(growth: Growth) -> list[Remark]:
     if not growth.restarted:
         return []
     seconds = sum(end - begin for begin, end in growth.gaps) / 1e9
     text = (
-        f"the server started anew {len(growth.gaps)} times: what was counted in {seconds:.1f} s "
-        "between a last scrape and the next process may be in no counter"
+        f"restarts of the server in the run: {len(growth.gaps)}; what was counted in the "
+        f"{seconds:.1f} s between a last scrape and the next process may be in no counter"
     )
-    return [Finding(findings.NOTE, text, growth.noted)]
+    return [Remark(findings.NOTE, text, growth.noted)]

@@ -9,7 +9,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One sentence with its mark; `cases` are the requests that it speaks of, a text each."""
 
     mark: str
@@ -36,8 +36,8 @@ class Finding:
         return "\n".join([f"{self.mark} {self.text}", *(f"    {case}" for case in self.cases)])
 
 
-def held(what: str, whole: int, wrong: Sequence[str], more: str = "") -> Finding:
+def held(what: str, whole: int, wrong: Sequence[str], more: str = "") -> Remark:
     """What holds of each of `whole` things, but for those in `wrong`."""
     good = whole - len(wrong)
     text = f"{what}: {good:,} of {whole:,}{more}"
-    return Finding(DIFFERS, f"{text}, not", tuple(wrong)) if wrong else Finding(AGREES, text)
+    return Remark(DIFFERS, f"{text}, not", tuple(wrong)) if wrong else Remark(AGREES, text)

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from loadtest.reconcile import findings
-from loadtest.reconcile.findings import Finding, held
+from loadtest.reconcile.findings import Remark, held
 from loadtest.reconcile.joined import Joined, number
 from loadtest.rows import Row
 from server.catalogue.grids import REQUEST_SECONDS
@@ -23,7 +23,7 @@ _FURTHEST = 5
 _SERVER = "time_to_first_token_seconds"
 
 
-def of_first_tokens(requests: Sequence[Joined]) -> list[Finding]:
+def of_first_tokens(requests: Sequence[Joined]) -> list[Remark]:
     """The law, and how far the two are apart."""
     streams = [r for r in requests if r.row.stream and r.row.first_token_ns and not r.was_killed]
     both = [(r.row, r.record) for r in streams]
@@ -50,7 +50,7 @@ def _bucket(seconds: float) -> int:
     return bisect_left(REQUEST_SECONDS, seconds)
 
 
-def _apart(pairs: Sequence[tuple[Row, float, float]]) -> Finding:
+def _apart(pairs: Sequence[tuple[Row, float, float]]) -> Remark:
     excess = sorted(client - server for _, client, server in pairs)
     near = sum(abs(_bucket(client) - _bucket(server)) <= 1 for _, client, server in pairs)
     median, p99 = (excess[round(q * (len(excess) - 1))] for q in (0.5, 0.99))
@@ -60,4 +60,4 @@ def _apart(pairs: Sequence[tuple[Row, float, float]]) -> Finding:
         f"{p99 * 1000:,.1f} ms (p99), {excess[-1] * 1000:,.1f} ms (most), which the server cannot "
         f"see; {near:,} of {len(pairs):,} in the same or the next bucket; furthest apart"
     )
-    return Finding(findings.NOTE, text, tuple(_case(*pair) for pair in worst))
+    return Remark(findings.NOTE, text, tuple(_case(*pair) for pair in worst))

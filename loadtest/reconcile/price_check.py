@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from loadtest.reconcile import findings
-from loadtest.reconcile.findings import Finding, held
+from loadtest.reconcile.findings import Remark, held
 from loadtest.reconcile.joined import Joined, count, number
 from server.pricing.price_list import PriceList, read_prices
 from server.settings import SettingsError
@@ -54,12 +54,12 @@ def costs(requests: Sequence[Joined]) -> Mapping[str, float]:
     return {trace: cost for trace, cost in known if cost is not None}
 
 
-def of_costs(requests: Sequence[Joined], prices: PriceList | str) -> list[Finding]:
+def of_costs(requests: Sequence[Joined], prices: PriceList | str) -> list[Remark]:
     """Each record's cost against tokens x price."""
     both = [(r.record, r.span) for r in requests]
     pairs = [(record, span) for record, span in both if record and span]
     if isinstance(prices, str):
-        return [Finding(findings.UNTOLD, f"tokens x price is compared with no cost: {prices}")]
+        return [Remark(findings.UNTOLD, f"tokens x price is compared with no cost: {prices}")]
     wrong = list(_wrong(pairs, prices))
     return [held("costs that are tokens x price, both or neither known", len(pairs), wrong)]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from loadtest.reconcile import findings
 from loadtest.reconcile.counters import bounds, of_counters
+from loadtest.reconcile.each_request import of_ends, of_records, of_spans
 from loadtest.reconcile.evidence import PATIENCE_SECONDS, gather
-from loadtest.reconcile.findings import Finding
+from loadtest.reconcile.findings import Remark
 from loadtest.reconcile.first_token import of_first_tokens
 from loadtest.reconcile.joined import Joined, reason
+from loadtest.reconcile.lives import Scrapes, growth
 from loadtest.reconcile.price_check import costs, of_costs, price_list
-from loadtest.reconcile.processes import Scrapes, growth
 from loadtest.reconcile.prometheus import Prometheus
-from loadtest.reconcile.requests import of_ends, of_records, of_spans
 from loadtest.reconcile.unmatched import Unmatched, of_unmatched, unmatched
 from loadtest.rows import Row, Run
 from server.pricing.price_list import PriceList
@@ -83,9 +83,9 @@ def compare(
     requests = evidence.join(rows)
     killed = tuple(each.row.trace_id for each in requests if each.was_killed)
     apart = unmatched(evidence, requests, run)
-    found = [Finding(findings.UNTOLD, f"not all was read: {why}") for why in evidence.silent]
+    found = [Remark(findings.UNTOLD, f"not all was read: {why}") for why in evidence.silent]
     if not rows:
-        found.append(Finding(findings.UNTOLD, "the run has no request"))
+        found.append(Remark(findings.UNTOLD, "the run has no request"))
     if evidence.records is not None:
         grown = growth(run, asked.scrapes, bool(killed))
         due = bounds(evidence, {row.trace_id for row in rows}, run, grown)
@@ -106,7 +106,7 @@ def compare(
 
 def _of_requests(
     requests: Sequence[Joined], apart: Unmatched, restarted: bool, prices: PriceList | str
-) -> list[Finding]:
+) -> list[Remark]:
     named = [each for each in requests if each.row.trace_id not in apart.nameless]
     return [
         *of_records(named),
@@ -117,6 +117,6 @@ def _of_requests(
     ]
 
 
-def _unknown(killed: Sequence[str]) -> list[Finding]:
-    text = "requests died with the server: their tokens and cost are known to nobody, in no sum"
-    return [Finding(findings.UNTOLD, f"{len(killed):,} {text}", tuple(killed))] if killed else []
+def _unknown(killed: Sequence[str]) -> list[Remark]:
+    text = "died with the server, their tokens and cost known to nobody and in no sum"
+    return [Remark(findings.UNTOLD, f"{text}: {len(killed):,}", tuple(killed))] if killed else []

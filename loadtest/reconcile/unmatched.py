@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loadtest.reconcile import findings
 from loadtest.reconcile.evidence import Evidence
-from loadtest.reconcile.findings import Finding
+from loadtest.reconcile.findings import Remark
 from loadtest.reconcile.joined import Joined, reason
 from loadtest.reconcile.tally import is_listing
 from loadtest.rows import Run
@@ -57,15 +57,15 @@ def unmatched(evidence: Evidence, requests: Sequence[Joined], run: Run) -> Unmat
     )
 
 
-def of_unmatched(found: Unmatched) -> list[Finding]:
+def of_unmatched(found: Unmatched) -> list[Remark]:
     """The strangers, and what could only be counted; the table of ends judges the unseen."""
     said = []
     if found.strangers:
-        text = f"the server saw {len(found.strangers):,} requests that no client of this run sent"
-        said.append(Finding(findings.DIFFERS, text, tuple(map(_who, found.strangers))))
+        text = f"seen by the server and sent by no client of this run: {len(found.strangers):,}"
+        said.append(Remark(findings.DIFFERS, text, tuple(map(_who, found.strangers))))
     if found.nameless:
-        text = "requests without a known key, which the server records under ids of its own"
-        said.append(Finding(findings.NOTE, f"{len(found.nameless):,} {text}: as many there"))
+        text = "sent without a known key, recorded under the server's own ids, as many of both"
+        said.append(Remark(findings.NOTE, f"{text}: {len(found.nameless):,}"))
     return said
 
 

@@ -104,7 +104,13 @@ def _over(served: _Served, scrapes: Scrapes) -> Growth:
             since = following - seen
             noted.append(f"last scrape {since:.1f} s before the next process's start")
         gaps.append((int(seen * 1e9), int(following * 1e9)))
-    return Growth(whole, True, _rounding(whole), tuple(gaps), noted=tuple(noted))
+    return Growth(
+        whole,
+        True,
+        _rounding(plus(whole, of_samples(served.first))),
+        tuple(gaps),
+        noted=tuple(noted),
+    )
 
 
 def _rounding(counted: Tally) -> float:

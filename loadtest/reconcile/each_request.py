@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from loadtest.reconcile import findings, outcome_table
-from loadtest.reconcile.findings import Finding, held
+from loadtest.reconcile.findings import Remark, held
 from loadtest.reconcile.joined import Joined, count, number
 from loadtest.reconcile.outcome_table import UNSEEN, Verdict, client_end, server_end
 from loadtest.rows import Row
@@ -25,24 +25,24 @@ _TOKENS = {
 """The same of what a span lacks where no model ran."""
 
 
-def of_records(requests: Sequence[Joined]) -> list[Finding]:
+def of_records(requests: Sequence[Joined]) -> list[Remark]:
     """Everything that a row and its records say of each other."""
     return [_one_row_an_id(requests), _one_record(requests), _statuses(requests), *_usage(requests)]
 
 
-def _one_row_an_id(requests: Sequence[Joined]) -> Finding:
+def _one_row_an_id(requests: Sequence[Joined]) -> Remark:
     every = Counter(request.row.trace_id for request in requests)
     shared = [f"{rows} have {trace_id}" for trace_id, rows in every.items() if rows > 1]
     return held("trace ids of one row each", len(every), shared)
 
 
-def _one_record(requests: Sequence[Joined]) -> Finding:
+def _one_record(requests: Sequence[Joined]) -> Remark:
     seen = [request for request in requests if request.records]
     wrong = [f"{r.row.trace_id} has {len(r.records)}" for r in seen if len(r.records) > 1]
     return held("recorded requests with exactly one record", len(seen), wrong)
 
 
-def of_spans(requests: Sequence[Joined]) -> list[Finding]:
+def of_spans(requests: Sequence[Joined]) -> list[Remark]:
     """Everything that row, record and SERVER span say of each other, where traces were read."""
     read = [request for request in requests if request.traced]
     found = [_one_span(read)] if read else []
@@ -54,7 +54,7 @@ def of_spans(requests: Sequence[Joined]) -> list[Finding]:
     return [*found, held("spans that say what their record says", len(pairs), wrong)]
 
 
-def _one_span(requests: Sequence[Joined]) -> Finding:
+def _one_span(requests: Sequence[Joined]) -> Remark:
     due = [request for request in requests if request.records or request.spans]
     wrong = [f"{each.row.trace_id} {why}" for each in due if (why := _misplaced(each))]
     return held("requests with exactly one SERVER span, a child of the client's", len(due), wrong)
@@ -82,7 +82,7 @@ def _unlike(record: LogRecord, span: Span) -> Iterator[str]:
             yield f"{name} {ours}, in the span {theirs}"
 
 
-def of_ends(requests: Sequence[Joined], restarted: bool) -> list[Finding]:
+def of_ends(requests: Sequence[Joined], restarted: bool) -> list[Remark]:
     """How the ends at client and server go together, by the table."""
     judged: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for each in requests:
@@ -96,10 +96,10 @@ def of_ends(requests: Sequence[Joined], restarted: bool) -> list[Finding]:
     found = [held("ends that agree", len(requests), judged[Verdict.WRONG], _apart(judged))]
     if judged[Verdict.RACE]:
         text = "races, true on both sides: each looked at its own moment"
-        found.append(Finding(findings.NOTE, text, tuple(judged[Verdict.RACE])))
+        found.append(Remark(findings.NOTE, text, tuple(judged[Verdict.RACE])))
     if judged[Verdict.RESTART]:
         text = "ends that a restart or a hang-up before the first byte explains and nothing proves"
-        found.append(Finding(findings.UNTOLD, text, tuple(judged[Verdict.RESTART])))
+        found.append(Remark(findings.UNTOLD, text, tuple(judged[Verdict.RESTART])))
     return found
 
 
@@ -108,7 +108,7 @@ def _apart(judged: dict[Verdict, list[str]]) -> str:
     return f" ({races:,} of them races, {restarts:,} explained)" if races or restarts else ""
 
 
-def _statuses(requests: Sequence[Joined]) -> Finding:
+def _statuses(requests: Sequence[Joined]) -> Remark:
     # A client that was gone before the head came has no status, and a killed server none either.
     both = [(r.row, r.record) for r in requests if r.row.status is not None and not r.was_killed]
     pairs = [(row, record.fields.get("status_code")) for row, record in both if record]
@@ -116,7 +116,7 @@ def _statuses(requests: Sequence[Joined]) -> Finding:
     return held("status codes that are equal", len(pairs), wrong)
 
 
-def _usage(requests: Sequence[Joined]) -> list[Finding]:
+def _usage(requests: Sequence[Joined]) -> list[Remark]:
     told = [(r.row, r.record) for r in requests if r.row.input_tokens is not None]
     pairs = [(row, record) for row, record in told if record and not _is_unknown(record)]
     ways: tuple[tuple[str, Callable[[Row], int | None]], ...] = (
@@ -132,7 +132,7 @@ def _is_unknown(record: LogRecord) -> bool:
     return server_end(record) == "killed"
 
 
-def _tokens(name: str, pairs: Sequence[tuple[Row, int, LogRecord]]) -> Finding:
+def _tokens(name: str, pairs: Sequence[tuple[Row, int, LogRecord]]) -> Remark:
     ours = sum(tokens for _, tokens, _ in pairs)
     theirs = sum(count(record, name) for _, _, record in pairs)
     wrong = [
