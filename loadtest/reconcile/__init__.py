@@ -1,0 +1,1 @@
+"""Holds what the clients of a run saw against what the server says of the same requests."""

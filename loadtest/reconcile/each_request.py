@@ -1,0 +1,145 @@
+"""What has to hold of each request by itself: one record, one span, the same end and tokens."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from loadtest.reconcile import findings, outcome_table
+from loadtest.reconcile.findings import Remark, held
+from loadtest.reconcile.joined import Joined, count, number
+from loadtest.reconcile.outcome_table import UNSEEN, Verdict, client_end, server_end
+from loadtest.rows import Row
+from stack.stores.protocol import LogRecord, Span
+
+_SAME = {
+    "outcome": "llm.outcome",
+    "reason": "llm.reason",
+    "status_code": "http.response.status_code",
+    "cost_microdollars": "llm.cost.microdollars",
+}
+"""Fields of a record that its span has to have as well, or lack as well."""
+_TOKENS = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+}
+"""The same of what a span lacks where no model ran."""
+
+
+def of_records(requests: Sequence[Joined]) -> list[Remark]:
+    """Everything that a row and its records say of each other."""
+    return [_one_row_an_id(requests), _one_record(requests), _statuses(requests), *_usage(requests)]
+
+
+def _one_row_an_id(requests: Sequence[Joined]) -> Remark:
+    every = Counter(request.row.trace_id for request in requests)
+    shared = [f"{rows} have {trace_id}" for trace_id, rows in every.items() if rows > 1]
+    return held("trace ids of one row each", len(every), shared)
+
+
+def _one_record(requests: Sequence[Joined]) -> Remark:
+    seen = [request for request in requests if request.records]
+    wrong = [f"{r.row.trace_id} has {len(r.records)}" for r in seen if len(r.records) > 1]
+    return held("recorded requests with exactly one record", len(seen), wrong)
+
+
+def of_spans(requests: Sequence[Joined]) -> list[Remark]:
+    """Everything that row, record and SERVER span say of each other, where traces were read."""
+    read = [request for request in requests if request.traced]
+    found = [_one_span(read)] if read else []
+    both = [(each, each.record, each.span) for each in read]
+    pairs = [(each.row, record, span) for each, record, span in both if record and span]
+    wrong = [
+        f"{row.trace_id} {why}" for row, record, span in pairs for why in _unlike(record, span)
+    ]
+    return [*found, held("spans that say what their record says", len(pairs), wrong)]
+
+
+def _one_span(requests: Sequence[Joined]) -> Remark:
+    due = [request for request in requests if request.records or request.spans]
+    wrong = [f"{each.row.trace_id} {why}" for each in due if (why := _misplaced(each))]
+    return held("requests with exactly one SERVER span, a child of the client's", len(due), wrong)
+
+
+def _misplaced(request: Joined) -> str:
+    if len(request.spans) != 1:
+        return f"has {len(request.spans)} SERVER spans"
+    if not request.records:
+        return "has a SERVER span and no record"
+    # The next process knows the ids of a killed request, not who its parent was.
+    parent = request.spans[0].parent_id
+    if parent == request.row.span_id or (request.was_killed and not parent):
+        return ""
+    return f"has a SERVER span below {parent or 'nothing'}, not {request.row.span_id}"
+
+
+def _unlike(record: LogRecord, span: Span) -> Iterator[str]:
+    if record.fields.get("span_id") != span.span_id:
+        yield f"span_id {record.fields.get('span_id')}, in the span {span.span_id}"
+    ran = {} if record.fields.get("operation") == "other" else _TOKENS
+    for name, attribute in {**_SAME, **ran}.items():
+        ours, theirs = record.fields.get(name), span.attributes.get(attribute)
+        if ours != theirs:
+            yield f"{name} {ours}, in the span {theirs}"
+
+
+def of_ends(requests: Sequence[Joined], restarted: bool) -> list[Remark]:
+    """How the ends at client and server go together, by the table."""
+    judged: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    for each in requests:
+        record = each.records[0] if each.records else None
+        verdict = outcome_table.judge(each.row, record, restarted)
+        server = server_end(record)
+        case = f"{each.row.trace_id} {client_end(each.row)} ({each.row.ended_as}), server {server}"
+        # Nobody can tell a request that never came from one whose record was lost.
+        is_open = verdict is Verdict.RACE and server == UNSEEN
+        judged[Verdict.RESTART if is_open else verdict].append(case)
+    found = [held("ends that agree", len(requests), judged[Verdict.WRONG], _apart(judged))]
+    if judged[Verdict.RACE]:
+        text = "races, true on both sides: each looked at its own moment"
+        found.append(Remark(findings.NOTE, text, tuple(judged[Verdict.RACE])))
+    if judged[Verdict.RESTART]:
+        text = "ends that a restart or a hang-up before the first byte explains and nothing proves"
+        found.append(Remark(findings.UNTOLD, text, tuple(judged[Verdict.RESTART])))
+    return found
+
+
+def _apart(judged: dict[Verdict, list[str]]) -> str:
+    races, restarts = len(judged[Verdict.RACE]), len(judged[Verdict.RESTART])
+    return f" ({races:,} of them races, {restarts:,} explained)" if races or restarts else ""
+
+
+def _statuses(requests: Sequence[Joined]) -> Remark:
+    # A client that was gone before the head came has no status, and a killed server none either.
+    both = [(r.row, r.record) for r in requests if r.row.status is not None and not r.was_killed]
+    pairs = [(row, record.fields.get("status_code")) for row, record in both if record]
+    wrong = [f"{row.trace_id} {row.status}, server {at}" for row, at in pairs if row.status != at]
+    return held("status codes that are equal", len(pairs), wrong)
+
+
+def _usage(requests: Sequence[Joined]) -> list[Remark]:
+    told = [(r.row, r.record) for r in requests if r.row.input_tokens is not None]
+    pairs = [(row, record) for row, record in told if record and not _is_unknown(record)]
+    ways: tuple[tuple[str, Callable[[Row], int | None]], ...] = (
+        ("input_tokens", lambda row: row.input_tokens),
+        ("output_tokens", lambda row: row.output_tokens or 0),
+    )
+    return [
+        _tokens(name, [(row, of(row) or 0, record) for row, record in pairs]) for name, of in ways
+    ]
+
+
+def _is_unknown(record: LogRecord) -> bool:
+    return server_end(record) == "killed"
+
+
+def _tokens(name: str, pairs: Sequence[tuple[Row, int, LogRecord]]) -> Remark:
+    ours = sum(tokens for _, tokens, _ in pairs)
+    theirs = sum(count(record, name) for _, _, record in pairs)
+    wrong = [
+        f"{row.trace_id} {tokens:,}, server {count(record, name):,}"
+        for row, tokens, record in pairs
+        if tokens != number(record.fields, name)
+    ]
+    said = f"; {ours:,} in all, {theirs:,} by the server"
+    words = name.replace("_", " ")
+    return held(f"{words} that are equal where the client was told", len(pairs), wrong, said)
