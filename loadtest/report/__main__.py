@@ -2,7 +2,7 @@
 
 import sys
 
-from loadtest.reconcile import reconcile
+from loadtest.reconcile.reconciliation import reconcile
 
 from loadtest.report.command import main
 

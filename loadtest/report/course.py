@@ -32,7 +32,7 @@ def course(
     objectives: Sequence[Objective],
     costs: Costs,
 ) -> tuple[Bin, ...]:
-    """The bins from the first stage's begin to the last one's end, empty ones included."""
+    """The bins from the first stage's begin to the last one's end, or what is due later."""
     if not stages:
         return ()
     begun = min(stage.begun_ns for stage in stages)
@@ -41,6 +41,8 @@ def course(
     due: dict[int, list[Row]] = {}
     for row in rows:
         due.setdefault(int((row.intended_start_ns - begun) / 1e9 // wide), []).append(row)
+    # A conversation's later turn may be due when its stage is over.
+    seconds = max([seconds, *((n + 1) * wide for n in due if n * wide >= seconds)])
     bins = itertools.takewhile(lambda n: n * wide < seconds, itertools.count())
     return tuple(
         Bin(n * wide, figures(due.get(n, []), min(wide, seconds - n * wide), objectives, costs))

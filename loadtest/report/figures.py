@@ -34,7 +34,7 @@ class Tokens:
 class Cost:
     """The sum by the price list in microdollars, and how many requests it does and does not hold.
 
-    One that ran nowhere, as a refused one, is in neither count.
+    One that used no token, as a refused one, is in neither count.
     """
 
     microdollars: float

@@ -1,6 +1,6 @@
 """What the report takes from whoever held the run against the server's own signals."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -26,12 +26,8 @@ class Reconciliation(Protocol):
         """What each request cost by the price list, microdollars; absent where not known."""
 
     @property
-    def outcomes(self) -> Mapping[str, str]:
-        """How each request ended for the server; absent where not known."""
-
-    @property
-    def unseen(self) -> Collection[str]:
-        """The requests that the server has no record of."""
+    def outcomes(self) -> Mapping[str, tuple[str, str]]:
+        """How each request ended for the server, outcome and reason; absent where not known."""
 
 
 Reconcile: TypeAlias = Callable[[Path, Sequence[Row], Run], Reconciliation]
@@ -39,22 +35,24 @@ Reconcile: TypeAlias = Callable[[Path, Sequence[Row], Run], Reconciliation]
 
 @dataclass(frozen=True)
 class Costs:
-    """Microdollars by trace id, and the requests that ran nowhere and so have no cost."""
+    """Microdollars by trace id; `exact` where the server's records of all requests are known."""
 
     by_trace: Mapping[str, float]
-    nowhere: Collection[str] = ()
+    exact: bool
 
     def of(self, row: Row) -> float | None:
         """The request's cost; None where it is not known, and where it has none."""
         return self.by_trace.get(row.trace_id)
 
     def is_missing(self, row: Row) -> bool:
-        """True for a request that ran, or may have run, and whose cost is not known."""
-        ran = row.outcome != REFUSED and row.trace_id not in self.nowhere
-        return ran and row.trace_id not in self.by_trace
+        """True for a request that used a token, or may have, and whose cost is not known."""
+        if row.trace_id in self.by_trace or row.outcome == REFUSED:
+            return False
+        # A record without a cost is of a request that used no token, or whose model has no price;
+        # an answer used some. Without all records, nothing tells what a failure used.
+        return row.outcome == "ok" or not self.exact
 
 
 def costs_of(reconciliation: Reconciliation) -> Costs:
-    """What the run's requests cost; only witnesses that agree can tell that one ran nowhere."""
-    nowhere = reconciliation.unseen if reconciliation.exact else ()
-    return Costs(reconciliation.costs, nowhere)
+    """What the run's requests cost."""
+    return Costs(reconciliation.costs, reconciliation.exact)

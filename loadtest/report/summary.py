@@ -11,7 +11,8 @@ def summary(result: Result) -> Iterator[str]:
     """Whether it can be believed, each objective, and the goodput."""
     yield from (f"INVALID: {reason}" for reason in result.invalid_because)
     if not result.exact:
-        yield from (f"NOT RECONCILED: {line}" for line in result.findings)
+        yield "NOT RECONCILED:"
+        yield from (f"  {line}" for line in result.findings)
     whole = result.whole
     for each in whole.judgements:
         name, least = NAMES[each.objective.name], words.percent(float(each.objective.share))

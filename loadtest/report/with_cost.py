@@ -13,13 +13,13 @@ NAME = "requests-with-cost.jsonl"
 
 def lines(rows: Iterable[Row], reconciliation: Reconciliation) -> Iterable[str]:
     """Each row as a line of JSON; what the server did not tell is absent from it."""
-    told = {
-        "cost_microdollars": reconciliation.costs,
-        "server_outcome": reconciliation.outcomes,
-    }
     for row in rows:
-        more = {name: by[row.trace_id] for name, by in told.items() if row.trace_id in by}
-        yield json.dumps(asdict(row) | more, separators=(",", ":"), allow_nan=False)
+        line = asdict(row)
+        if (cost := reconciliation.costs.get(row.trace_id)) is not None:
+            line["cost_microdollars"] = cost
+        if end := reconciliation.outcomes.get(row.trace_id):
+            line["server_outcome"], line["server_reason"] = end
+        yield json.dumps(line, separators=(",", ":"), allow_nan=False)
 
 
 def write(folder: Path, rows: Iterable[Row], reconciliation: Reconciliation) -> Path:
