@@ -78,6 +78,9 @@ def main(arguments: Sequence[str], reconcile: Reconcile) -> int:
     except Fault as fault:
         print(fault, file=sys.stderr)
         return fault.code
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     for line in summary(found):
         print(line)
     print(folder / HTML)

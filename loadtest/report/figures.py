@@ -5,14 +5,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loadtest.report.objectives import Judgement, Objective, is_good, is_judged, judgements
+from loadtest.report.objectives import (
+    MEASURED,
+    Judgement,
+    Objective,
+    is_good,
+    is_judged,
+    judgements,
+)
 from loadtest.report.reconciled import REFUSED, Costs
 from loadtest.report.spreads import Spread, spread
 from loadtest.rows import Row, Stage
 
 
 @dataclass(frozen=True)
-class End:
+class Ending:
     """A way in which requests ended other than well, and how many did."""
 
     outcome: str
@@ -58,7 +65,7 @@ class Figures:
     good_tokens: int | None
     tokens: Tokens
     latencies: Mapping[str, Spread | None]
-    ends: tuple[End, ...]
+    ends: tuple[Ending, ...]
     cost: Cost
     judgements: tuple[Judgement, ...]
 
@@ -130,22 +137,22 @@ def _tokens(rows: Iterable[Row]) -> Tokens:
 
 def _latencies(judged: Sequence[Row]) -> dict[str, Spread | None]:
     firsts = (row.ttft_seconds for row in judged)
-    per_token = (row.tpot_seconds for row in judged)
+    per_token = MEASURED["time_per_output_token"]
     return {
         "ttft": spread(value for value in firsts if value is not None),
         "itl": spread(gap for row in judged for gap in row.gaps_seconds),
-        "tpot": spread(value for value in per_token if value is not None),
+        "tpot": spread(value for row in judged for value in per_token(row)),
         "end_to_end": spread(row.seconds for row in judged if row.outcome == "ok"),
         "end_to_end_of_failed": spread(row.seconds for row in judged if row.outcome != "ok"),
     }
 
 
-def _ends(rows: Iterable[Row]) -> tuple[End, ...]:
+def _ends(rows: Iterable[Row]) -> tuple[Ending, ...]:
     bad = (row for row in rows if row.outcome != "ok")
     counts = Counter((row.provoked, row.outcome, row.ended_as) for row in bad)
     ordered = sorted(counts.items(), key=lambda pair: (pair[0][0], -pair[1], pair[0]))
     return tuple(
-        End(outcome, words, provoked, count) for (provoked, outcome, words), count in ordered
+        Ending(outcome, words, provoked, count) for (provoked, outcome, words), count in ordered
     )
 
 

@@ -26,7 +26,8 @@ def _first_token(row: Row) -> tuple[float, ...]:
 
 
 def _per_token(row: Row) -> tuple[float, ...]:
-    return () if row.tpot_seconds is None else (row.tpot_seconds,)
+    # Of an answer that came in one chunk there is no time to share among its tokens.
+    return (row.tpot_seconds,) if row.tpot_seconds is not None and row.gaps_seconds else ()
 
 
 def _gaps(row: Row) -> tuple[float, ...]:

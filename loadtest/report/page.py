@@ -69,7 +69,7 @@ def _heading(result: Result, title: str) -> Safe:
         "strong", f"{verdict}; {good}, {words.number(whole.per_second(whole.good))} per second"
     )
     parts = (tag("h1", title), tag("p", f"{run.shape}, {times}"), tag("p", line))
-    return tag("header", *parts, class_=_struck(result))
+    return tag("header", *parts, *_absent(result), class_=_struck(result))
 
 
 def _struck(result: Result) -> str:
@@ -104,9 +104,14 @@ def _pace(result: Result) -> Iterator[Safe]:
     if delay := result.delay:
         late = f"p50 {words.ms(delay.p50)} ms, p99 {words.ms(delay.p99)} ms"
         yield tag("p", f"Late over all of {MAIN}: {late}, at most {words.ms(delay.max)} ms.")
-    if any(pace.lost for pace in result.paces):
-        about = "Some requests were due and not dropped, and have no line: they are in no figure."
-        yield tag("p", about, class_="missed")
+
+
+def _absent(result: Result) -> Iterator[Safe]:
+    main = [pace for pace in result.paces if pace.stage.phase == MAIN]
+    dropped, lost = sum(pace.stage.dropped for pace in main), sum(pace.lost for pace in main)
+    if dropped or lost:
+        counts = f"{dropped:,} requests were due and never sent, {lost:,} were and have no line"
+        yield tag("p", f"{counts}: they are in no figure.", class_="missed")
 
 
 def _charts(result: Result) -> Iterator[Safe]:

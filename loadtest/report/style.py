@@ -12,6 +12,7 @@ h3{font-size:1rem;margin:20px 0 4px} p{margin:6px 0;max-width:80ch} a{color:var(
 .note{color:var(--dim);font-size:.87rem}
 .wide{overflow-x:auto;margin:12px 0} table{border-collapse:collapse}
 caption{text-align:left;font-weight:600;padding:4px 0}
+table code{white-space:nowrap}
 th,td{border-top:1px solid var(--edge);padding:5px 10px;vertical-align:top;font-weight:normal}
 thead th{color:var(--dim);font-size:.87rem} .text{text-align:left}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}

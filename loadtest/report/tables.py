@@ -1,6 +1,6 @@
 """The figures as tables: a row for the whole run, and for each stage where there are several."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from loadtest.report import words
 from loadtest.report.figures import Figures
@@ -33,6 +33,20 @@ def parts(result: Result) -> Iterator[tuple[str, Figures]]:
             yield f"stage {each.stage.number}, {each.stage.rate:g}/s", each.figures
 
 
+def _twice(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Callable[[Sequence[tuple[str, Figures]]], list[tuple[Part, ...]]],
+    result: Result,
+) -> Safe:
+    """A table of the whole run, and one by stage if it has more than one."""
+    whole, *stages = parts(result)
+    shown = [table(caption, columns, rows([whole]))]
+    return join(
+        [*shown, *([table(f"{caption}, by stage", columns, rows(stages))] if stages else [])]
+    )
+
+
 def _of(objective: Objective) -> str:
     limit = "" if objective.limit is None else f" in {objective.limit:g} s"
     return f"{NAMES[objective.name]}{limit}"
@@ -44,13 +58,16 @@ def objectives(result: Result) -> Safe:
         Column("objective", False), Column("of", False), Column("good"), Column("counted"),
         Column("good share"), Column("objective, at least"), Column("verdict", False),
     )  # fmt: skip
-    rows = [
+    return _twice("Objectives of prometheus/slo.yaml", columns, _judgements, result)
+
+
+def _judgements(shown: Sequence[tuple[str, Figures]]) -> list[tuple[Part, ...]]:
+    by_objective = zip(*(figures.judgements for _, figures in shown), strict=True)
+    return [
         (_of(each.objective), name, *_judged(each))
-        for place in range(len(result.whole.judgements))
-        for name, figures in parts(result)
-        for each in (figures.judgements[place],)
+        for judgements in by_objective
+        for (name, _), each in zip(shown, judgements, strict=True)
     ]
-    return table("Objectives of prometheus/slo.yaml", columns, rows)
 
 
 def _judged(each: Judgement) -> tuple[Part, ...]:
@@ -66,13 +83,16 @@ def latencies(result: Result) -> Safe:
         Column("latency, ms", False), Column("of", False), Column("values"),
         *(Column(name) for name in _QUANTILES),
     )  # fmt: skip
-    rows = [
-        (NAMES[key], name, *_spread(figures.latencies[key]))
-        for key in result.whole.latencies
-        for name, figures in parts(result)
-    ]
     note = f"Quantiles by {METHOD}; of less than 100 values the p99 is the largest."
-    return join([table("Latencies", columns, rows), tag("p", note, class_="note")])
+    return join([_twice("Latencies", columns, _spreads, result), tag("p", note, class_="note")])
+
+
+def _spreads(shown: Sequence[tuple[str, Figures]]) -> list[tuple[Part, ...]]:
+    return [
+        (NAMES[key], name, *_spread(figures.latencies[key]))
+        for key in shown[0][1].latencies
+        for name, figures in shown
+    ]
 
 
 def _spread(spread: Spread | None) -> tuple[str, ...]:

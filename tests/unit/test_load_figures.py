@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loadtest.report import objectives
 from loadtest.report.course import MOST, course, width
-from loadtest.report.figures import End, Figures, elapsed, figures
+from loadtest.report.figures import Ending, Figures, elapsed, figures
 from loadtest.report.objectives import Judgement, Objective, is_good
 from loadtest.report.pace import paces
 from loadtest.report.reconciled import Costs
@@ -100,6 +100,12 @@ def test_a_failure_after_the_first_token_had_it_in_time() -> None:
     assert judged(found, "request_duration").good == 0
 
 
+def test_an_answer_in_one_chunk_has_no_time_per_token() -> None:
+    found = shown([row(gaps_seconds=(), output_tokens=9)])
+    assert found.latencies["tpot"] is None
+    assert judged(found, "time_per_output_token").met is None
+
+
 def test_what_is_not_streamed_has_no_first_token_to_judge() -> None:
     found = shown([row(stream=False, ttft=None, gaps_seconds=())])
     assert judged(found, "time_to_first_token").met is None
@@ -122,9 +128,9 @@ def test_an_answer_counts_even_where_the_load_asked_for_it() -> None:
 def test_ends_that_were_asked_for_stand_apart() -> None:
     rows = [failed(), failed(), failed(provoked=True), failed("unreachable", "ConnectError"), row()]
     assert shown(rows).ends == (
-        End("server_error", "500", False, 2),
-        End("unreachable", "ConnectError", False, 1),
-        End("server_error", "500", True, 1),
+        Ending("server_error", "500", False, 2),
+        Ending("unreachable", "ConnectError", False, 1),
+        Ending("server_error", "500", True, 1),
     )
 
 

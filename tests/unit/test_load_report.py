@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -19,7 +20,9 @@ from loadtest.report.machine import machine
 from loadtest.report.result import Result, Sources, result
 from loadtest.report.witnesses import Seen
 from loadtest.rows import WARM_UP, Row, Run
+from stack.commands import report as make_report
 from stack.errors import Fault
+from stack.settings import Settings
 from stack.stores.jaeger import Jaeger
 from stack.stores.protocol import Window
 from stack.stores.victorialogs import VictoriaLogs
@@ -151,8 +154,12 @@ def test_one_stage_has_no_chart_against_load() -> None:
 
 def test_lines_that_are_lost_are_said() -> None:
     rows, of = ladder()
-    assert "have no line" not in page.html(made(rows, of))
-    assert "have no line" in page.html(made(rows[:-5], of))
+    assert not list(page._absent(made(rows, of)))
+    (said,) = page._absent(made(rows[:-5], of))
+    assert "0 requests were due and never sent, 4 were" in said
+    dropping = run(stages=(stage(intended=3, dropped=2),))
+    (said,) = page._absent(made([row()], dropping))
+    assert "2 requests were due and never sent, 0 were" in said
 
 
 def keys(value: Any) -> Any:
@@ -366,6 +373,22 @@ def test_no_run_is_one_line_that_says_what_to_do(
     said = capsys.readouterr()
     assert not said.out
     assert said.err.count("\n") == 1 and "make load" in said.err
+
+
+@pytest.mark.parametrize(("chosen", "more"), [({}, []), ({"RUN": "a folder"}, ["a folder"])])
+def test_the_command_of_make_passes_the_folder_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], more: list[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def execute(arguments: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(arguments)
+        return subprocess.CompletedProcess(arguments, 2)
+
+    monkeypatch.setattr(make_report.venv, "make", lambda *_: tmp_path)
+    monkeypatch.setattr(make_report.subprocess, "run", execute)
+    assert make_report.report(Settings(tmp_path, tmp_path, tmp_path, chosen)) == 2
+    assert asked == [[str(tmp_path / "bin/python"), "-m", "loadtest.report", *more]]
 
 
 def test_the_machine_is_told_as_far_as_it_is_known(tmp_path: Path) -> None:
