@@ -53,9 +53,10 @@ def alerts(seen: Seen) -> Safe:
     """The alerts that fired during the run; says so where nobody could tell."""
     if seen.alerts is None:
         return tag("p", "Not known: Prometheus did not tell.", class_="missed")
+    looked = f"every {seen.step:g} s; Prometheus watched {words.percent(seen.watched)} of the run"
     if not seen.alerts:
-        return tag("p", f"None, looked for every {seen.step:g} s.")
-    return table(f"Looked for every {seen.step:g} s", _ALERTS, map(_alert, seen.alerts))
+        return tag("p", f"None, looked for {looked}.")
+    return table(f"Looked for {looked}", _ALERTS, map(_alert, seen.alerts))
 
 
 def _alert(alert: Alert) -> tuple[Part, ...]:

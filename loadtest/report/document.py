@@ -52,6 +52,7 @@ def document(result: Result) -> Json:
             "by_ttft": [_worst(each) for each in result.worst.by_ttft],
         },
         "alerts": _alerts(result),
+        "alerts_watched_share": result.seen.watched,
         "boards": [_picture(each) for each in result.seen.pictures],
         "unanswered": list(result.seen.unanswered),
         "machine": asdict(result.machine),

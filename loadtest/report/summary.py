@@ -22,5 +22,5 @@ def summary(result: Result) -> Iterator[str]:
     tokens = words.number(whole.per_second(whole.good_tokens), 1)
     yield f"goodput: {good} requests and {tokens} output tokens per second"
     price = words.number(whole.microdollars_per_1k_good_tokens, 3)
-    yield f"cost: {price} µ$ per 1,000 good output tokens"
+    yield f"cost per 1,000 good output tokens, µ$: {price}"
     yield from (f"not asked: {line}" for line in result.seen.unanswered)

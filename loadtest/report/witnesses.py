@@ -14,6 +14,7 @@ from stack.errors import Fault
 from stack.stores.protocol import StoreError, Window
 
 FIRING = 'ALERTS{alertstate="firing"}'
+WATCHED = 'count(count_over_time(up{{job="llm-server"}}[{seconds:.0f}s]))'
 FOLDER = "boards"
 _POINTS = 500
 _NAMED = ("__name__", "alertname", "alertstate", "severity")
@@ -42,9 +43,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the stores told; `alerts` is None where Prometheus did not, `unanswered` says why."""
+    """What the stores told; `alerts` is None where Prometheus did not, `unanswered` says why.
+
+    It was asked for every `step` seconds, and had looked at the server in the share `watched` of
+    them: of the rest nobody knows what would have fired.
+    """
 
     alerts: tuple[Alert, ...] | None
+    watched: float
     step: float
     pictures: tuple[Picture, ...]
     unanswered: tuple[str, ...]
@@ -65,11 +71,14 @@ def look(
     """Ask for the alerts and draw the boards into the folder; `said` are reasons, each once."""
     step = max(SCRAPE_SECONDS, window.seconds // _POINTS)
     if stores is None:
-        return Seen(None, step, (), tuple(said))
-    alerts = _said(lambda: fired(stores, window, step), said)
+        return Seen(None, 0.0, step, (), tuple(said))
+    share = _said(lambda: watched(stores, window, step), said) or 0.0
+    if not share and not said:
+        said["Prometheus has no sample of the server from the time of the run"] = None
+    alerts = _said(lambda: fired(stores, window, step), said) if share else None
     drawn = (_said(partial(_draw, stores, one, window, folder), said) for one in boards)
     pictures = tuple(each for each in drawn if each is not None)
-    return Seen(alerts, step, pictures, tuple(said))
+    return Seen(alerts, share, step, pictures, tuple(said))
 
 
 def _said(ask: Callable[[], T], said: dict[str, None]) -> T | None:
@@ -78,6 +87,14 @@ def _said(ask: Callable[[], T], said: dict[str, None]) -> T | None:
     except (StoreError, Fault) as error:
         said[str(error)] = None
         return None
+
+
+def watched(stores: Stores, window: Window, step: float) -> float:
+    """The share of the window's steps in which Prometheus looked at the server."""
+    query = WATCHED.format(seconds=max(step, 2 * SCRAPE_SECONDS))
+    found = stores.prometheus_range(query, window, step)
+    steps = window.end // step - window.start // step + 1
+    return len({at for series in found for at, _ in series["values"]}) / steps
 
 
 def fired(stores: Stores, window: Window, step: float) -> tuple[Alert, ...]:

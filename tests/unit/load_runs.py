@@ -61,7 +61,7 @@ class Agreed:
     outcomes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
-UNSEEN = Seen((), 5.0, (), ())
+UNSEEN = Seen((), 1.0, 5.0, (), ())
 """Stores that saw nothing special."""
 
 

@@ -104,7 +104,7 @@ def test_elements_close_and_no_id_stands_twice() -> None:
 def test_whatever_a_run_says_is_text() -> None:
     rows = [failed(ended_as=NASTY, tenant=NASTY, kind=NASTY, trace_id='"><b>', number=1)]
     of = run(command=NASTY, run_id=NASTY, model=NASTY, invalid_because=(NASTY,))
-    seen = Seen((witnesses.Alert(NASTY, NASTY, {NASTY: NASTY}, 1.0, 2.0),), 5.0, (), (NASTY,))
+    seen = Seen((witnesses.Alert(NASTY, NASTY, {NASTY: NASTY}, 1.0, 2.0),), 1.0, 5.0, (), (NASTY,))
     text = page.html(made(rows, of, Agreed(False, (NASTY,)), seen))
     assert "<script" not in text and "<b>" not in text
     assert text.count("&lt;script") >= 10
@@ -255,6 +255,7 @@ DOCUMENT = {
             "labels": {"tenant": None},
         }
     ],
+    "alerts_watched_share": None,
     "boards": None,
     "unanswered": None,
     "machine": dict.fromkeys(("cores", "cpu", "memory_bytes", "kernel", "python")),
@@ -263,7 +264,7 @@ DOCUMENT = {
 
 def test_keys_of_the_json_are_those_that_readers_know() -> None:
     rows, of = ladder()
-    seen = Seen((witnesses.Alert("A", "page", {"tenant": "t"}, 1.0, 2.0),), 5.0, (), ())
+    seen = Seen((witnesses.Alert("A", "page", {"tenant": "t"}, 1.0, 2.0),), 1.0, 5.0, (), ())
     assert keys(document(made(rows, of, seen=seen))) == DOCUMENT
 
 
@@ -304,6 +305,20 @@ def test_alerts_are_those_that_fired_in_the_window() -> None:
     assert asked["query"] == 'ALERTS{alertstate="firing"}'
     with alerting([1000.0]) as (stores, _):
         assert witnesses.fired(stores, Window(1003.0, 1100.0), 5.0) == ()
+
+
+def test_no_alert_is_no_news_of_a_time_that_nobody_watched(tmp_path: Path) -> None:
+    nothing = as_json({"data": {"result": []}})
+    with serving(lambda path, asked: nothing) as store:
+        stores = Stores(store.url, VictoriaLogs(), Jaeger())
+        seen = witnesses.look(stores, Window(0.0, 60.0), tmp_path, [], {})
+    assert seen.alerts is None and "no sample" in seen.unanswered[0]
+    half = as_json({"data": {"result": [{"metric": {}, "values": [[0, "1"], [5, "1"]]}]}})
+    with serving(lambda path, asked: half if "up" in asked["query"] else nothing) as store:
+        stores = Stores(store.url, VictoriaLogs(), Jaeger())
+        seen = witnesses.look(stores, Window(0.0, 15.0), tmp_path, [], {})
+    assert (seen.alerts, seen.watched, seen.unanswered) == ((), 0.5, ())
+    assert "watched 50.000 %" in page.html(made([row()], seen=seen))
 
 
 def test_a_store_that_does_not_answer_is_said_once_and_is_no_end(tmp_path: Path) -> None:
