@@ -2,9 +2,9 @@
 
 CSS = """
 :root{color-scheme:light dark;--page:#fff;--ink:#1b1d22;--dim:#5c6068;--edge:#d5d8de;--card:#f5f6f8;
---bad:#b3001e;--on-bad:#fff;--warn:#8a4b00;--good:#146c2e;--link:#0b57d0}
+--bad:#b3001e;--warn:#8a4b00;--good:#146c2e;--link:#0b57d0}
 @media (prefers-color-scheme:dark){:root{--page:#111217;--ink:#d8d9dd;--dim:#9a9da6;--edge:#33363d;
---card:#181b1f;--bad:#ff8a96;--on-bad:#3a0008;--warn:#ffb870;--good:#7ddc8d;--link:#8ab4ff}}
+--card:#181b1f;--bad:#ff8a96;--warn:#ffb870;--good:#7ddc8d;--link:#8ab4ff}}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1200px;margin:0 auto;padding:16px}
 h1{font-size:1.5rem;margin:8px 0} h2{font-size:1.2rem;margin:36px 0 8px}
@@ -20,7 +20,7 @@ code,pre{font:13px/1.45 ui-monospace,monospace;overflow-wrap:anywhere;white-spac
 pre{background:var(--card);padding:10px;border:1px solid var(--edge);border-radius:4px}
 .banner{padding:10px 16px;border-radius:4px;margin:12px 0;border:2px solid}
 .banner h2{margin:0 0 4px}
-.invalid{background:var(--bad);color:var(--on-bad);border-color:var(--bad)}
+.invalid{background:#b3001e;color:#fff;border-color:#b3001e}
 .differs{color:var(--warn)} .missed{color:var(--bad);font-weight:700}
 .met{color:var(--good);font-weight:700}
 .struck td,.struck strong{text-decoration:line-through;color:var(--dim)} .struck figure{opacity:.35}

@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grafana.pictures.stores import Stores
+from loadtest.report import objectives
+from loadtest.report.machine import machine
+from loadtest.report.result import Result, Sources, result
 from loadtest.report.witnesses import Seen
 from loadtest.rows import MAIN, REQUESTS, RUN, Row, Run, Stage, to_json, to_line
+from stack.stores.jaeger import Jaeger
+from stack.stores.victorialogs import VictoriaLogs
 
 BEGUN = 1_795_470_000_000_000_000
 """Unix nanoseconds."""
@@ -71,3 +77,21 @@ def kept(folder: Path, rows: Sequence[Row], of: Run | None = None) -> Path:
     (folder / RUN).write_text(to_json(of or run()))
     (folder / REQUESTS).write_text("".join(to_line(each) + "\n" for each in rows))
     return folder
+
+
+STORES = Stores(logs=VictoriaLogs(), traces=Jaeger())
+
+
+def made(
+    rows: list[Row], of: Run | None = None, agreed: Agreed | None = None, seen: Seen = UNSEEN
+) -> Result:
+    sources = Sources(objectives.read(), agreed or Agreed(), seen, STORES, machine())
+    return result(of or run(), rows, sources)
+
+
+def ladder() -> tuple[list[Row], Run]:
+    """Two stages, of which the second has an answer that came too late."""
+    rows = [row(0.5 * n, number=n + 1, stage=n // 20) for n in range(39)]
+    rows += [row(19.5, 4.0, 3.0, number=40, stage=1), failed(due=3.0, number=41)]
+    stages = (stage(), stage(1, 10.0, rate=4.0))
+    return rows, run(stages=stages, ended_ns=run().started_ns + 24 * 10**9)
