@@ -11,6 +11,7 @@ from stack.commands.composetest import test_compose
 from stack.commands.lock import lock
 from stack.commands.logs import logs
 from stack.commands.pictures import pictures
+from stack.commands.report import report
 from stack.commands.status import status
 from stack.commands.up import down, up
 from stack.errors import Fault
@@ -33,6 +34,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "status": (status, "parts and their health, active alerts, telemetry lost"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
+    "report": (report, "a load run as a page and as JSON (RUN=folder, else the newest)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "test": (test, "unit, rule and end-to-end tests, from nothing"),
