@@ -20,9 +20,10 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtest import objectives
 from loadtest.generator import settings as asked
 from loadtest.generator.conductor import Conductor, say
+from loadtest.generator.people import PEOPLE
 from loadtest.generator.told import Told
 from loadtest.generator.worker import Worker
-from loadtest.rows import Run
+from loadtest.rows import Run, Stage
 from loadtest.telemetry import LoadTelemetry
 
 REPO = Path(__file__).resolve().parent.parent
@@ -62,42 +63,59 @@ def _wire(environment: Environment, **_: Any) -> None:
         _wire_conductor(environment)
 
 
+class Part:
+    """What one process of the generator does; it is made after the fork, and begins when told."""
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        self._environment = environment
+        self._runner = runner
+
+    def begin(self, model: str) -> None:
+        """Begin: the worker's place among all is known now."""
+        index = self._runner.worker_index
+        self._telemetry = LoadTelemetry(
+            SETTINGS.otlp_endpoint, SETTINGS.run_id, str(index), OBJECTIVES
+        )
+        gevent.spawn(self._telemetry.begin, SETTINGS.shape, model, SETTINGS.seed, PEOPLE)
+        self._told = Told(self._environment, self._telemetry)
+        self._worker = Worker(SETTINGS, index, self._told)
+        gevent.spawn(self._report)
+
+    def send(self, stage: dict[str, Any]) -> None:
+        """Send a stage."""
+        number, phase, rate = stage["number"], stage["phase"], stage["rate"]
+        begun = stage["begun_ns"] + stage["ahead_ns"]
+        self._telemetry.stage(Stage(number, phase, rate, begun, stage["seconds"]))
+        done = self._worker.run(stage)
+        told = {"number": number, "intended": done.intended, "dropped": done.dropped}
+        self._runner.send_message("part", told)
+
+    def _report(self) -> None:
+        while True:
+            gevent.sleep(ROWS_SECONDS)
+            self._send_rows()
+
+    def _send_rows(self) -> None:
+        if lines := self._told.fetch():
+            self._runner.send_message("rows", {"lines": lines})
+
+    def finish(self) -> None:
+        """Wait for what is in flight, and say the last of it."""
+        while self._worker.in_flight:
+            gevent.sleep(0.1)
+        self._telemetry.close()
+        self._send_rows()
+        told = {"cpu_warning": self._runner.cpu_warning_emitted}
+        self._runner.send_message("finished", told)
+
+
 def _wire_worker(environment: Environment) -> None:
     runner = environment.runner
     assert runner is not None
-    telemetry = LoadTelemetry(SETTINGS.otlp_endpoint, SETTINGS.run_id)
-    told = Told(environment, telemetry)
-    workers: list[Worker] = []
-
-    def on_stage(msg: Any, **_: Any) -> None:
-        if not workers:
-            workers.append(Worker(SETTINGS, runner.worker_index, told))
-            gevent.spawn(report)
-        gevent.spawn(send, msg.data)
-
-    def send(stage: dict[str, Any]) -> None:
-        part = workers[0].run(stage)
-        data = {"number": stage["number"], "intended": part.intended, "dropped": part.dropped}
-        runner.send_message("part", data)
-
-    def report() -> None:
-        while True:
-            gevent.sleep(ROWS_SECONDS)
-            if lines := told.fetch():
-                runner.send_message("rows", {"lines": lines})
-
-    def on_finish(**_: Any) -> None:
-        gevent.spawn(finish)
-
-    def finish() -> None:
-        while workers and workers[0].in_flight:
-            gevent.sleep(0.1)
-        telemetry.close()
-        runner.send_message("rows", {"lines": told.fetch()})
-        runner.send_message("finished", {"cpu_warning": runner.cpu_warning_emitted})
-
-    runner.register_message("stage", on_stage)
-    runner.register_message("finish", on_finish)
+    part = Part(environment, runner)
+    runner.register_message("begin", lambda msg, **_: part.begin(msg.data["model"]))
+    runner.register_message("stage", lambda msg, **_: gevent.spawn(part.send, msg.data))
+    runner.register_message("finish", lambda **_: gevent.spawn(part.finish))
 
 
 def _wire_conductor(environment: Environment) -> None:
@@ -119,6 +137,7 @@ def _wire_conductor(environment: Environment) -> None:
         runner.register_message("rows", lambda msg, **_: conductor.take_rows(msg.data["lines"]))
         runner.register_message("part", lambda msg, **_: conductor.take_part(**msg.data))
         runner.register_message("finished", lambda msg, **_: conductor.take_finish(msg.data))
+        runner.send_message("begin", {"model": model})
         run = conductor.run()
         environment.process_exit_code = _verdict(run, conductor)
         runner.quit()

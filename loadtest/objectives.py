@@ -1,6 +1,7 @@
 """Whether a request was good: it succeeded within each objective of prometheus/slo.yaml."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class Objectives:
     request_duration: float
     time_to_first_token: float
     time_per_output_token: float
+    share: float = 0.95
 
     def is_good(self, row: Row) -> bool:
         """Tell whether a request ended well and within all objectives; what it lacks is no fault.
@@ -37,6 +39,15 @@ class Objectives:
         within = all(seconds is None or seconds <= limit for seconds, limit in held)
         return row.outcome == "ok" and within
 
+    def hold(self, rows: Sequence[Row]) -> bool:
+        """Tell whether enough of the requests were good; what the load provoked is no fault.
+
+        Enough is the largest share that the file asks for of any of the three.
+        """
+        judged = [row for row in rows if row.outcome == "ok" or not row.provoked]
+        good = sum(self.is_good(row) for row in judged)
+        return bool(judged) and good >= self.share * len(judged)
+
 
 def read(path: Path = FILE) -> Objectives:
     """Read the three objectives; raises ObjectivesError naming the file and the key."""
@@ -47,9 +58,17 @@ def read(path: Path = FILE) -> Objectives:
     thresholds = content.get("thresholds") if isinstance(content, dict) else None
     if not isinstance(thresholds, dict):
         raise ObjectivesError(f"{path}: thresholds: no mapping")
-    return Objectives(
-        **{each.name: _seconds(path, thresholds, each.name) for each in fields(Objectives)}
-    )
+    names = [each.name for each in fields(Objectives) if each.name != "share"]
+    limits = {name: _seconds(path, thresholds, name) for name in names}
+    share = max(_share(path, thresholds[name], name) for name in names)
+    return Objectives(**limits, share=share)
+
+
+def _share(path: Path, entry: dict[str, Any], name: str) -> float:
+    value = entry.get("objective")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ObjectivesError(f"{path}: thresholds.{name}.objective: {value!r} is no share")
+    return float(value)
 
 
 def _seconds(path: Path, thresholds: dict[str, Any], name: str) -> float:

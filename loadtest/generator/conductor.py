@@ -31,7 +31,7 @@ class Runner(Protocol):
     """What of Locust's runner is used."""
 
     def send_message(self, msg_type: str, data: Any = None) -> None:
-        """To every worker, or to this process where there are none."""
+        """Send it to every worker, or to this process where there are none."""
 
 
 class Conductor:

@@ -4,13 +4,13 @@ import re
 from urllib.request import ProxyHandler, build_opener
 
 SECONDS = 10.0
-_SERIES = re.compile(r"(llm_[a-z0-9_]+(?:_total)?(?:\{[^}]*\})?) (\S+)$")
+_SERIES = re.compile(r"((?:llm_[a-z0-9_]+|process_start_time_seconds)(?:\{[^}]*\})?) (\S+)$")
 _LEFT_OUT = ("_bucket", "_created")
 _OPENER = build_opener(ProxyHandler({}))
 
 
 def read(url: str) -> dict[str, float] | None:
-    """Our series by their text, without buckets; None where nobody answers."""
+    """Our series by their text, without buckets, and the process's start; None: nobody answers."""
     try:
         with _OPENER.open(url, timeout=SECONDS) as answer:
             text = answer.read().decode()
@@ -20,7 +20,7 @@ def read(url: str) -> dict[str, float] | None:
 
 
 def _series(text: str) -> list[tuple[str, float]]:
-    found = [_SERIES.match(line) for line in text.splitlines() if line.startswith("llm_")]
+    found = [_SERIES.match(line) for line in text.splitlines()]
     return [
         (match[1], float(match[2]))
         for match in found

@@ -118,7 +118,7 @@ def read(env: Mapping[str, str]) -> Settings:
         most_in_flight=_whole(env, "MOST_IN_FLIGHT", "1000", 1, 100_000),
         patience=_number(env, "PATIENCE", "120", 1, 3600),
         keys=_keys(env),
-        folder=Path(env.get("RUN_FOLDER") or f".state/load/{run_id}"),
+        folder=Path(env.get("RUNS_FOLDER") or ".state/load") / run_id,
         run_id=run_id,
         command=env.get("RUN_COMMAND", ""),
     )

@@ -2,10 +2,12 @@
 
 from locust.env import Environment
 
+from opentelemetry.trace import Span
+
 from loadtest.generator.exchange import Seen
-from loadtest.generator.people import Ask
+from loadtest.generator.people import CHAT, Ask
 from loadtest.rows import Row, to_line
-from loadtest.telemetry import ClientSpan, LoadTelemetry
+from loadtest.telemetry import LoadTelemetry
 
 
 class Told:
@@ -16,16 +18,17 @@ class Told:
         self._telemetry = telemetry
         self._lines: list[str] = []
 
-    def begin(self, ask: Ask, model: str, start_ns: int) -> ClientSpan:
-        """A request begins (Unix nanoseconds): its client's span, under which the server's stands."""
+    def begin(self, ask: Ask, model: str, start_ns: int) -> tuple[str, str, Span]:
+        """A request begins (Unix nanoseconds): ids and span of its client, the server's parent."""
         self._telemetry.in_flight(1)
-        return self._telemetry.start_span(ask.path, model, start_ns)
+        operation = "chat" if ask.path == CHAT else "text_completion"
+        return self._telemetry.start_span(operation, model, start_ns)
 
     def dropped(self) -> None:
         """A request was due and was not sent."""
         self._telemetry.dropped()
 
-    def ended(self, row: Row, span: ClientSpan, seen: Seen) -> None:
+    def ended(self, row: Row, span: Span, seen: Seen) -> None:
         """A request ended."""
         self._lines.append(to_line(row))
         self._telemetry.in_flight(-1)

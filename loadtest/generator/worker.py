@@ -2,7 +2,6 @@
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,15 +96,16 @@ class Worker:
         clock: Clock,
     ) -> Row:
         ask = who.asks[turn]
-        span = self._told.begin(ask, stage["model"], clock.unix(time.monotonic_ns()))
+        now = clock.unix(time.monotonic_ns())
+        trace_id, span_id, span = self._told.begin(ask, stage["model"], now)
         headers = {
             "content-type": "application/json",
-            "traceparent": f"00-{span.trace_id}-{span.span_id}-01",
+            "traceparent": f"00-{trace_id}-{span_id}-01",
         }
         if who.key:
             headers["authorization"] = f"Bearer {who.key}"
         seen = exchange.send(client, ask, headers, self._settings.patience)
-        row = _row(who, turn, due_ns, stage, clock, seen, self._index, span.ids)
+        row = _row(who, turn, due_ns, stage, clock, seen, self._index, (trace_id, span_id))
         self._told.ended(row, span, seen)
         return row
 
