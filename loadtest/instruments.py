@@ -11,7 +11,7 @@ from opentelemetry.metrics import Histogram, Meter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from loadtest.edges import LAG_SECONDS, REQUEST_SECONDS, TOKEN_SECONDS
-from loadtest.objectives import Objectives
+from loadtest.objectives import Objectives, is_good
 from loadtest.rows import COOL_DOWN, MAIN, OUTCOMES, WARM_UP, Row, Stage
 
 NO_STAGE = -1
@@ -74,7 +74,7 @@ class Instruments:
         kind = self._worker | {"kind": row.kind}
         self._requests.add(1, kind | {"outcome": row.outcome})
         self._tokens.add(row.output_tokens or 0, self._worker)
-        if self._objectives.is_good(row):
+        if is_good(self._objectives, row):
             self._good.add(1, self._worker)
             self._good_tokens.add(row.output_tokens or 0, self._worker)
         self._duration.record(max(0.0, row.seconds), kind, inside)

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from locust import User, events, task
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import LocalRunner, Runner, WorkerRunner
 
 from loadtest import objectives
 from loadtest.generator import settings as asked
@@ -55,18 +55,17 @@ def _model() -> str:
         return str(json.load(answer)["data"][0]["id"])
 
 
-@events.init.add_listener
-def _wire(environment: Environment, **_: Any) -> None:
-    if not isinstance(environment.runner, MasterRunner):
-        _wire_worker(environment)
-    if not isinstance(environment.runner, WorkerRunner):
-        _wire_conductor(environment)
+def _wire(environment: Environment, runner: Runner, **_: Any) -> None:
+    if isinstance(runner, LocalRunner | WorkerRunner):
+        _wire_worker(environment, runner)
+    if not isinstance(runner, WorkerRunner):
+        _wire_conductor(environment, runner)
 
 
 class Part:
     """What one process of the generator does; it is made after the fork, and begins when told."""
 
-    def __init__(self, environment: Environment, runner: Any) -> None:
+    def __init__(self, environment: Environment, runner: LocalRunner | WorkerRunner) -> None:
         self._environment = environment
         self._runner = runner
 
@@ -109,19 +108,17 @@ class Part:
         self._runner.send_message("finished", told)
 
 
-def _wire_worker(environment: Environment) -> None:
-    runner = environment.runner
-    assert runner is not None
+events.init.add_listener(_wire)  # type: ignore[no-untyped-call]
+
+
+def _wire_worker(environment: Environment, runner: LocalRunner | WorkerRunner) -> None:
     part = Part(environment, runner)
     runner.register_message("begin", lambda msg, **_: part.begin(msg.data["model"]))
     runner.register_message("stage", lambda msg, **_: gevent.spawn(part.send, msg.data))
     runner.register_message("finish", lambda **_: gevent.spawn(part.finish))
 
 
-def _wire_conductor(environment: Environment) -> None:
-    runner = environment.runner
-    assert runner is not None
-
+def _wire_conductor(environment: Environment, runner: Runner) -> None:
     def on_start(**_: Any) -> None:
         gevent.spawn(lead)
 
@@ -142,7 +139,7 @@ def _wire_conductor(environment: Environment) -> None:
         environment.process_exit_code = _verdict(run, conductor)
         runner.quit()
 
-    events.test_start.add_listener(on_start)
+    events.test_start.add_listener(on_start)  # type: ignore[no-untyped-call]
 
 
 def _verdict(run: Run, conductor: Conductor) -> int:

@@ -1,7 +1,7 @@
 """When requests are due: seeded arrivals of an open loop, the same whoever sends them.
 
-Every process draws the whole sequence and sends its own part of it, every n-th: the rate is one, and
-neither the number of processes nor a slow server changes when anything is due.
+Every process draws the whole sequence and sends its own part of it, every n-th: the rate is one,
+and neither the number of processes nor a slow server changes when anything is due.
 """
 
 import random
@@ -30,24 +30,19 @@ def _gamma(rate: float, dice: random.Random) -> Iterator[float]:
         yield dice.gammavariate(BURSTS, 1 / (rate * BURSTS))
 
 
-ARRIVALS: dict[str, Gaps | None] = {
-    "constant": _constant, "poisson": _poisson, "gamma": _gamma, "replay": None,
-}  # fmt: skip
-"""Every kind of arrivals; those of a replay stand in a file."""
+ARRIVALS: dict[str, Gaps] = {"constant": _constant, "poisson": _poisson, "gamma": _gamma}
+"""Every kind of arrivals that is drawn."""
+REPLAY = "replay"
+"""Those that stand in a file."""
 
 
 def offsets(
     kind: str, rate: float, seconds: float, dice: random.Random, replay: Path | None = None
 ) -> Iterator[float]:
-    """Seconds after the stage's begin at which a request is due, ascending, below `seconds`.
-
-    Raises ValueError where the file of a replay holds something else.
-    """
+    """Seconds after the stage's begin at which a request is due, ascending, below `seconds`."""
     if replay is not None:
-        return (due for due in _recorded(replay) if due < seconds)
-    gaps = ARRIVALS[kind]
-    assert gaps is not None
-    return _until(seconds, gaps(rate, dice))
+        return (due for due in recorded(replay) if due < seconds)
+    return _until(seconds, ARRIVALS[kind](rate, dice))
 
 
 def _until(seconds: float, gaps: Iterator[float]) -> Iterator[float]:
@@ -59,14 +54,15 @@ def _until(seconds: float, gaps: Iterator[float]) -> Iterator[float]:
         yield due
 
 
-def _recorded(path: Path) -> Iterator[float]:
+def recorded(path: Path) -> list[float]:
+    """The seconds of a file, one a line, ascending; raises ValueError naming the file."""
     try:
         found = [float(line) for line in path.read_text(encoding="utf-8").split()]
     except ValueError as error:
         raise ValueError(f"REPLAY: {path}: a line is no number of seconds") from error
     if any(due < 0 for due in found):
         raise ValueError(f"REPLAY: {path}: seconds are never below 0")
-    yield from sorted(found)
+    return sorted(found)
 
 
 def mine(every: Iterator[float], index: int, count: int) -> Iterator[tuple[int, float]]:

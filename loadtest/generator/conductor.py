@@ -14,7 +14,7 @@ from loadtest.generator import counters
 from loadtest.generator.settings import Settings
 from loadtest.generator.shapes import SHAPES, Step
 from loadtest.generator.worker import Clock
-from loadtest.objectives import Objectives
+from loadtest.objectives import Objectives, hold
 from loadtest.rows import MAIN, REQUESTS, RUN, Row, Run, Stage, read_row, to_json
 
 HEAD_START_NS = 1_500_000_000
@@ -132,8 +132,8 @@ class Conductor:
         until = time.monotonic() + self._settings.patience
         while not self._is_over(number) and time.monotonic() < until:
             gevent.sleep(LOOK_SECONDS)
-        rows = [row for row in self._rows if row.stage == number and self._counts(row)]
-        held = bool(rows) and self._objectives.hold(rows)
+        rows = [row for row in self._rows if row.stage == number]
+        held = hold(self._objectives, rows)
         if step.phase == MAIN:
             self.held.append((step.rate, held))
             self._say(f"{step.rate:.2f} requests/s: objectives {'hold' if held else 'break'}")
@@ -143,11 +143,6 @@ class Conductor:
         begun = self._stages[number].intended - self._stages[number].dropped
         ended = len({(r.conversation_id or r.trace_id) for r in self._rows if r.stage == number})
         return self._parts[number] == self._settings.processes and ended >= begun
-
-    @staticmethod
-    def _counts(row: Row) -> bool:
-        # What the load provoked is no fault of the server.
-        return not (row.provoked and row.outcome != "ok")
 
     def _finish(self) -> None:
         self._runner.send_message("finish", {})

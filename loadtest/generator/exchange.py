@@ -1,7 +1,7 @@
 """One request over one connection, read line by line and stamped as each chunk comes.
 
-Locust's own reader of lines waits for 1,024 bytes, and its response time ends at the headers: neither
-can tell when the first token came.
+Locust's own reader of lines waits for 1,024 bytes, and its response time ends at the headers:
+neither can tell when the first token came.
 """
 
 import json
@@ -73,7 +73,7 @@ def _exchange(client: HTTPClient, ask: Ask, headers: dict[str, str], seen: Seen)
             if ask.stream and response.status_code == 200:
                 _read_stream(response, ask, seen)
             else:
-                _read_whole(response.read(), seen)
+                _read_whole(response.read(), response.status_code, seen)
     finally:
         if response is not None:
             response.release()
@@ -93,10 +93,9 @@ def _by_status(status: int) -> str:
     return "ok" if status < 400 else "client_error" if status < 500 else "server_error"
 
 
-def _read_whole(body: bytes, seen: Seen) -> None:
+def _read_whole(body: bytes, status: int, seen: Seen) -> None:
     seen.bytes = len(body)
-    assert seen.status is not None
-    seen.outcome, seen.ended_as = _by_status(seen.status), str(seen.status)
+    seen.outcome, seen.ended_as = _by_status(status), str(status)
     if seen.outcome == "ok":
         try:
             seen.usage = json.loads(body).get("usage") or {}

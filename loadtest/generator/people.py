@@ -9,7 +9,7 @@ from typing import Any
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 WORDS = (
     "server", "request", "token", "cache", "queue", "batch", "model", "prompt", "answer", "trace",
-    "metric", "budget", "tenant", "latency", "decode", "prefill", "import", "return", "yield", "class",
+    "metric", "budget", "tenant", "latency", "decode", "prefill", "import", "return", "yield",
 )  # fmt: skip
 NO_SUCH_MODEL = "no-such-model"
 TOOL = {
@@ -103,8 +103,8 @@ def _agent(make: Maker) -> tuple[Ask, ...]:
     word, call = make.text(1), f"call_{make.dice.randrange(10**8)}"
     tools: dict[str, Any] = {"tools": [TOOL], "tool_choice": "none"}
     first: list[dict[str, Any]] = [{"role": "user", "content": make.text(20)}]
-    called = {"id": call, "type": "function"}
-    called |= {"function": {"name": "look_up", "arguments": json.dumps({"word": word})}}
+    function = {"name": "look_up", "arguments": json.dumps({"word": word})}
+    called = {"id": call, "type": "function", "function": function}
     done = [
         *first,
         {"role": "assistant", "content": "", "tool_calls": [called]},

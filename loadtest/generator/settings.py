@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.generator.arrivals import ARRIVALS
+from loadtest.generator.arrivals import ARRIVALS, REPLAY, recorded
 from loadtest.generator.shapes import SHAPES
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -94,10 +94,15 @@ def _keys(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _replay(env: Mapping[str, str]) -> Path | None:
     path = Path(env["REPLAY"]) if env.get("REPLAY") else None
-    if (env.get("ARRIVALS") == "replay") != (path is not None):
+    if (env.get("ARRIVALS") == REPLAY) != (path is not None):
         raise SettingsError("REPLAY: a file of seconds, one a line, goes with ARRIVALS=replay")
-    if path is not None and not path.is_file():
-        raise SettingsError(f"REPLAY: {path} is no file")
+    if path is not None:
+        try:
+            recorded(path)
+        except OSError as error:
+            raise SettingsError(f"REPLAY: {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
     return path
 
 
@@ -109,7 +114,7 @@ def read(env: Mapping[str, str]) -> Settings:
         metrics_url=env.get("METRICS_URL") or "http://127.0.0.1:9464/metrics",
         otlp_endpoint=(env.get("OTLP_ENDPOINT") or "http://127.0.0.1:4318").rstrip("/"),
         shape=_one_of(env, "SHAPE", "steady", SHAPES),
-        arrivals=_one_of(env, "ARRIVALS", "poisson", ARRIVALS),
+        arrivals=_one_of(env, "ARRIVALS", "poisson", {**ARRIVALS, REPLAY: None}),
         replay=_replay(env),
         rate=_number(env, "RATE", "3", 0.01, 10_000),
         duration=_number(env, "DURATION", "120", 5, 7 * 86_400),

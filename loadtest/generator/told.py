@@ -1,7 +1,6 @@
 """Who is told of what a worker did: the conductor (exact rows), Locust's table, the Collector."""
 
 from locust.env import Environment
-
 from opentelemetry.trace import Span
 
 from loadtest.generator.exchange import Seen
@@ -43,7 +42,7 @@ class Told:
 
     def _tell_locust(self, row: Row, seen: Seen) -> None:
         error = None if row.provoked else Exception(f"{row.outcome}: {row.ended_as}")
-        self._environment.events.request.fire(
+        self._environment.events.request.fire(  # type: ignore[no-untyped-call]
             request_type="POST",
             name=row.kind,
             response_time=1000 * row.seconds,
@@ -54,4 +53,4 @@ class Told:
         # Not as requests: Locust's sum over all rows would count each request thrice.
         for clock, seconds in (("TTFT", row.ttft_seconds), ("TPOT", row.tpot_seconds)):
             if seconds is not None:
-                self._environment.stats.get(row.kind, clock).log(1000 * seconds, 0)
+                self._environment.stats.get(row.kind, clock).log(round(1000 * seconds), 0)

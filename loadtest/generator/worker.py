@@ -4,7 +4,6 @@ import random
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from geventhttpclient.client import HTTPClient

@@ -3,7 +3,6 @@
 import sys
 
 from loadtest.reconcile.reconciliation import reconcile
-
 from loadtest.report.command import main
 
 if __name__ == "__main__":

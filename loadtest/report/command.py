@@ -10,7 +10,8 @@ from pathlib import Path
 
 from grafana.pictures import board
 from grafana.pictures.expand import SCRAPE_SECONDS
-from loadtest.report import objectives, page, with_cost, witnesses
+from loadtest import objectives
+from loadtest.report import page, with_cost, witnesses
 from loadtest.report.document import to_json
 from loadtest.report.machine import machine
 from loadtest.report.reconciled import Reconcile

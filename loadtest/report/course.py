@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loadtest.objectives import Objective
 from loadtest.report.figures import Figures, figures
-from loadtest.report.objectives import Objective
 from loadtest.report.reconciled import Costs
 from loadtest.rows import Row, Stage
 

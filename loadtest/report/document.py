@@ -5,9 +5,9 @@ import json
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from loadtest.objectives import Judgement
 from loadtest.report.course import Bin
 from loadtest.report.figures import Figures
-from loadtest.report.objectives import Judgement
 from loadtest.report.pace import Pace
 from loadtest.report.result import Result
 from loadtest.report.spreads import METHOD, Spread

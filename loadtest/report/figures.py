@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loadtest.report.objectives import (
+from loadtest.objectives import (
     MEASURED,
     Judgement,
     Objective,

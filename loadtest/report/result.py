@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from grafana.pictures.stores import Stores
+from loadtest.objectives import Objective
 from loadtest.report.course import Bin, course
 from loadtest.report.figures import Figures, elapsed, figures
 from loadtest.report.machine import Machine
-from loadtest.report.objectives import Objective
 from loadtest.report.pace import Pace, of_stage, paces
 from loadtest.report.reconciled import Reconciliation, costs_of
 from loadtest.report.spreads import Spread, spread

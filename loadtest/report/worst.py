@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from grafana.pictures.stores import Stores
-from loadtest.report.objectives import is_judged
+from loadtest.objectives import is_judged
 from loadtest.rows import Row
 from stack.stores.protocol import Window
 

@@ -11,7 +11,6 @@ from stack.run import logged
 from stack.say import step
 from stack.settings import Settings
 
-
 _SIZES = {"load": "100 MB unpacked, seconds"}
 """What a reader of the progress waits for, where it is not the engine."""
 

@@ -7,7 +7,7 @@ from loadtest.rows import MAIN, Row
 
 
 def row(**changes: Any) -> Row:
-    """A chat stream of 1 s, due at 0: first token after 0.3 s, eleven tokens, 0.1 s between."""
+    """A chat stream of 1 s, due at 0: first token after 0.3 s, eleven tokens in nine chunks."""
     plain = Row(
         kind="chat stream",
         stage=1,
@@ -24,7 +24,7 @@ def row(**changes: Any) -> Row:
         provoked=False,
         status=200,
         first_token_ns=300_000_000,
-        gaps_seconds=(0.5, 0.5),
+        gaps_seconds=(0.125,) * 8,
         input_tokens=30,
         output_tokens=11,
         stream=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from grafana.pictures.stores import Stores
-from loadtest.report import objectives
+from loadtest import objectives
 from loadtest.report.machine import machine
 from loadtest.report.result import Result, Sources, result
 from loadtest.report.witnesses import Seen

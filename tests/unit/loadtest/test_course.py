@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.report import objectives
+from loadtest import objectives
 from loadtest.report.course import MOST, course, width
 from loadtest.report.figures import elapsed
 from loadtest.report.pace import paces

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.report import objectives
+from loadtest import objectives
+from loadtest.objectives import Judgement, Objective, is_good
 from loadtest.report.figures import Ending, Figures, figures
-from loadtest.report.objectives import Judgement, Objective, is_good
 from loadtest.report.reconciled import Costs
 from loadtest.report.spreads import at_rank, spread
 from loadtest.rows import Row
