@@ -4,8 +4,8 @@ import subprocess
 import sys
 import threading
 
-PATIENCE = 300.0
-"""Seconds for an interpreter that loads vLLM, twice, on whatever machine."""
+PATIENCE = 900.0
+"""Seconds until a program that loads vLLM, twice, must be hung: beside others it took 155."""
 PROGRAM = """
 import json, logging, logging.config, os, subprocess, sys
 from server.signals import native_output, serving
