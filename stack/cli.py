@@ -8,6 +8,8 @@ from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.check import check, fmt, test
 from stack.commands.composetest import test_compose
+from stack.commands.load import load as load_test
+from stack.commands.load import load_ui
 from stack.commands.lock import lock
 from stack.commands.logs import logs
 from stack.commands.pictures import pictures
@@ -35,6 +37,8 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "report": (report, "a load run as a page and as JSON (RUN=folder, else the newest)"),
+    "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
+    "load-ui": (load_ui, "the same with Locust's page on loopback"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "test": (test, "unit, rule and end-to-end tests, from nothing"),

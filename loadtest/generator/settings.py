@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,10 +35,10 @@ class Settings:
     processes: int
     most_in_flight: int
     patience: float
-    keys: tuple[tuple[str, str], ...]
     folder: Path
     run_id: str
     command: str
+    keys: tuple[tuple[str, str], ...] = field(repr=False)
 
 
 def _number(env: Mapping[str, str], name: str, default: str, least: float, most: float) -> float:

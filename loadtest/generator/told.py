@@ -1,6 +1,7 @@
 """Who is told of what a worker did: the conductor (exact rows), Locust's table, the Collector."""
 
-from locust.env import Environment
+from typing import TYPE_CHECKING
+
 from opentelemetry.trace import Span
 
 from loadtest.generator.exchange import Seen
@@ -8,11 +9,15 @@ from loadtest.generator.people import CHAT, Ask
 from loadtest.rows import Row, to_line
 from loadtest.telemetry import LoadTelemetry
 
+if TYPE_CHECKING:
+    # Importing Locust patches the whole process: its tests are not to be.
+    from locust.env import Environment
+
 
 class Told:
     """Rows wait here until they are fetched; everything else is told at once."""
 
-    def __init__(self, environment: Environment, telemetry: LoadTelemetry) -> None:
+    def __init__(self, environment: "Environment", telemetry: LoadTelemetry) -> None:
         self._environment = environment
         self._telemetry = telemetry
         self._lines: list[str] = []

@@ -45,7 +45,7 @@ def _one_record(requests: Sequence[Joined]) -> Remark:
 def of_spans(requests: Sequence[Joined]) -> list[Remark]:
     """Everything that row, record and SERVER span say of each other, where traces were read."""
     read = [request for request in requests if request.traced]
-    found = [_one_span(read)] if read else []
+    found = [_one_span(read), *_half_lost(read)] if read else []
     both = [(each, each.record, each.span) for each in read]
     pairs = [(each.row, record, span) for each, record, span in both if record and span]
     wrong = [
@@ -56,8 +56,19 @@ def of_spans(requests: Sequence[Joined]) -> list[Remark]:
 
 def _one_span(requests: Sequence[Joined]) -> Remark:
     due = [request for request in requests if request.records or request.spans]
+    due = [request for request in due if not _is_half_lost(request)]
     wrong = [f"{each.row.trace_id} {why}" for each in due if (why := _misplaced(each))]
     return held("requests with exactly one SERVER span, a child of the client's", len(due), wrong)
+
+
+def _half_lost(requests: Sequence[Joined]) -> list[Remark]:
+    cases = [f"{each.row.trace_id} {_misplaced(each)}" for each in requests if _is_half_lost(each)]
+    text = "ended as a process did, which may have taken the span or the record with it"
+    return [Remark(findings.UNTOLD, f"{text}: {len(cases):,}", tuple(cases))] if cases else []
+
+
+def _is_half_lost(request: Joined) -> bool:
+    return request.dying and bool(request.records) != bool(request.spans)
 
 
 def _misplaced(request: Joined) -> str:
@@ -87,7 +98,7 @@ def of_ends(requests: Sequence[Joined], restarted: bool) -> list[Remark]:
     judged: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
     for each in requests:
         record = each.records[0] if each.records else None
-        verdict = outcome_table.judge(each.row, record, restarted)
+        verdict = outcome_table.judge(each.row, record, restarted, each.dying)
         server = server_end(record)
         case = f"{each.row.trace_id} {client_end(each.row)} ({each.row.ended_as}), server {server}"
         # Nobody can tell a request that never came from one whose record was lost.

@@ -30,12 +30,15 @@ class Joined:
     """A row, its request_finished records, and the SERVER spans of its trace.
 
     `traced` is False where the trace store did not answer: then nothing is said of the spans.
+    `dying` is True where the request ended when its process did, or a moment before: what the
+    server sends half a second after it is made may have died with it.
     """
 
     row: Row
     records: tuple[LogRecord, ...]
     spans: tuple[Span, ...]
     traced: bool = True
+    dying: bool = False
 
     @property
     def record(self) -> LogRecord | None:

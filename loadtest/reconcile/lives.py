@@ -13,6 +13,8 @@ from loadtest.rows import Run
 from stack.evidence.scrape import Sample, parse
 
 _START = "process_start_time_seconds"
+SENT_WITHIN_NS = 2_000_000_000
+"""Spans and records leave within half a second, and a push takes a while."""
 
 
 class Scrapes(Protocol):
@@ -39,6 +41,11 @@ class Growth:
     gaps: tuple[tuple[int, int], ...] = ()
     why: str = ""
     noted: tuple[str, ...] = ()
+
+
+def died_beside(grown: Growth, ended_ns: int) -> bool:
+    """Tell whether a request that ended then may have lost its span or record with a process."""
+    return any(begin - SENT_WITHIN_NS <= ended_ns <= end for begin, end in grown.gaps)
 
 
 def samples_of(exposed: Mapping[str, float]) -> list[Sample]:

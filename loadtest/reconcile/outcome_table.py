@@ -54,6 +54,11 @@ RESTART: Mapping[str, set[str]] = {
 """What only a server that started anew during the run explains."""
 
 
+_ANSWERED = ("ok", "client_error", "server_error", "aborted")
+DYING: Mapping[str, set[str]] = {end: {UNSEEN} for end in _ANSWERED}
+"""What a process takes with it: the record of a request that had ended a moment before."""
+
+
 def client_end(row: Row) -> str:
     """The client's outcome, told apart by its status where one word means two things."""
     if row.outcome == "timeout":
@@ -70,7 +75,7 @@ def server_end(record: LogRecord | None) -> str:
     return why if why in _GONE else str(record.fields.get("outcome", ""))
 
 
-def judge(row: Row, record: LogRecord | None, restarted: bool) -> Verdict:
+def judge(row: Row, record: LogRecord | None, restarted: bool, dying: bool = False) -> Verdict:
     """How the two ends of one request go together."""
     client, server = client_end(row), server_end(record)
     if server in AGREE.get(client, ()):
@@ -79,5 +84,7 @@ def judge(row: Row, record: LogRecord | None, restarted: bool) -> Verdict:
     if server in RACE.get(client, ()) or (is_unheard and server in RACE_UNHEARD.get(client, ())):
         return Verdict.RACE
     if restarted and server in RESTART.get(client, ()):
+        return Verdict.RESTART
+    if dying and server in DYING.get(client, ()):
         return Verdict.RESTART
     return Verdict.WRONG

@@ -1,7 +1,7 @@
 """Client against server over a whole run, request by request and in sum: exact, or in what not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadtest.reconcile import findings
@@ -11,7 +11,7 @@ from loadtest.reconcile.evidence import PATIENCE_SECONDS, gather
 from loadtest.reconcile.findings import Remark
 from loadtest.reconcile.first_token import of_first_tokens
 from loadtest.reconcile.joined import Joined, reason
-from loadtest.reconcile.lives import Scrapes, growth
+from loadtest.reconcile.lives import Scrapes, died_beside, growth
 from loadtest.reconcile.price_check import costs, of_costs, price_list
 from loadtest.reconcile.prometheus import Prometheus
 from loadtest.reconcile.unmatched import Unmatched, of_unmatched, unmatched
@@ -89,7 +89,10 @@ def compare(
     if evidence.records is not None:
         grown = growth(run, asked.scrapes, bool(killed))
         due = bounds(evidence, {row.trace_id for row in rows}, run, grown)
-        found += _of_requests(requests, apart, grown.restarted, asked.prices)
+        beside = [
+            replace(each, dying=died_beside(grown, each.row.request_end_ns)) for each in requests
+        ]
+        found += _of_requests(beside, apart, grown.restarted, asked.prices)
         found += [*_unknown(killed), *of_unmatched(apart), *of_counters(due, grown)]
     ends = [(each.row.trace_id, each.records[0]) for each in requests if each.records]
     return Reconciliation(

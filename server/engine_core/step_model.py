@@ -19,7 +19,7 @@ Coefficients: TypeAlias = tuple[float, float, float, float]
 
 PRIOR: Coefficients = (2.1e6, 65e3, 120e3, 0.3e3)
 """Of the embedded model on two CPU cores, 2026-11-24: the `step_model_adopted` log line after a
-minute of `loadtest/mixed.py --rate 5`.
+minute of mixed load at 5 requests per second.
 
 Only the proportions matter: a step's shares are rescaled to its measured time. It serves until the
 first fit, FIRST_FIT steps after the very first start on a device.

@@ -9,7 +9,7 @@ from stack.settings import Settings
 
 KNOWN = (
     "URL", "METRICS_URL", "OTLP_ENDPOINT", "SHAPE", "ARRIVALS", "REPLAY", "RATE", "DURATION",
-    "SEED", "TENANTS", "PROCESSES", "MOST_IN_FLIGHT", "PATIENCE", "LOAD_ANOTHER_MACHINE",
+    "SEED", "TENANTS", "PROCESSES", "MOST_IN_FLIGHT", "PATIENCE", "LOAD_ANOTHER_MACHINE", "RUN_ID",
 )  # fmt: skip
 """What loadtest/generator/settings.py reads; every other variable is none of the load's."""
 UI_PORT = "8089"

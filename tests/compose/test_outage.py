@@ -40,7 +40,7 @@ def outage(stack: Settings) -> Outage:
     time.sleep(1)
     started, before = time.time(), Books.open()
     poll("a settled second witness", _settled)
-    with load(RATE, LOAD_SECONDS) as ends:
+    with load(stack, RATE, LOAD_SECONDS) as ends:
         _take_stores_away(stack)
     # Those that hung up are still unwinding when their clients are gone.
     poll("nothing in flight", lambda: samples()["llm_requests_in_flight"] == 0)

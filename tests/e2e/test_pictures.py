@@ -1,22 +1,19 @@
 """After a minute of mixed load every panel of every board has data."""
 
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from grafana.pictures import bench, board
 from grafana.pictures.__main__ import missing
 from grafana.pictures.stores import Stores
+from stack.settings import Settings
 from tests.e2e.client import Client
 from tests.e2e.stores import stores
+from tests.faults.load import load
 
 pytestmark = pytest.mark.e2e
 
-REPO = Path(__file__).parents[2]
-LOAD = [sys.executable, "loadtest/mixed.py", "--rate", "2", "--seconds", "60", "--seed", "5"]
 PATIENCE_SECONDS = 90.0
 """Rates need two scrapes, rules a minute, and a store finds a trace some seconds after its end."""
 
@@ -26,9 +23,11 @@ def _stores() -> Stores:
 
 
 @pytest.fixture(scope="module")
-def loaded(client: Client) -> None:
-    done = subprocess.run(LOAD, cwd=REPO, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def loaded(client: Client, stack: Settings) -> None:
+    with load(stack, rate=2, seconds=60, seed=5) as rows:
+        pass
+    assert rows
+    assert [row for row in rows if not row.provoked] == []
 
 
 @pytest.mark.usefixtures("loaded")

@@ -2,16 +2,13 @@
 
 import json
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.exceptions import GenerationError, VLLMNotFoundError, VLLMValidationError
 
-from loadtest import mixed
-from server.gateway.stream_errors import EVENT, UNKNOWN, code_in
+from server.gateway.stream_errors import UNKNOWN, code_in
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
 
@@ -74,20 +71,3 @@ async def test_a_stream_that_ends_in_an_error_is_no_success(
     answer = await app.post(CHAT, BODY)
     assert (answer.status_code, answer.text.endswith("data: [DONE]\n\n")) == (200, True)
     assert end(records[0]) == (outcome, reason, 200)
-
-
-async def test_the_load_sees_it_as_a_failure() -> None:
-    body = (WHOLE + event(KeyError("x")) + b"data: [DONE]\n\n").decode()
-    assert (await _load(body)).startswith("200, then an error")
-    assert await _load(WHOLE.decode() + "data: [DONE]\n\n") == "200"
-
-
-async def _load(text: str) -> str:
-    plan: Any = SimpleNamespace(kind="chat stream", key="", hang_up=None, body={"stream": True})
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=text))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await mixed._exchange(client, plan, "0" * 32)
-
-
-def test_the_load_test_looks_for_the_same_event() -> None:
-    assert mixed.ERROR_EVENT.encode() == EVENT

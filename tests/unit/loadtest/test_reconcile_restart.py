@@ -137,3 +137,33 @@ def test_processes_that_only_prometheus_saw_start_are_told_apart() -> None:
     found = story.reconciled(before=before, after=after)
     assert not found.contradicted
     assert any("requests ok/stop: counted 4, by the records 5" in line for line in found.lines)
+
+
+@pytest.mark.parametrize("taken", ["span", "record", "both"])
+def test_what_a_process_takes_with_it_contradicts_nothing_and_is_not_exact(taken: str) -> None:
+    story = Story()
+    story.send()
+    story.scrape()
+    last = story.send()
+    story.kill()
+    story.scrape()
+    story.send()
+    if taken != "record":
+        del story.traces.spans[last]
+    if taken != "span":
+        story.logs.records = [r for r in story.logs.records if r.fields["trace_id"] != last]
+    found = story.reconciled()
+    assert not found.contradicted and not found.exact
+    assert any(last in line for line in found.lines)
+
+
+def test_a_span_that_is_missing_long_before_a_kill_is_a_contradiction() -> None:
+    story = Story()
+    first = story.send()
+    story.now += 60 * 10**9
+    story.send()
+    story.scrape()
+    story.kill()
+    story.scrape()
+    del story.traces.spans[first]
+    assert story.reconciled().contradicted
