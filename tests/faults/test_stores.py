@@ -28,7 +28,11 @@ def _finished() -> dict[str, LogRecord]:
 def _ended(trace_id: str) -> float:
     """When the request ended in Unix seconds, by the store that was not killed."""
     spans = stores().traces.trace(trace_id)
-    return next(span.end_ns for span in spans if span.kind == "server") / 1e9
+    ends = [span.end_ns for span in spans if span.kind == "server"]
+    if not ends:
+        # Its client's span may come first.
+        raise StoreError(f"the server's span of {trace_id} is still on its way")
+    return ends[0] / 1e9
 
 
 def _is_whole(record: LogRecord) -> bool:
