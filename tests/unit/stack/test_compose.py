@@ -13,6 +13,7 @@ import pytest
 
 REPO = Path(__file__).parents[3]
 PROFILES = ("cpu", "gpu")
+LOADED = ("cpu,load",)
 EVERYWHERE = {
     "otel-collector",
     "otel-collector-health",
@@ -25,11 +26,16 @@ EVERYWHERE = {
     "grafana",
     "volume-init",
 }
-SERVICES = {"cpu": EVERYWHERE | {"server"}, "gpu": EVERYWHERE | {"server-gpu", "dcgm-exporter"}}
+SERVICES = {
+    "cpu": EVERYWHERE | {"server"},
+    "gpu": EVERYWHERE | {"server-gpu", "dcgm-exporter"},
+    # Only a run of its own starts it: `docker compose --profile load run load`.
+    "cpu,load": EVERYWHERE | {"server", "load"},
+}
 # The only services that run as root, and the one capability each of them holds.
 ROOT = {"volume-init": ["CHOWN"], "dcgm-exporter": ["SYS_ADMIN"]}
 # Images with nothing to run a health check with; the Collector's is its neighbour's.
-NO_HEALTH_CHECK = {"volume-init", "otel-collector", "dcgm-exporter"}
+NO_HEALTH_CHECK = {"volume-init", "otel-collector", "dcgm-exporter", "load"}
 
 
 def compose_command() -> list[str]:
@@ -65,15 +71,16 @@ def services(profile: str) -> dict[str, dict[str, Any]]:
 
 
 def each_service() -> list[Any]:
-    """Return every service of both profiles as a test parameter."""
+    """Return every service of all profiles as a test parameter."""
     return [
         pytest.param(name, service, id=f"{profile}-{name}")
-        for profile in PROFILES
+        for profile in (*PROFILES, *LOADED)
         for name, service in services(profile).items()
+        if profile in PROFILES or name == "load"
     ]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", [*PROFILES, *LOADED])
 def test_profile_holds_exactly_its_parts(profile: str) -> None:
     assert set(services(profile)) == SERVICES[profile]
 
@@ -121,7 +128,7 @@ def test_limits(name: str, service: dict[str, Any]) -> None:
     assert (float(service.get("cpus", 0)) > 0) == (name not in ("server", "server-gpu"))
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert service["stop_grace_period"]
-    assert service["restart"] == ("no" if name == "volume-init" else "unless-stopped")
+    assert service["restart"] == ("no" if name in ("volume-init", "load") else "unless-stopped")
 
 
 @pytest.mark.parametrize(("name", "service"), each_service())
@@ -129,7 +136,8 @@ def test_image_is_pinned(name: str, service: dict[str, Any]) -> None:
     args = service.get("build", {}).get("args", {})
     image = args.get("BASE_IMAGE") or service["image"]
     if image.endswith(":local"):
-        built = {s["image"] for p in PROFILES for s in services(p).values() if "build" in s}
+        every = (*PROFILES, *LOADED)
+        built = {s["image"] for p in every for s in services(p).values() if "build" in s}
         assert image in built
         return
     assert re.search(r":v?\d+\.\d+[\w.-]*$", image), image
@@ -139,7 +147,7 @@ def test_tags_stand_in_dot_env_only() -> None:
     lines = (REPO / "compose.yaml").read_text().splitlines()
     images = [line.split("image:", 1)[1].strip() for line in lines if "image:" in line]
     assert images
-    ours = r"llm-observability/server-(cpu|gpu|\$\{\w+\}):local"
+    ours = r"llm-observability/(load|server-(cpu|gpu|\$\{\w+\})):local"
     assert all(re.fullmatch(rf"\$\{{\w+_IMAGE\}}|{ours}", image) for image in images), images
 
 
