@@ -98,11 +98,17 @@ class _Reader(threading.Thread):
         self._told = 0.0
 
     def run(self) -> None:
-        """Read until the process ends."""
-        while True:
-            ready, _, _ = select.select([*self._pipes], [], [], _LOOK_SECONDS)
+        """Read until the process ends, or nobody is left who could print."""
+        written = set(self._pipes)
+        while written:
+            ready, _, _ = select.select([*written], [], [], _LOOK_SECONDS)
             for pipe in ready:
-                self._take(os.read(pipe, _PIPE_BYTES), self._pipes[pipe])
+                text = os.read(pipe, _PIPE_BYTES)
+                if text:
+                    self._take(text, self._pipes[pipe])
+                else:
+                    # Of a pipe without a writer select would say at once that it is ready.
+                    written.discard(pipe)
             self._tell()
             if not ready and self._ending.is_set():
                 return

@@ -1,8 +1,11 @@
 """What native code prints is shown until a caller is heard, then counted; the log goes past it."""
 
+import os
 import subprocess
 import sys
 import threading
+
+from server.signals.native_output import _Reader
 
 PATIENCE = 900.0
 """Seconds until a program that loads vLLM, twice, must be hung: beside others it took 155."""
@@ -81,3 +84,16 @@ def test_what_is_printed_at_the_very_end_is_not_lost() -> None:
     )
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr == "cannot start: the last word\n"
+
+
+def test_who_reads_ends_when_nobody_is_left_who_could_print() -> None:
+    (printed, writer), (shown, passed_on) = os.pipe(), os.pipe()
+    reader = _Reader({printed: passed_on}, {})
+    reader.start()
+    os.write(writer, b"the last word\n")
+    os.close(writer)
+    reader.join(60)
+    assert not reader.is_alive()
+    assert os.read(shown, 100) == b"the last word\n"
+    for end in (printed, shown, passed_on):
+        os.close(end)
