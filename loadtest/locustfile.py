@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.pool import Group
 from locust import User, events, task
 from locust.env import Environment
 from locust.runners import LocalRunner, Runner, WorkerRunner
@@ -112,15 +113,29 @@ events.init.add_listener(_wire)  # type: ignore[no-untyped-call]
 
 
 def _wire_worker(environment: Environment, runner: LocalRunner | WorkerRunner) -> None:
-    part = Part(environment, runner)
+    part, stages = Part(environment, runner), Group()
+    # Whoever presses Stop on the page, or Ctrl-C, wants nothing more to be sent.
+    events.test_stop.add_listener(lambda **_: stages.kill())  # type: ignore[no-untyped-call]
     runner.register_message("begin", lambda msg, **_: part.begin(msg.data["model"]))
-    runner.register_message("stage", lambda msg, **_: gevent.spawn(part.send, msg.data))
+    runner.register_message("stage", lambda msg, **_: stages.spawn(part.send, msg.data))
     runner.register_message("finish", lambda **_: gevent.spawn(part.finish))
 
 
 def _wire_conductor(environment: Environment, runner: Runner) -> None:
+    begun: list[Conductor] = []
+    leading = Group()
+
     def on_start(**_: Any) -> None:
-        gevent.spawn(lead)
+        if begun:
+            say("one run a process: end this one and start another")
+            return
+        leading.spawn(lead)
+
+    def on_stop(**_: Any) -> None:
+        if gevent.getcurrent() not in leading:
+            leading.kill()
+        for conductor in begun:
+            conductor.abandon()
 
     def lead() -> None:
         try:
@@ -131,15 +146,19 @@ def _wire_conductor(environment: Environment, runner: Runner) -> None:
             runner.quit()
             return
         conductor = Conductor(SETTINGS, runner, model, OBJECTIVES, say)
+        begun.append(conductor)
         runner.register_message("rows", lambda msg, **_: conductor.take_rows(msg.data["lines"]))
         runner.register_message("part", lambda msg, **_: conductor.take_part(**msg.data))
         runner.register_message("finished", lambda msg, **_: conductor.take_finish(msg.data))
         runner.send_message("begin", {"model": model})
         run = conductor.run()
         environment.process_exit_code = _verdict(run, conductor)
-        runner.quit()
+        # The page stays for whoever looks at it.
+        (runner.quit if environment.web_ui is None else runner.stop)()
 
     events.test_start.add_listener(on_start)  # type: ignore[no-untyped-call]
+    events.test_stop.add_listener(on_stop)  # type: ignore[no-untyped-call]
+    events.quitting.add_listener(on_stop)  # type: ignore[no-untyped-call]
 
 
 def _verdict(run: Run, conductor: Conductor) -> int:

@@ -55,6 +55,8 @@ class Conductor:
         self._parts: Counter[int] = Counter()
         self._finished: list[dict[str, Any]] = []
         self._clock = Clock.now()
+        self._before: dict[str, float] | None = None
+        self._started_ns = 0
         settings.folder.mkdir(parents=True, exist_ok=True)
         self._file = (settings.folder / REQUESTS).open("w", encoding="utf-8")
         self.held: list[tuple[float, bool]] = []
@@ -85,17 +87,28 @@ class Conductor:
 
     def run(self) -> Run:
         """Lead the run from its first stage to its last row; what it was is on disk then."""
-        before, started = counters.read(self._settings.metrics_url), time.monotonic_ns()
+        self._before, self._started_ns = self._look(), time.monotonic_ns()
         teller = gevent.spawn(self._tell)
         try:
             self._run_stages()
             self._finish()
         finally:
             teller.kill()
-        run = self._result(before, started)
+        return self._write(self._settled(), self._faults())
+
+    def abandon(self) -> None:
+        """Leave what there is of a run that somebody ends before its time."""
+        if self._started_ns and not self._file.closed:
+            self._write(self._look(), ["ended before its time", *self._faults()])
+
+    def _write(self, after: dict[str, float] | None, faults: list[str]) -> Run:
+        run = self._result(after, faults)
         (self._settings.folder / RUN).write_text(to_json(run), encoding="utf-8")
         self._file.close()
         return run
+
+    def _look(self) -> dict[str, float] | None:
+        return counters.read(self._settings.metrics_url)
 
     def _run_stages(self) -> None:
         shape = SHAPES[self._settings.shape](self._settings.rate, self._settings.duration)
@@ -151,9 +164,8 @@ class Conductor:
         while len(self._finished) < self._settings.processes and time.monotonic() < until:
             gevent.sleep(LOOK_SECONDS)
 
-    def _result(self, before: dict[str, float] | None, started_ns: int) -> Run:
+    def _result(self, after: dict[str, float] | None, faults: list[str]) -> Run:
         settings = self._settings
-        after = self._settled()
         return Run(
             run_id=settings.run_id,
             command=settings.command,
@@ -163,18 +175,18 @@ class Conductor:
             url=settings.url,
             model=self._model,
             processes=settings.processes,
-            started_ns=self._clock.unix(started_ns),
+            started_ns=self._clock.unix(self._started_ns),
             ended_ns=self._clock.unix(time.monotonic_ns()),
             stages=tuple(self._stages),
-            invalid_because=tuple(self._faults()),
-            before=before,
+            invalid_because=tuple(faults),
+            before=self._before,
             after=after,
         )
 
     def _settled(self) -> dict[str, float] | None:
         until, found = time.monotonic() + SETTLE_SECONDS, None
         while time.monotonic() < until:
-            found = counters.read(self._settings.metrics_url)
+            found = self._look()
             if found is not None and counters.in_flight(found) == 0:
                 break
             gevent.sleep(1.0)

@@ -1,5 +1,6 @@
 """What a run is asked to be, from the environment; what is wrong is said in one line."""
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -106,9 +107,16 @@ def _replay(env: Mapping[str, str]) -> Path | None:
     return path
 
 
+def _run_id(env: Mapping[str, str]) -> str:
+    found = env.get("RUN_ID") or f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(2)}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", found):
+        raise SettingsError(f"RUN_ID: '{found}' is no name of a folder")
+    return found
+
+
 def read(env: Mapping[str, str]) -> Settings:
     """The settings of a run; raises SettingsError."""
-    run_id = env.get("RUN_ID") or f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(2)}"
+    run_id = _run_id(env)
     return Settings(
         url=_url(env),
         metrics_url=env.get("METRICS_URL") or "http://127.0.0.1:9464/metrics",

@@ -128,3 +128,22 @@ def test_a_rate_at_which_nothing_ends_does_not_hold(
     runner = Runner(lambda stage: [] if stage["rate"] > 1 else [ended(stage)], due=1)
     _, conductor = lead(runner, shape="limit", rate=1.0, duration=0.05)
     assert dict(conductor.held)[2.0] is False
+
+
+def test_a_run_that_is_ended_before_its_time_says_so_and_keeps_its_rows(
+    lead: Callable[..., tuple[Run, Conductor]], tmp_path: Path
+) -> None:
+    class Impatient(Runner):
+        def send_message(self, msg_type: str, data: Any = None) -> None:
+            super().send_message(msg_type, data)
+            if len(self.stages) == 2:
+                raise KeyboardInterrupt
+
+    runner = Impatient(lambda stage: [ended(stage)])
+    with pytest.raises(KeyboardInterrupt):
+        lead(runner)
+    assert runner.conductor is not None
+    runner.conductor.abandon()
+    runner.conductor.abandon()
+    assert "ended before its time" in read_run(tmp_path).invalid_because
+    assert len(list(read_rows(tmp_path))) == 2

@@ -35,6 +35,7 @@ def test_the_defaults_load_this_machine() -> None:
         ("URL", "ftp://127.0.0.1", "URL"),
         ("URL", "127.0.0.1:8000", "URL"),
         ("TENANTS", "/nowhere", "TENANTS: /nowhere: No such file"),
+        ("RUN_ID", "../elsewhere", "RUN_ID"),
     ],
 )
 def test_what_is_wrong_is_said_by_name(name: str, text: str, said: str) -> None:
