@@ -104,7 +104,8 @@ class Run:
     """What the run was. `before` and `after` are the server's counters, by series as exposed.
 
     They are None where the server did not answer then. `invalid_because` is empty for a run whose
-    figures are the server's and not the generator's.
+    figures are the server's and not the generator's. `held` are the rates that a search for the
+    limit tried, and whether the objectives held.
     """
 
     run_id: str
@@ -119,8 +120,14 @@ class Run:
     ended_ns: int
     stages: tuple[Stage, ...] = ()
     invalid_because: tuple[str, ...] = ()
+    held: tuple[tuple[float, bool], ...] = ()
     before: dict[str, float] | None = None
     after: dict[str, float] | None = None
+
+
+def limit(run: Run) -> float | None:
+    """The highest rate at which the objectives held; None where none did, or none was tried."""
+    return max((rate for rate, held in run.held if held), default=None)
 
 
 def to_line(row: Row) -> str:
@@ -158,4 +165,5 @@ def read_run(folder: Path) -> Run:
     stages = tuple(Stage(**_known(Stage, each)) for each in found.get("stages", ()))
     kept = _known(Run, found)
     kept |= {"stages": stages, "invalid_because": tuple(found.get("invalid_because", ()))}
+    kept["held"] = tuple((rate, held) for rate, held in found.get("held", ()))
     return Run(**kept)

@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "status": (status, "parts and their health, active alerts, telemetry lost"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
-    "report": (report, "a load run as a page and as JSON (RUN=folder, else the newest)"),
+    "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
     "logs": (logs, "follow the logs (PART=server for one)"),

@@ -36,13 +36,14 @@ REPLAY = "replay"
 """Those that stand in a file."""
 
 
-def offsets(
-    kind: str, rate: float, seconds: float, dice: random.Random, replay: Path | None = None
-) -> Iterator[float]:
-    """Seconds after the stage's begin at which a request is due, ascending, below `seconds`."""
-    if replay is not None:
-        return (due for due in recorded(replay) if due < seconds)
+def offsets(kind: str, rate: float, seconds: float, dice: random.Random) -> Iterator[float]:
+    """Seconds after the stage's begin at which a visit is due, ascending, below `seconds`."""
     return _until(seconds, ARRIVALS[kind](rate, dice))
+
+
+def replayed(path: Path, begin: float, seconds: float) -> Iterator[float]:
+    """The same of a stage that begins so many seconds after the run did, of a replay's file."""
+    return (due - begin for due in recorded(path) if begin <= due < begin + seconds)
 
 
 def _until(seconds: float, gaps: Iterator[float]) -> Iterator[float]:

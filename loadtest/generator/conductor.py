@@ -15,6 +15,7 @@ from loadtest.generator.settings import Settings
 from loadtest.generator.shapes import SHAPES, Step
 from loadtest.generator.worker import Clock
 from loadtest.objectives import Objectives, hold
+from loadtest.ranks import at_rank
 from loadtest.rows import MAIN, REQUESTS, RUN, Row, Run, Stage, read_row, to_json
 
 HEAD_START_NS = 1_500_000_000
@@ -58,8 +59,9 @@ class Conductor:
         self._before: dict[str, float] | None = None
         self._started_ns = 0
         settings.folder.mkdir(parents=True, exist_ok=True)
-        self._file = (settings.folder / REQUESTS).open("w", encoding="utf-8")
-        self.held: list[tuple[float, bool]] = []
+        # Never over another run's: raises FileExistsError.
+        self._file = (settings.folder / REQUESTS).open("x", encoding="utf-8")
+        self._held: list[tuple[float, bool]] = []
 
     @property
     def unprovoked(self) -> int:
@@ -88,6 +90,8 @@ class Conductor:
     def run(self) -> Run:
         """Lead the run from its first stage to its last row; what it was is on disk then."""
         self._before, self._started_ns = self._look(), time.monotonic_ns()
+        # Whoever is killed cannot say so at the end.
+        self._leave(self._result(None, ["it has not ended"]))
         teller = gevent.spawn(self._tell)
         try:
             self._run_stages()
@@ -96,16 +100,20 @@ class Conductor:
             teller.kill()
         return self._write(self._settled(), self._faults())
 
-    def abandon(self) -> None:
-        """Leave what there is of a run that somebody ends before its time."""
-        if self._started_ns and not self._file.closed:
-            self._write(self._look(), ["ended before its time", *self._faults()])
+    def abandon(self) -> Run | None:
+        """Leave what there is of a run that is ended before its time; None where it is over."""
+        if not self._started_ns or self._file.closed:
+            return None
+        return self._write(self._look(), ["ended before its time", *self._faults()])
 
     def _write(self, after: dict[str, float] | None, faults: list[str]) -> Run:
         run = self._result(after, faults)
-        (self._settings.folder / RUN).write_text(to_json(run), encoding="utf-8")
+        self._leave(run)
         self._file.close()
         return run
+
+    def _leave(self, run: Run) -> None:
+        (self._settings.folder / RUN).write_text(to_json(run), encoding="utf-8")
 
     def _look(self) -> dict[str, float] | None:
         return counters.read(self._settings.metrics_url)
@@ -132,7 +140,9 @@ class Conductor:
         number = len(self._stages)
         begun = self._clock.unix(begun_ns)
         self._stages.append(Stage(number, step.phase, step.rate, begun, step.seconds))
+        offset = sum(each.seconds for each in self._stages[:-1])
         stage = {"number": number, "phase": step.phase, "rate": step.rate, "begun_ns": begun_ns}
+        stage |= {"offset": offset}
         stage |= {"seconds": step.seconds, "model": self._model, "ahead_ns": self._clock.ahead_ns}
         self._runner.send_message("stage", stage)
 
@@ -148,7 +158,7 @@ class Conductor:
         rows = [row for row in self._rows if row.stage == number]
         held = hold(self._objectives, rows)
         if step.phase == MAIN:
-            self.held.append((step.rate, held))
+            self._held.append((step.rate, held))
             self._say(f"{step.rate:.2f} requests/s: objectives {'hold' if held else 'break'}")
         return held
 
@@ -179,6 +189,7 @@ class Conductor:
             ended_ns=self._clock.unix(time.monotonic_ns()),
             stages=tuple(self._stages),
             invalid_because=tuple(faults),
+            held=tuple(self._held),
             before=self._before,
             after=after,
         )
@@ -193,13 +204,15 @@ class Conductor:
         return found
 
     def _faults(self) -> list[str]:
-        late = sorted(row.schedule_delay_seconds for row in self._rows)
-        p99 = late[int(0.99 * (len(late) - 1))] if late else 0.0
+        # Of what is in the figures; of a run without any, of all.
+        judged = [row for row in self._rows if row.benchmark_phase == MAIN] or self._rows
+        late = sorted(row.schedule_delay_seconds for row in judged)
+        p99 = at_rank(late, 99) if late else 0.0
         faults = [f"generator late: p99 {p99:.3f} s"] if p99 > LATE_SECONDS else []
         if not late:
             faults.append("nothing was sent")
         if dropped := sum(stage.dropped for stage in self._stages):
-            faults.append(f"{dropped} requests were never sent: too many in flight")
+            faults.append(f"{dropped} visits were never begun: too many in flight")
         if len(self._finished) < self._settings.processes:
             faults.append("a process of the generator did not say that it has finished")
         if any(told["cpu_warning"] for told in self._finished):
@@ -230,7 +243,7 @@ class Conductor:
         return (
             f"stage {stage.number} {stage.phase} {stage.rate:.2f}/s"
             f" {max(0.0, gone):.0f} of {stage.seconds:.0f} s:"
-            f" {len(self._rows)} ended, {self.unprovoked} not as provoked{ttft}"
+            f" {len(self._rows)} ended, {self.unprovoked} unexpected{ttft}"
         )
 
 

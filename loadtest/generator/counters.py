@@ -1,10 +1,11 @@
 """The server's own counters before and after a run, as its /metrics shows them."""
 
 import re
+from http.client import HTTPException
 from urllib.request import ProxyHandler, build_opener
 
 SECONDS = 10.0
-_SERIES = re.compile(r"((?:llm_[a-z0-9_]+|process_start_time_seconds)(?:\{[^}]*\})?) (\S+)$")
+_SERIES = re.compile(r"((?:llm_[a-z0-9_]+|process_start_time_seconds)(?:\{.*\})?) (\S+)$")
 _LEFT_OUT = ("_bucket", "_created")
 _OPENER = build_opener(ProxyHandler({}))
 
@@ -14,7 +15,7 @@ def read(url: str) -> dict[str, float] | None:
     try:
         with _OPENER.open(url, timeout=SECONDS) as answer:
             text = answer.read().decode()
-    except OSError:
+    except (OSError, HTTPException):
         return None
     return dict(_series(text))
 
@@ -31,4 +32,4 @@ def _series(text: str) -> list[tuple[str, float]]:
 def in_flight(counters: dict[str, float]) -> float:
     """Requests that the server has not yet recorded."""
     name = "llm_requests_in_flight"
-    return sum(value for series, value in counters.items() if series.startswith(name))
+    return sum(value for series, value in counters.items() if series.partition("{")[0] == name)

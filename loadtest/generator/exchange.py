@@ -18,7 +18,7 @@ from loadtest.generator.people import Ask
 
 HUNG_UP, TIMED_OUT = "hung up", "the client's patience ran out"
 IN_STREAM = "error in the stream"
-NOT_WHOLE = "the answer is not whole"
+NOT_WHOLE, NO_JSON = "the answer is not whole", "the answer is no JSON"
 
 
 class _HangUp(BaseException):
@@ -58,7 +58,8 @@ def send(client: HTTPClient, ask: Ask, headers: dict[str, str], patience: float)
             _exchange(client, ask, headers, seen)
     except _HangUp:
         seen.outcome, seen.ended_as = "aborted", HUNG_UP
-    except (OSError, HTTPException) as error:
+    except Exception as error:
+        # Whatever a server or a proxy says, the request has its row.
         _broken(seen, error)
     seen.ended_ns = time.monotonic_ns()
     return seen
@@ -82,12 +83,15 @@ def _exchange(client: HTTPClient, ask: Ask, headers: dict[str, str], seen: Seen)
 def _broken(seen: Seen, error: Exception) -> None:
     if str(error) == TIMED_OUT:
         seen.outcome, seen.ended_as = "timeout", TIMED_OUT
+    elif isinstance(error, ValueError):
+        seen.outcome, seen.ended_as = "cut_off", NO_JSON
     else:
         seen.outcome = "unreachable" if seen.status is None else "cut_off"
         seen.ended_as = type(error).__name__
 
 
-def _by_status(status: int) -> str:
+def by_status(status: int) -> str:
+    """The outcome of an answer with this status."""
     if status == 504:
         return "timeout"
     return "ok" if status < 400 else "client_error" if status < 500 else "server_error"
@@ -95,7 +99,7 @@ def _by_status(status: int) -> str:
 
 def _read_whole(body: bytes, status: int, seen: Seen) -> None:
     seen.bytes = len(body)
-    seen.outcome, seen.ended_as = _by_status(status), str(status)
+    seen.outcome, seen.ended_as = by_status(status), str(status)
     if seen.outcome == "ok":
         try:
             seen.usage = json.loads(body).get("usage") or {}
@@ -127,7 +131,7 @@ def _chunk(text: bytes, seen: Seen) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     if error := found.get("error"):
         code = error.get("code") if isinstance(error, dict) else None
-        seen.outcome = _by_status(code if isinstance(code, int) and code >= 400 else 500)
+        seen.outcome = by_status(code if isinstance(code, int) and code >= 400 else 500)
         seen.ended_as = IN_STREAM
     if found.get("usage"):
         seen.usage = found["usage"]

@@ -79,6 +79,11 @@ def _url(env: Mapping[str, str]) -> str:
     return text
 
 
+def _host(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
 def _keys(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     if not (name := env.get("TENANTS")):
         return ()
@@ -97,6 +102,8 @@ def _replay(env: Mapping[str, str]) -> Path | None:
     path = Path(env["REPLAY"]) if env.get("REPLAY") else None
     if (env.get("ARRIVALS") == REPLAY) != (path is not None):
         raise SettingsError("REPLAY: a file of seconds, one a line, goes with ARRIVALS=replay")
+    if path is not None and env.get("SHAPE") not in (None, "", "steady"):
+        raise SettingsError("REPLAY: its file says when, so it goes with SHAPE=steady only")
     if path is not None:
         try:
             recorded(path)
@@ -117,9 +124,10 @@ def _run_id(env: Mapping[str, str]) -> str:
 def read(env: Mapping[str, str]) -> Settings:
     """The settings of a run; raises SettingsError."""
     run_id = _run_id(env)
+    url = _url(env)
     return Settings(
-        url=_url(env),
-        metrics_url=env.get("METRICS_URL") or "http://127.0.0.1:9464/metrics",
+        url=url,
+        metrics_url=env.get("METRICS_URL") or f"http://{_host(url)}:9464/metrics",
         otlp_endpoint=(env.get("OTLP_ENDPOINT") or "http://127.0.0.1:4318").rstrip("/"),
         shape=_one_of(env, "SHAPE", "steady", SHAPES),
         arrivals=_one_of(env, "ARRIVALS", "poisson", {**ARRIVALS, REPLAY: None}),

@@ -30,7 +30,7 @@ NO_RUN = 2
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest.report", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="a run's; by default the newest")
+    parser.add_argument("folder", nargs="?", type=Path, help="a run's, or its id; else the newest")
     parser.add_argument("--no-pictures", action="store_true", help="draw no boards")
     return parser.parse_args(arguments)
 
@@ -41,6 +41,11 @@ def newest(runs: Path) -> Path:
     if not found:
         raise Fault(f"no run in {runs}", "`make load` makes one", NO_RUN)
     return max(found, key=lambda folder: (folder / RUN).stat().st_mtime_ns)
+
+
+def _folder(named: Path, runs: Path) -> Path:
+    # A run is named by its id, or by wherever its folder is.
+    return named if (named / RUN).exists() or not (runs / named).is_dir() else runs / named
 
 
 def read(folder: Path) -> tuple[Run, list[Row]]:
@@ -74,7 +79,8 @@ def main(arguments: Sequence[str], reconcile: Reconcile) -> int:
     """Report a run and say what it came to; returns the exit status."""
     options = _options(arguments)
     try:
-        folder = options.folder or newest(settings.load(REPO).state / RUNS)
+        runs = settings.load(REPO).state / RUNS
+        folder = _folder(options.folder, runs) if options.folder else newest(runs)
         found = make(folder, not options.no_pictures, reconcile)
     except Fault as fault:
         print(fault, file=sys.stderr)

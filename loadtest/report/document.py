@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from loadtest.objectives import Judgement
+from loadtest.ranks import METHOD
 from loadtest.report.course import Bin
 from loadtest.report.figures import Figures
 from loadtest.report.pace import Pace
 from loadtest.report.result import Result
-from loadtest.report.spreads import METHOD, Spread
+from loadtest.report.spreads import Spread
 from loadtest.report.witnesses import Alert, Picture
 from loadtest.report.worst import Worst
 
@@ -36,7 +37,11 @@ def document(result: Result) -> Json:
         "run": _run(result),
         "valid": not result.invalid_because,
         "invalid_because": list(result.invalid_because),
-        "reconciled": {"exact": result.exact, "findings": list(result.findings)},
+        "reconciled": {
+            "exact": result.exact,
+            "contradicted": result.contradicted,
+            "findings": list(result.findings),
+        },
         "objectives_met": result.whole.met,
         "quantiles": METHOD,
         "whole": _figures(result.whole),

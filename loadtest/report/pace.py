@@ -9,7 +9,10 @@ from loadtest.rows import Row, Stage
 
 @dataclass(frozen=True)
 class Pace:
-    """One stage's intended load beside what was sent; `delay` in seconds after each was due."""
+    """One stage's intended visits beside those begun; `delay` in seconds after each was due.
+
+    `sent` counts visits, by their first requests: no arrival asked for their later ones.
+    """
 
     stage: Stage
     sent: int
@@ -17,7 +20,7 @@ class Pace:
 
     @property
     def achieved(self) -> float | None:
-        """Requests sent per second of the stage; None for a stage without length."""
+        """Visits begun per second of the stage; None for a stage without length."""
         return self.sent / self.stage.seconds if self.stage.seconds > 0 else None
 
     @property
@@ -34,7 +37,8 @@ def of_stage(stage: Stage, rows: Iterable[Row]) -> list[Row]:
 
 def paces(stages: Iterable[Stage], rows: Sequence[Row]) -> tuple[Pace, ...]:
     """The pace of every stage, whatever its phase."""
-    own = ((stage, of_stage(stage, rows)) for stage in stages)
+    firsts = [row for row in rows if not row.turn_index]
+    own = ((stage, of_stage(stage, firsts)) for stage in stages)
     return tuple(
         Pace(stage, len(mine), spread(row.schedule_delay_seconds for row in mine))
         for stage, mine in own

@@ -7,7 +7,7 @@ from loadtest.report.charts import Point, charts
 from loadtest.report.markup import Part, Safe, join, listed, tag
 from loadtest.report.result import Result
 from loadtest.report.style import CSS
-from loadtest.rows import MAIN
+from loadtest.rows import MAIN, Run, limit
 
 WHO = (
     f"Only requests of the phase {MAIN} count. One that the load made to fail is in no latency and "
@@ -47,9 +47,12 @@ def _banners(result: Result) -> Iterator[Safe]:
         about = "These figures are not the server's. They are struck below, for whoever looks why."
         reasons = listed(result.invalid_because)
         yield _banner("INVALID", about, reasons, class_="banner invalid")
-    if not result.exact:
+    if result.contradicted:
         about = "Client and server do not tell the same story of this run: see Reconciled."
-        yield _banner("NOT RECONCILED", about, class_="banner differs")
+        yield _banner("CONTRADICTED", about, class_="banner differs")
+    elif not result.exact:
+        about = "Nothing contradicts this run, and not all of it can be proven: see Reconciled."
+        yield _banner("NOT PROVEN", about, class_="banner differs")
 
 
 def _banner(title: str, about: str, *parts: Part, class_: str) -> Safe:
@@ -68,8 +71,14 @@ def _heading(result: Result, title: str) -> Safe:
     line = tag(
         "strong", f"{verdict}; {good}, {words.number(whole.per_second(whole.good))} per second"
     )
-    parts = (tag("h1", title), tag("p", f"{run.shape}, {times}"), tag("p", line))
+    shape = f"{run.shape}, {times}"
+    parts = (tag("h1", title), tag("p", shape), *_limit(run), tag("p", line))
     return tag("header", *parts, *_absent(result), class_=_struck(result))
+
+
+def _limit(run: Run) -> Iterator[Safe]:
+    if run.held:
+        yield tag("p", tag("strong", words.limit(limit(run))))
 
 
 def _struck(result: Result) -> str:

@@ -18,6 +18,10 @@ class Reconciliation(Protocol):
         """True when all witnesses agree."""
 
     @property
+    def contradicted(self) -> bool:
+        """True when two witnesses say what cannot both be true."""
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """What was compared and found, for people."""
 

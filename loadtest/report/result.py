@@ -40,6 +40,7 @@ class Result:
     course: tuple[Bin, ...]
     worst: Ranking
     exact: bool
+    contradicted: bool
     findings: tuple[str, ...]
     seen: Seen
     machine: Machine
@@ -80,6 +81,7 @@ def result(run: Run, rows: Sequence[Row], sources: Sources) -> Result:
         course=course(main, stages, objectives, costs),
         worst=ranking(main, sources.stores),
         exact=sources.reconciliation.exact,
+        contradicted=sources.reconciliation.contradicted,
         findings=sources.reconciliation.lines,
         seen=sources.seen,
         machine=sources.machine,

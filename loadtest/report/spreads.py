@@ -1,10 +1,10 @@
 """How values are spread: quantiles by nearest rank, each of them a value that was measured."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-METHOD = "nearest rank: the least measured value that at least this share of all does not exceed"
+from loadtest.ranks import at_rank
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,6 @@ class Spread:
     p95: float
     p99: float
     max: float
-
-
-def at_rank(ordered: Sequence[float], percent: int) -> float:
-    """The quantile of values in ascending order, of which there is one at least."""
-    # In whole numbers: 0.95 * 20 may be a little above 19, and the rank would be the next one.
-    return ordered[max(-(-percent * len(ordered) // 100), 1) - 1]
 
 
 def spread(values: Iterable[float]) -> Spread | None:

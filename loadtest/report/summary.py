@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from loadtest.report import words
 from loadtest.report.result import Result
 from loadtest.report.tables import NAMES
+from loadtest.rows import limit
 
 
 def summary(result: Result) -> Iterator[str]:
     """Whether it can be believed, each objective, and the goodput."""
     yield from (f"INVALID: {reason}" for reason in result.invalid_because)
     if not result.exact:
-        yield "NOT RECONCILED:"
+        yield "CONTRADICTED:" if result.contradicted else "NOT PROVEN:"
         yield from (f"  {line}" for line in result.findings)
+    if result.run.held:
+        yield words.limit(limit(result.run))
     whole = result.whole
     for each in whole.judgements:
         name, least = NAMES[each.objective.name], words.percent(float(each.objective.share))

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from loadtest.objectives import Judgement, Objective
+from loadtest.ranks import METHOD
 from loadtest.report import words
 from loadtest.report.figures import Figures
 from loadtest.report.markup import Column, Part, Safe, join, table, tag
 from loadtest.report.pace import Pace
 from loadtest.report.result import Result
-from loadtest.report.spreads import METHOD, Spread
+from loadtest.report.spreads import Spread
 
 NAMES = {
     "request_duration": "whole answer",

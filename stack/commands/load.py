@@ -1,6 +1,7 @@
 """`make load` and `make load-ui`: a load test of the running server, by Locust."""
 
 import os
+import shlex
 import subprocess
 
 from stack.builds import venv
@@ -29,7 +30,8 @@ def load_ui(settings: Settings) -> int:
 def _run(settings: Settings, name: str, how: list[str]) -> int:
     python = venv.make(settings, "load") / "bin" / "python"
     asked = {key: settings.values[key] for key in KNOWN if settings.values.get(key)}
-    again = " ".join((f"make {name}", *(f"{key}={value}" for key, value in asked.items())))
+    given = [f"{key}={shlex.quote(value)}" for key, value in asked.items() if key != "RUN_ID"]
+    again = " ".join((f"make {name}", *given))
     # Locust takes its flags from LOCUST_ variables too, and some would change what is sent.
     kept = {k: v for k, v in os.environ.items() if k not in KNOWN and not k.startswith("LOCUST_")}
     env = {**kept, **asked, "RUN_COMMAND": again, "PYTHONPATH": str(settings.repo)}

@@ -1,6 +1,7 @@
 """Mixed load beside a test: what its clients saw is there when the block is over."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ INVALID = 3
 @contextmanager
 def load(stack: Settings, rate: float, seconds: float, seed: int = 4) -> Iterator[list[Row]]:
     """Visits per second for so many seconds; waits for the last of them at the block's end."""
-    run_id = f"test-{os.getpid()}-{seed}-{seconds:g}"
+    run_id = f"test-{secrets.token_hex(4)}"
     asked = {"RATE": f"{rate:g}", "DURATION": f"{seconds:g}", "SEED": str(seed), "RUN_ID": run_id}
     env = {**os.environ, **asked, "STATE_DIR": str(stack.state)}
     command = [sys.executable, "-m", "stack", "load"]

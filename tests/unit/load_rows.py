@@ -12,7 +12,7 @@ def row(**changes: Any) -> Row:
         kind="chat stream",
         stage=1,
         benchmark_phase=MAIN,
-        worker_id="0",
+        worker_id=0,
         tenant="acme",
         trace_id="0af7651916cd43dd8448eb211c80319c",
         span_id="b7ad6b7169203331",

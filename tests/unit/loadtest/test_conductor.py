@@ -117,9 +117,9 @@ def test_the_limit_is_the_highest_rate_at_which_the_objectives_hold(
 ) -> None:
     runner = Runner(lambda stage: [ended(stage, ttft=0.1 if stage["rate"] <= 5 else 1.0)])
     _, conductor = lead(runner, shape="limit", rate=1.0, duration=0.05)
-    holds = [rate for rate, held in conductor.held if held]
+    holds = [rate for rate, held in conductor._held if held]
     assert 4.5 < max(holds) <= 5
-    assert all(held == (rate <= 5) for rate, held in conductor.held)
+    assert all(held == (rate <= 5) for rate, held in conductor._held)
 
 
 def test_a_rate_at_which_nothing_ends_does_not_hold(
@@ -127,7 +127,7 @@ def test_a_rate_at_which_nothing_ends_does_not_hold(
 ) -> None:
     runner = Runner(lambda stage: [] if stage["rate"] > 1 else [ended(stage)], due=1)
     _, conductor = lead(runner, shape="limit", rate=1.0, duration=0.05)
-    assert dict(conductor.held)[2.0] is False
+    assert dict(conductor._held)[2.0] is False
 
 
 def test_a_run_that_is_ended_before_its_time_says_so_and_keeps_its_rows(

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from loadtest import objectives
 from loadtest.objectives import Judgement, Objective, is_good
+from loadtest.ranks import at_rank
 from loadtest.report.figures import Ending, Figures, figures
 from loadtest.report.reconciled import Costs
-from loadtest.report.spreads import at_rank, spread
+from loadtest.report.spreads import spread
 from loadtest.rows import Row
 from tests.unit.load_runs import failed, row
 
