@@ -101,11 +101,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """What the run was. `before` and `after` are the server's counters, by series as exposed.
+    """What the run was, and how many `lines` its requests left.
 
-    They are None where the server did not answer then. `invalid_because` is empty for a run whose
-    figures are the server's and not the generator's. `held` are the rates that a search for the
-    limit tried, and whether the objectives held.
+    `before` and `after` are the server's counters, by series as exposed, None where the server did
+    not answer then. `invalid_because` is empty for a run whose figures are the server's and not the
+    generator's. `held` are the rates that a search for the limit tried, and whether the objectives
+    held.
     """
 
     run_id: str
@@ -118,6 +119,7 @@ class Run:
     processes: int
     started_ns: int
     ended_ns: int
+    lines: int = 0
     stages: tuple[Stage, ...] = ()
     invalid_because: tuple[str, ...] = ()
     held: tuple[tuple[float, bool], ...] = ()

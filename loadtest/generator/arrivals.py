@@ -5,9 +5,13 @@ and neither the number of processes nor a slow server changes when anything is d
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadtest.generator.settings import Settings
 
 BURSTS = 0.25
 """Shape of the gamma distribution: gaps vary twice as much as Poisson's."""
@@ -64,6 +68,14 @@ def recorded(path: Path) -> list[float]:
     if any(due < 0 for due in found):
         raise ValueError(f"REPLAY: {path}: seconds are never below 0")
     return sorted(found)
+
+
+def of_stage(settings: "Settings", stage: Mapping[str, Any]) -> Iterator[float]:
+    """Seconds after a stage's begin at which its visits are due, as the conductor announced it."""
+    if settings.replay is not None:
+        return replayed(settings.replay, stage["offset"], stage["seconds"])
+    dice = random.Random(f"{settings.seed}/{stage['number']}")
+    return offsets(settings.arrivals, stage["rate"], stage["seconds"], dice)
 
 
 def mine(every: Iterator[float], index: int, count: int) -> Iterator[tuple[int, float]]:

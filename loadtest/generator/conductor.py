@@ -1,31 +1,29 @@
 """Leads a run, in one process: announces stages to all, collects their rows, says how it goes."""
 
-import statistics
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
 import gevent
 
-from loadtest.generator import counters
+from loadtest.generator import arrivals, counters, validity
+from loadtest.generator.progress import Progress
 from loadtest.generator.settings import Settings
-from loadtest.generator.shapes import SHAPES, Step
+from loadtest.generator.shapes import SHAPES, Step, Steps
+from loadtest.generator.validity import LATE_SECONDS, Told
 from loadtest.generator.worker import Clock
-from loadtest.objectives import Objectives, hold
-from loadtest.ranks import at_rank
+from loadtest.objectives import Objectives, hold, is_judged
 from loadtest.rows import MAIN, REQUESTS, RUN, Row, Run, Stage, read_row, to_json
 
 HEAD_START_NS = 1_500_000_000
-"""How long before its begin the first stage is announced: time to reach every process."""
+"""How long before its begin a stage is announced: time to reach every process."""
 PROGRESS_SECONDS, LOOK_SECONDS = 3.0, 0.1
-SETTLE_SECONDS = 30.0
-LATE_SECONDS = 0.1
-"""The generator was the bottleneck where p99 of its delay is above this."""
-ACHIEVED = 0.95
-"""... or where less than this share of what was due in a stage was begun in it."""
+SETTLE_SECONDS, TRAVEL_SECONDS = 30.0, 3.0
+TURNS = 4
+"""The most requests that a visit has, one after the other."""
+ENOUGH = 20
+"""Judged requests without which a step says nothing of its rate."""
 
 
 class Runner(Protocol):
@@ -36,7 +34,7 @@ class Runner(Protocol):
 
 
 class Conductor:
-    """Of one run; `say` prints a line."""
+    """Leads one run; `say` prints a line. Raises FileExistsError over another run's rows."""
 
     def __init__(
         self,
@@ -51,41 +49,54 @@ class Conductor:
         self._model = model
         self._objectives = objectives
         self._say = say
-        self._rows: list[Row] = []
-        self._stages: list[Stage] = []
-        self._parts: Counter[int] = Counter()
-        self._finished: list[dict[str, Any]] = []
+        self._told = Told(settings.processes)
+        self._step: list[Row] = []
+        self._settled: dict[int, int] = {}
+        self._progress = Progress()
+        self._held: list[tuple[float, bool]] = []
+        self._undecided: list[str] = []
         self._clock = Clock.now()
         self._before: dict[str, float] | None = None
         self._started_ns = 0
         settings.folder.mkdir(parents=True, exist_ok=True)
-        # Never over another run's: raises FileExistsError.
         self._file = (settings.folder / REQUESTS).open("x", encoding="utf-8")
-        self._held: list[tuple[float, bool]] = []
 
     @property
-    def unprovoked(self) -> int:
+    def unexpected(self) -> int:
         """How many requests ended as nobody asked them to."""
-        return sum(not row.provoked for row in self._rows)
+        return self._progress.unexpected
 
     def take_rows(self, lines: list[str]) -> None:
-        """Rows of a worker."""
+        """Take rows of a worker; those that come after the end are left out."""
+        if self._file.closed:
+            return
         for line in lines:
             self._file.write(f"{line}\n")
-            self._rows.append(read_row(line))
+            self._take(read_row(line))
         self._file.flush()
+
+    def _take(self, row: Row) -> None:
+        self._progress.take(row)
+        if SHAPES[self._settings.shape].asks:
+            self._step.append(row)
+        # The file has every gap; a long run's would fill the memory.
+        self._told.rows.append(replace(row, gaps_seconds=()))
 
     def take_part(self, number: int, intended: int, dropped: int) -> None:
         """A worker has begun all that it had to begin in a stage."""
-        found = self._stages[number]
-        self._stages[number] = replace(
+        found = self._told.stages[number]
+        self._told.stages[number] = replace(
             found, intended=found.intended + intended, dropped=found.dropped + dropped
         )
-        self._parts[number] += 1
+        self._told.parts[number] += 1
+
+    def take_settled(self, number: int) -> None:
+        """All visits that a worker began in a stage are over, and their rows are here."""
+        self._settled[number] = self._settled.get(number, 0) + 1
 
     def take_finish(self, told: dict[str, Any]) -> None:
         """A worker has nothing left."""
-        self._finished.append(told)
+        self._told.finished.append(told)
 
     def run(self) -> Run:
         """Lead the run from its first stage to its last row; what it was is on disk then."""
@@ -98,13 +109,16 @@ class Conductor:
             self._finish()
         finally:
             teller.kill()
-        return self._write(self._settled(), self._faults())
+        return self._write(self._quiet(), self._faults())
 
     def abandon(self) -> Run | None:
         """Leave what there is of a run that is ended before its time; None where it is over."""
         if not self._started_ns or self._file.closed:
             return None
-        return self._write(self._look(), ["ended before its time", *self._faults()])
+        return self._write(None, ["ended before its time", *self._faults()])
+
+    def _faults(self) -> list[str]:
+        return [*self._undecided, *validity.faults(self._told)]
 
     def _write(self, after: dict[str, float] | None, faults: list[str]) -> Run:
         run = self._result(after, faults)
@@ -121,57 +135,72 @@ class Conductor:
     def _run_stages(self) -> None:
         shape = SHAPES[self._settings.shape](self._settings.rate, self._settings.duration)
         steps, begun_ns = shape.steps(), time.monotonic_ns() + HEAD_START_NS
-        held: bool | None = None
-        while True:
-            try:
-                # A generator that was not begun takes None only.
-                step = next(steps) if held is None else steps.send(held)
-            except StopIteration:
-                return
+        step: Step | None = next(steps)
+        while step is not None:
             self._announce(step, begun_ns)
             begun_ns += round(step.seconds * 1e9)
-            self._sleep_until(begun_ns)
-            held = True
+            # One that asks nobody is announced before the last one ends.
+            self._sleep_until(begun_ns - (0 if shape.asks else HEAD_START_NS))
+            held = self._judge(step) if shape.asks else True
             if shape.asks:
-                held = self._judge(step)
                 begun_ns = time.monotonic_ns() + HEAD_START_NS
+            step = None if held is None else _following(steps, held)
 
     def _announce(self, step: Step, begun_ns: int) -> None:
-        number = len(self._stages)
+        stages = self._told.stages
+        number, offset = len(stages), sum(each.seconds for each in stages)
+        stage = {
+            "number": number,
+            "phase": step.phase,
+            "rate": step.rate,
+            "begun_ns": begun_ns,
+            "seconds": step.seconds,
+            "offset": offset,
+            "model": self._model,
+            "ahead_ns": self._clock.ahead_ns,
+        }
+        due = self._told.due[number] = sum(1 for _ in arrivals.of_stage(self._settings, stage))
+        rate = step.rate if self._settings.replay is None else due / step.seconds
         begun = self._clock.unix(begun_ns)
-        self._stages.append(Stage(number, step.phase, step.rate, begun, step.seconds))
-        offset = sum(each.seconds for each in self._stages[:-1])
-        stage = {"number": number, "phase": step.phase, "rate": step.rate, "begun_ns": begun_ns}
-        stage |= {"offset": offset}
-        stage |= {"seconds": step.seconds, "model": self._model, "ahead_ns": self._clock.ahead_ns}
+        self._told.stages.append(Stage(number, step.phase, rate, begun, step.seconds))
         self._runner.send_message("stage", stage)
 
     def _sleep_until(self, moment_ns: int) -> None:
         while (left := (moment_ns - time.monotonic_ns()) / 1e9) > 0:
             gevent.sleep(min(left, LOOK_SECONDS))
 
-    def _judge(self, step: Step) -> bool:
-        number = len(self._stages) - 1
-        until = time.monotonic() + self._settings.patience
-        while not self._is_over(number) and time.monotonic() < until:
+    def _judge(self, step: Step) -> bool | None:
+        """Whether the step's rate holds; None where that cannot be told, which ends the search."""
+        stage = self._told.stages[-1]
+        until = time.monotonic() + TURNS * self._settings.patience + TRAVEL_SECONDS
+        while self._settled.get(stage.number, 0) < self._settings.processes:
+            if time.monotonic() > until:
+                self._give_up(step, "its visits do not end")
+                return None
             gevent.sleep(LOOK_SECONDS)
-        rows = [row for row in self._rows if row.stage == number]
-        held = hold(self._objectives, rows)
-        if step.phase == MAIN:
-            self._held.append((step.rate, held))
-            self._say(f"{step.rate:.2f} requests/s: objectives {'hold' if held else 'break'}")
+        rows, self._step = self._step, []
+        if step.phase != MAIN:
+            return True
+        judged = sum(is_judged(row) for row in rows)
+        if judged < ENOUGH:
+            self._give_up(step, f"{judged} requests say nothing of it: raise DURATION")
+            return None
+        if (late := validity.delay(rows)) > LATE_SECONDS:
+            self._give_up(step, f"the generator itself was late: p99 {late:.3f} s")
+            return None
+        held = not self._told.stages[-1].dropped and hold(self._objectives, rows)
+        self._held.append((step.rate, held))
+        self._say(f"{step.rate:.2f} visits/s: objectives {'hold' if held else 'break'}")
         return held
 
-    def _is_over(self, number: int) -> bool:
-        begun = self._stages[number].intended - self._stages[number].dropped
-        ended = len({(r.conversation_id or r.trace_id) for r in self._rows if r.stage == number})
-        return self._parts[number] == self._settings.processes and ended >= begun
+    def _give_up(self, step: Step, why: str) -> None:
+        self._undecided.append(f"whether {step.rate:.2f} visits/s hold is not known: {why}")
 
     def _finish(self) -> None:
         self._runner.send_message("finish", {})
-        # The last request may have begun a moment ago, and each visit has several.
-        until = time.monotonic() + 4 * self._settings.patience
-        while len(self._finished) < self._settings.processes and time.monotonic() < until:
+        # The last visit may have begun a moment ago, and is over after its last turn.
+        until = time.monotonic() + TURNS * self._settings.patience + TRAVEL_SECONDS
+        while len(self._told.finished) < self._settings.processes and time.monotonic() < until:
             gevent.sleep(LOOK_SECONDS)
 
     def _result(self, after: dict[str, float] | None, faults: list[str]) -> Run:
@@ -187,14 +216,15 @@ class Conductor:
             processes=settings.processes,
             started_ns=self._clock.unix(self._started_ns),
             ended_ns=self._clock.unix(time.monotonic_ns()),
-            stages=tuple(self._stages),
+            lines=len(self._told.rows),
+            stages=tuple(self._told.stages),
             invalid_because=tuple(faults),
             held=tuple(self._held),
             before=self._before,
             after=after,
         )
 
-    def _settled(self) -> dict[str, float] | None:
+    def _quiet(self) -> dict[str, float] | None:
         until, found = time.monotonic() + SETTLE_SECONDS, None
         while time.monotonic() < until:
             found = self._look()
@@ -203,50 +233,15 @@ class Conductor:
             gevent.sleep(1.0)
         return found
 
-    def _faults(self) -> list[str]:
-        # Of what is in the figures; of a run without any, of all.
-        judged = [row for row in self._rows if row.benchmark_phase == MAIN] or self._rows
-        late = sorted(row.schedule_delay_seconds for row in judged)
-        p99 = at_rank(late, 99) if late else 0.0
-        faults = [f"generator late: p99 {p99:.3f} s"] if p99 > LATE_SECONDS else []
-        if not late:
-            faults.append("nothing was sent")
-        if dropped := sum(stage.dropped for stage in self._stages):
-            faults.append(f"{dropped} visits were never begun: too many in flight")
-        if len(self._finished) < self._settings.processes:
-            faults.append("a process of the generator did not say that it has finished")
-        if any(told["cpu_warning"] for told in self._finished):
-            faults.append("Locust warned that a process of the generator used a whole core")
-        return [*faults, *self._slow_stages()]
-
-    def _slow_stages(self) -> list[str]:
-        faults = []
-        for stage in self._stages:
-            end = stage.begun_ns + round(stage.seconds * 1e9)
-            firsts = [r for r in self._rows if r.stage == stage.number and not r.turn_index]
-            begun = sum(row.request_start_ns <= end + 1e9 * LATE_SECONDS for row in firsts)
-            if stage.intended and begun < ACHIEVED * stage.intended:
-                faults.append(f"stage {stage.number}: {begun} of {stage.intended} begun in time")
-        return faults
-
     def _tell(self) -> None:
         while True:
             gevent.sleep(PROGRESS_SECONDS)
-            if self._stages:
-                self._say(self._line())
-
-    def _line(self) -> str:
-        stage = self._stages[-1]
-        gone = (time.monotonic_ns() + self._clock.ahead_ns - stage.begun_ns) / 1e9
-        firsts = [row.ttft_seconds for row in self._rows if row.ttft_seconds is not None]
-        ttft = f", TTFT p50 {statistics.median(firsts):.3f} s" if firsts else ""
-        return (
-            f"stage {stage.number} {stage.phase} {stage.rate:.2f}/s"
-            f" {max(0.0, gone):.0f} of {stage.seconds:.0f} s:"
-            f" {len(self._rows)} ended, {self.unprovoked} unexpected{ttft}"
-        )
+            if stages := self._told.stages:
+                self._say(self._progress.line(stages, self._clock.unix(time.monotonic_ns())))
 
 
-def say(line: str) -> None:
-    """A line of progress."""
-    print(line, file=sys.stdout, flush=True)
+def _following(steps: Steps, held: bool) -> Step | None:
+    try:
+        return steps.send(held)
+    except StopIteration:
+        return None

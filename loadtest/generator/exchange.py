@@ -4,10 +4,12 @@ Locust's own reader of lines waits for 1,024 bytes, and its response time ends a
 neither can tell when the first token came.
 """
 
+import errno
 import json
 import time
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from socket import gaierror
 from typing import Any
 
 import gevent
@@ -15,10 +17,14 @@ from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPSocketPoolResponse
 
 from loadtest.generator.people import Ask
+from loadtest.generator.validity import OWN_LIMIT
 
 HUNG_UP, TIMED_OUT = "hung up", "the client's patience ran out"
 IN_STREAM = "error in the stream"
 NOT_WHOLE, NO_JSON = "the answer is not whole", "the answer is no JSON"
+
+
+_OWN = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 
 class _HangUp(BaseException):
@@ -87,7 +93,8 @@ def _broken(seen: Seen, error: Exception) -> None:
         seen.outcome, seen.ended_as = "cut_off", NO_JSON
     else:
         seen.outcome = "unreachable" if seen.status is None else "cut_off"
-        seen.ended_as = type(error).__name__
+        own = isinstance(error, gaierror) or getattr(error, "errno", None) in _OWN
+        seen.ended_as = f"{OWN_LIMIT if own else ''}{type(error).__name__}"
 
 
 def by_status(status: int) -> str:
@@ -113,9 +120,9 @@ def _read_stream(response: HTTPSocketPoolResponse, ask: Ask, seen: Seen) -> None
         # Before it is parsed: our own work is in no latency.
         now = time.monotonic_ns()
         seen.bytes += len(line)
-        if not line.startswith(b"data: "):
+        if not line.startswith(b"data:"):
             continue
-        text = line[6:].strip()
+        text = line[5:].strip()
         if text == b"[DONE]":
             done = True
             continue
@@ -129,11 +136,13 @@ def _read_stream(response: HTTPSocketPoolResponse, ask: Ask, seen: Seen) -> None
 
 def _chunk(text: bytes, seen: Seen) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(NO_JSON)
     if error := found.get("error"):
         code = error.get("code") if isinstance(error, dict) else None
         seen.outcome = by_status(code if isinstance(code, int) and code >= 400 else 500)
         seen.ended_as = IN_STREAM
-    if found.get("usage"):
+    if isinstance(found.get("usage"), dict):
         seen.usage = found["usage"]
     return found
 

@@ -10,7 +10,8 @@ from urllib.error import HTTPError
 import gevent
 from gevent.pool import Group
 
-from loadtest.generator.conductor import Conductor, say
+from loadtest.generator.conductor import Conductor
+from loadtest.generator.progress import say
 from loadtest.generator.settings import Settings
 from loadtest.objectives import Objectives
 from loadtest.rows import Run, limit
@@ -64,6 +65,7 @@ class Lead:
         except Exception:
             # Locust would wait for ever.
             traceback.print_exc()
+            self.stop()
         # The page stays for whoever looks at it.
         (self._runner.quit if self._environment.web_ui is None else self._runner.stop)()
 
@@ -74,6 +76,7 @@ class Lead:
         say(f"run {self._settings.run_id} of {model} at {self._settings.url}")
         runner.register_message("rows", lambda msg, **_: conductor.take_rows(msg.data["lines"]))
         runner.register_message("part", lambda msg, **_: conductor.take_part(**msg.data))
+        runner.register_message("settled", lambda msg, **_: conductor.take_settled(**msg.data))
         runner.register_message("finished", lambda msg, **_: conductor.take_finish(msg.data))
         runner.send_message("begin", {"model": model})
         return conductor
@@ -97,11 +100,11 @@ class Lead:
     def _end(self, conductor: Conductor, run: Run) -> None:
         for reason in run.invalid_because:
             say(f"INVALID: {reason}")
-        if run.held:
+        if run.held and not run.invalid_because:
             highest = limit(run)
             held = "no rate" if highest is None else f"{highest:.2f} visits/s, the highest that"
             say(f"{held} holds")
         say(f"{self._settings.folder}: `make report` draws it")
         # Beyond the limit requests fail: that is what was looked for.
-        failed = FAILED if conductor.unprovoked and not run.held else 0
+        failed = FAILED if conductor.unexpected and not run.held else 0
         self._environment.process_exit_code = INVALID if run.invalid_because else failed

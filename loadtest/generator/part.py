@@ -1,5 +1,7 @@
 """What one process of the generator does, from the conductor's first message to its last."""
 
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -10,6 +12,7 @@ from loadtest.generator.settings import Settings
 from loadtest.generator.told import Told
 from loadtest.generator.worker import Worker
 from loadtest.objectives import Objectives
+from loadtest.ranks import at_rank
 from loadtest.rows import Stage
 from loadtest.telemetry import LoadTelemetry
 
@@ -18,11 +21,13 @@ if TYPE_CHECKING:
     from locust.env import Environment
     from locust.runners import LocalRunner, WorkerRunner
 
-ROWS_SECONDS = 1.0
+ROWS_SECONDS, LOOK_SECONDS = 1.0, 0.1
+TICK_SECONDS, TICKS = 0.02, 180_000
+"""How often a stall is looked for, and of how many looks p99 is taken: the last hour."""
 
 
 class Part:
-    """Made when the run begins: the process's place among all, and its telemetry, are known then."""
+    """Made when the run begins: the process's place among all is known then."""
 
     def __init__(
         self,
@@ -41,7 +46,9 @@ class Part:
         gevent.spawn(self._telemetry.begin, settings.shape, model, settings.seed, PEOPLE)
         self._told = Told(environment, self._telemetry)
         self._worker = Worker(settings, index, self._told)
+        self._stalls: deque[float] = deque(maxlen=TICKS)
         gevent.spawn(self._report)
+        gevent.spawn(self._watch)
 
     def send(self, stage: dict[str, Any]) -> None:
         """Send a stage, beside whatever is still in flight of the one before."""
@@ -54,10 +61,17 @@ class Part:
         done = self._worker.run(stage)
         told = {"number": number, "intended": done.intended, "dropped": done.dropped}
         self._runner.send_message("part", told)
+        while self._worker.open[number]:
+            gevent.sleep(LOOK_SECONDS)
+        self._send_rows()
+        self._runner.send_message("settled", {"number": number})
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Hang up, begin nothing more, and say what there is."""
         self._stages.kill()
+        self._worker.stop()
+        self._send_rows()
+        self._telemetry.close()
 
     def _report(self) -> None:
         while True:
@@ -73,9 +87,17 @@ class Part:
         gevent.spawn(self._finish)
 
     def _finish(self) -> None:
-        while self._worker.in_flight:
-            gevent.sleep(0.1)
+        self._stages.join()
         self._telemetry.close()
-        self._send_rows()
-        told = {"cpu_warning": self._runner.cpu_warning_emitted}
+        told = {
+            "cpu_warning": self._runner.cpu_warning_emitted,
+            "stalled": at_rank(sorted(self._stalls), 99) if self._stalls else 0.0,
+        }
         self._runner.send_message("finished", told)
+
+    def _watch(self) -> None:
+        # Whatever keeps this process from reading is in no figure but in this one.
+        while True:
+            begun = time.monotonic()
+            gevent.sleep(TICK_SECONDS)
+            self._stalls.append(time.monotonic() - begun - TICK_SECONDS)

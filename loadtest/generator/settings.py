@@ -70,8 +70,10 @@ def _one_of(env: Mapping[str, str], name: str, default: str, known: Mapping[str,
 def _url(env: Mapping[str, str]) -> str:
     text = (env.get("URL") or "http://127.0.0.1:8000").rstrip("/")
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"URL: '{text}' is no URL such as http://127.0.0.1:8000")
+    extra = parts.username or parts.password or parts.path or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
+        # Not the text itself: it may hold a password.
+        raise SettingsError("URL: it is none such as http://127.0.0.1:8000, and no more than that")
     allowed = env.get("LOAD_ANOTHER_MACHINE") == "yes"
     if parts.hostname not in LOOPBACK | {COMPOSE} and not allowed:
         fix = "LOAD_ANOTHER_MACHINE=yes sends this load to a machine that may be somebody else's"
@@ -92,9 +94,10 @@ def _keys(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     except OSError as error:
         raise SettingsError(f"TENANTS: {name}: {error.strerror}") from error
     found = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    if not found or any(len(each) != 2 for each in found):
+    if not found or not all(len(each) == 2 and each[1].isascii() for each in found):
         # Not the line itself: it holds a key.
-        raise SettingsError(f"TENANTS: {name}: each line is a tenant's name and its key")
+        fix = "each line is a tenant's name and its key, which is plain ASCII"
+        raise SettingsError(f"TENANTS: {name}: {fix}")
     return tuple((tenant, key) for tenant, key in found)
 
 

@@ -1,12 +1,14 @@
 """What each process of the generator does: sends its part of every stage when it is due."""
 
-import random
 import time
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import gevent
+import gevent.ssl
+from gevent.pool import Group
 from geventhttpclient.client import HTTPClient
 
 from loadtest.generator import arrivals, exchange
@@ -42,38 +44,43 @@ class Progress:
 
 
 class Worker:
-    """Sends; `told` is given each end, and its part of each stage once all of it is sent."""
+    """Sends its part of each stage; `told` is given each end.
+
+    `open` is how many of a stage's visits have begun and are not over. Raises ValueError for an
+    index that is none of the settings' processes: it would send what another one sends.
+    """
 
     def __init__(self, settings: Settings, index: int, told: Told) -> None:
+        if not 0 <= index < settings.processes:
+            raise ValueError(f"process {index} of {settings.processes}")
         self._settings = settings
         self._index = index
         self._told = told
-        self.in_flight = 0
+        self._visits = Group()
+        self.open: Counter[int] = Counter()
+
+    def stop(self) -> None:
+        """Hang up, and begin nothing more."""
+        self._visits.kill()
 
     def run(self, stage: dict[str, Any]) -> Progress:
         """Send a stage as the conductor announced it; returns when the last of it was begun."""
         settings, done = self._settings, Progress()
         clock, begun_ns = Clock(stage["ahead_ns"]), stage["begun_ns"]
-        for number, due in arrivals.mine(self._due(stage), self._index, settings.processes):
+        every = arrivals.of_stage(settings, stage)
+        for number, due in arrivals.mine(every, self._index, settings.processes):
             due_ns = begun_ns + round(due * 1e9)
             gevent.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
             done.intended += 1
-            if self.in_flight >= settings.most_in_flight:
+            if len(self._visits) >= settings.most_in_flight:
                 done.dropped += 1
                 self._told.dropped()
                 continue
             who = visit(number, stage["number"], settings.seed, stage["model"], settings.keys)
-            self.in_flight += 1
-            gevent.spawn(self._visit, who, due_ns, stage, clock)
+            self.open[stage["number"]] += 1
+            self._visits.spawn(self._visit, who, due_ns, stage, clock)
         gevent.sleep(max(0.0, begun_ns / 1e9 + stage["seconds"] - time.monotonic()))
         return done
-
-    def _due(self, stage: dict[str, Any]) -> Iterator[float]:
-        settings, seconds = self._settings, stage["seconds"]
-        if settings.replay is not None:
-            return arrivals.replayed(settings.replay, stage["offset"], seconds)
-        dice = random.Random(f"{settings.seed}/{stage['number']}")
-        return arrivals.offsets(settings.arrivals, stage["rate"], seconds, dice)
 
     def _visit(self, who: Visit, due_ns: int, stage: dict[str, Any], clock: Clock) -> None:
         client = _client(self._settings)
@@ -86,7 +93,7 @@ class Worker:
                 if row.outcome != "ok":
                     break
         finally:
-            self.in_flight -= 1
+            self.open[stage["number"]] -= 1
             client.close()
 
     def _ask(
@@ -115,8 +122,16 @@ class Worker:
 
 def _client(settings: Settings) -> HTTPClient:
     # One for each visit: a kept connection that the server closes meanwhile is nobody's failure.
-    patience = {"network_timeout": settings.patience, "connection_timeout": settings.patience}
-    return HTTPClient.from_url(settings.url, **patience)
+    # Our own time-out comes first, and says whose patience it was.
+    seconds = settings.patience + 5
+    patience = {"network_timeout": seconds, "connection_timeout": seconds}
+    return HTTPClient.from_url(settings.url, ssl_context_factory=_tls, **patience)
+
+
+@cache
+def _tls() -> gevent.ssl.SSLContext:
+    # Reading the certificates takes tens of milliseconds.
+    return gevent.ssl.create_default_context()
 
 
 def _is_provoked(ask: Ask, seen: Seen) -> bool:

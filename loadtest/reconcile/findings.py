@@ -38,6 +38,8 @@ class Remark:
 
 def held(what: str, whole: int, wrong: Sequence[str], more: str = "") -> Remark:
     """What holds of each of `whole` things, but for those in `wrong`."""
+    if not whole:
+        return Remark(NOTE, f"{what}: there are none")
     good = whole - len(wrong)
     text = f"{what}: {good:,} of {whole:,}{more}"
     return Remark(DIFFERS, f"{text}, not", tuple(wrong)) if wrong else Remark(AGREES, text)

@@ -33,6 +33,8 @@ AGREE: Mapping[str, set[str]] = {
     "aborted": {"aborted"},
 }
 """Client's end -> the server's ends that say the same."""
+RACE_NS = 2_000_000_000
+"""How far apart the two ends of a race are at most: beyond it one side saw nothing for long."""
 RACE: Mapping[str, set[str]] = {
     # The answer was whole, in the server's eyes, before the hang-up arrived.
     "aborted": {"ok"},
@@ -61,6 +63,8 @@ DYING: Mapping[str, set[str]] = {end: {UNSEEN} for end in _ANSWERED}
 
 def client_end(row: Row) -> str:
     """The client's outcome, told apart by its status where one word means two things."""
+    if row.ended_as == _IN_STREAM:
+        return _IN_STREAM
     if row.outcome == "timeout":
         return _TOLD if row.status == 504 else _PATIENCE
     is_late = row.outcome == "server_error" and row.status is not None and row.status < 400
@@ -75,13 +79,18 @@ def server_end(record: LogRecord | None) -> str:
     return why if why in _GONE else str(record.fields.get("outcome", ""))
 
 
+def _is_close(row: Row, record: LogRecord | None) -> bool:
+    return record is not None and abs(record.time_ns - row.request_end_ns) <= RACE_NS
+
+
 def judge(row: Row, record: LogRecord | None, restarted: bool, dying: bool = False) -> Verdict:
     """How the two ends of one request go together."""
     client, server = client_end(row), server_end(record)
     if server in AGREE.get(client, ()):
         return Verdict.AGREE
     is_unheard = row.status is None and row.request_ack_ns is None
-    if server in RACE.get(client, ()) or (is_unheard and server in RACE_UNHEARD.get(client, ())):
+    is_race = server in RACE.get(client, ()) and _is_close(row, record)
+    if is_race or (is_unheard and server in RACE_UNHEARD.get(client, ())):
         return Verdict.RACE
     if restarted and server in RESTART.get(client, ()):
         return Verdict.RESTART

@@ -1,6 +1,6 @@
 """Everything that the report says, before it is a page or JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -62,6 +62,13 @@ class Sources:
     machine: Machine
 
 
+def _unread(run: Run, rows: Sequence[Row], main: Sequence[Row]) -> Iterator[str]:
+    if len(rows) != run.lines:
+        yield f"{len(rows):,} of {run.lines:,} lines can be read"
+    if not main:
+        yield NOTHING
+
+
 def result(run: Run, rows: Sequence[Row], sources: Sources) -> Result:
     """Judge the run by its rows of the phase MAIN."""
     objectives, costs = sources.objectives, costs_of(sources.reconciliation)
@@ -73,7 +80,7 @@ def result(run: Run, rows: Sequence[Row], sources: Sources) -> Result:
 
     return Result(
         run=run,
-        invalid_because=tuple(chain(run.invalid_because, () if main else (NOTHING,))),
+        invalid_because=tuple(chain(run.invalid_because, _unread(run, rows, main))),
         whole=of(main, stages),
         delay=spread(row.schedule_delay_seconds for row in main),
         stages=tuple(StageResult(stage, of(of_stage(stage, main), [stage])) for stage in stages),

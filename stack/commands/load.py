@@ -2,7 +2,8 @@
 
 import os
 import shlex
-import subprocess
+import socket
+from typing import NoReturn
 
 from stack.builds import venv
 from stack.say import say
@@ -16,18 +17,18 @@ KNOWN = (
 UI_PORT = "8089"
 
 
-def load(settings: Settings) -> int:
+def load(settings: Settings) -> NoReturn:
     """Run a load test without a page; 0 well, 1 an end nobody provoked, 3 an invalid run."""
-    return _run(settings, "load", ["--headless", "--only-summary"])
+    _run(settings, "load", ["--headless", "--only-summary"])
 
 
-def load_ui(settings: Settings) -> int:
+def load_ui(settings: Settings) -> NoReturn:
     """Run a load test with Locust's page on loopback, which stays when the run is over."""
     say(f"Locust's page: http://127.0.0.1:{UI_PORT} (Ctrl-C ends it)")
-    return _run(settings, "load-ui", ["--autostart", "--web-host", "127.0.0.1", "-P", UI_PORT])
+    _run(settings, "load-ui", ["--autostart", "--web-host", "127.0.0.1", "-P", UI_PORT])
 
 
-def _run(settings: Settings, name: str, how: list[str]) -> int:
+def _run(settings: Settings, name: str, how: list[str]) -> NoReturn:
     python = venv.make(settings, "load") / "bin" / "python"
     asked = {key: settings.values[key] for key in KNOWN if settings.values.get(key)}
     given = [f"{key}={shlex.quote(value)}" for key, value in asked.items() if key != "RUN_ID"]
@@ -38,7 +39,19 @@ def _run(settings: Settings, name: str, how: list[str]) -> int:
     env["RUNS_FOLDER"] = str(settings.state / "load")
     processes = asked.get("PROCESSES", "1")
     users = ["--users", processes, "--spawn-rate", processes, "--exit-code-on-error", "0"]
-    several = ["--processes", processes] if processes != "1" else []
+    several = _together(processes) if processes != "1" else []
     command = [str(python), "-m", "locust", "-f", "loadtest/locustfile.py", *how, *users, *several]
     command += ["--loglevel", "WARNING"]
-    return subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode
+    os.chdir(settings.repo)
+    # In its place, so that whoever stops us stops the load.
+    os.execve(python, command, env)  # noqa: S606
+
+
+def _together(processes: str) -> list[str]:
+    # Locust's own would listen on every interface, and a second run's workers would join the first.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    host = ["--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
+    ports = ["--master-bind-port", port, "--master-port", port]
+    return ["--processes", processes, *host, *ports]

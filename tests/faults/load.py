@@ -29,7 +29,7 @@ def load(stack: Settings, rate: float, seconds: float, seed: int = 4) -> Iterato
         try:
             yield rows
         finally:
-            said, _ = process.communicate()
+            said, _ = process.communicate(timeout=900)
     assert process.returncode in (0, 1, INVALID), said
     rows += read_rows(stack.state / "load" / run_id)
 

@@ -1,7 +1,7 @@
 """Runs of a load whose numbers are known: rows, stages, and a server that agrees with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class Agreed:
     """A reconciliation that found what the test says."""
 
     exact: bool = True
+    contradicted: bool = False
     lines: tuple[str, ...] = ("✓ all agree",)
     costs: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ UNSEEN = Seen((), 1.0, 5.0, (), ())
 def kept(folder: Path, rows: Sequence[Row], of: Run | None = None) -> Path:
     """The run as its generator leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RUN).write_text(to_json(of or run()))
+    (folder / RUN).write_text(to_json(replace(of or run(), lines=len(rows))))
     (folder / REQUESTS).write_text("".join(to_line(each) + "\n" for each in rows))
     return folder
 
@@ -86,7 +87,7 @@ def made(
     rows: list[Row], of: Run | None = None, agreed: Agreed | None = None, seen: Seen = UNSEEN
 ) -> Result:
     sources = Sources(objectives.read(), agreed or Agreed(), seen, STORES, machine())
-    return result(of or run(), rows, sources)
+    return result(replace(of or run(), lines=len(rows)), rows, sources)
 
 
 def ladder() -> tuple[list[Row], Run]:

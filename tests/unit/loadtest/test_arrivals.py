@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.generator.arrivals import ARRIVALS, mine, offsets, recorded
+from loadtest.generator.arrivals import ARRIVALS, mine, offsets, recorded, replayed
 
 
 @given(
@@ -46,7 +46,12 @@ def test_a_replay_is_what_stands_in_its_file(tmp_path: Path) -> None:
     path = tmp_path / "due"
     path.write_text("2.5\n0.5\n\n7\n")
     assert recorded(path) == [0.5, 2.5, 7.0]
-    assert list(offsets("replay", 1.0, 5.0, random.Random(1), path)) == [0.5, 2.5]
+    # Stages go through it one after the other.
+    assert [list(replayed(path, begin, 3.0)) for begin in (0.0, 3.0, 6.0)] == [
+        [0.5, 2.5],
+        [],
+        [1.0],
+    ]
 
 
 @pytest.mark.parametrize("text", ["a", "-1", "1;2"])

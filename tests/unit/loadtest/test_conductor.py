@@ -2,148 +2,205 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loadtest.generator import arrivals
 from loadtest.generator import conductor as module
-from loadtest.generator.conductor import LATE_SECONDS, Conductor
-from loadtest.generator.settings import read
+from loadtest.generator.conductor import Conductor
+from loadtest.generator.settings import Settings, read
+from loadtest.generator.validity import LATE_SECONDS, OWN_LIMIT
 from loadtest.objectives import Objective
-from loadtest.rows import MAIN, Row, Run, read_rows, read_run, to_line
+from loadtest.rows import MAIN, Row, Run, limit, read_rows, read_run, to_line
 from tests.unit.load_rows import row
 
-HELD = (Objective("time_to_first_token", 0.9, 0.3),)  # type: ignore[arg-type]
+HELD = (Objective("time_to_first_token", Fraction(9, 10), 0.3),)
+Stage = dict[str, Any]
 
 
-class Runner:
-    """A worker that has sent all of a stage, and its rows, as soon as it hears of it."""
+class Generator:
+    """All workers in one: it has sent a stage, and said so, as soon as it hears of it.
 
-    def __init__(self, answer: Callable[[dict[str, Any]], list[Row]], due: int = 0) -> None:
+    `answer` makes the row of a visit that is due so many seconds after its stage began.
+    """
+
+    def __init__(self, settings: Settings, answer: Callable[[Stage, float], Row | None]) -> None:
+        self._settings = settings
         self._answer = answer
-        self._due = due
-        self.stages: list[dict[str, Any]] = []
         self.conductor: Conductor | None = None
-        self.dropped = 0
-        self.cpu_warning = False
-        self.silent = False
+        self.stages: list[Stage] = []
+        self.dropped = self.unseen = 0
+        self.finish = {"cpu_warning": False, "stalled": 0.0}
+        self.silent = self.stuck = False
 
     def send_message(self, msg_type: str, data: Any = None) -> None:
         assert self.conductor is not None
         if msg_type == "stage":
-            self.stages.append(data)
-            rows = self._answer(data)
-            self.conductor.take_rows([to_line(each) for each in rows])
-            number = data["number"]
-            self.conductor.take_part(number, self._due or len(rows), self.dropped)
+            self._send(data)
         elif not self.silent:
-            self.conductor.take_finish({"cpu_warning": self.cpu_warning})
+            self.conductor.take_finish(self.finish)
+
+    def _send(self, stage: Stage) -> None:
+        assert self.conductor is not None
+        self.stages.append(stage)
+        every = list(arrivals.of_stage(self._settings, stage))
+        rows = [self._answer(stage, due) for due in every[self.dropped :]]
+        self.conductor.take_rows([to_line(each) for each in rows if each is not None])
+        number, looked_at = stage["number"], len(every) - self.unseen
+        self.conductor.take_part(number, looked_at, self.dropped)
+        if not self.stuck:
+            self.conductor.take_settled(number)
+
+
+def visit(stage: Stage, due: float, late: float = 0.0, ttft: float = 0.1, **changes: Any) -> Row:
+    """The row of a visit, with this lateness of the generator and this first token."""
+    due_ns = stage["begun_ns"] + stage["ahead_ns"] + round(due * 1e9)
+    start = due_ns + round(late * 1e9)
+    known: dict[str, Any] = {"provoked": True, "trace_id": f"{stage['number']:032x}"}
+    return row(
+        stage=stage["number"],
+        benchmark_phase=stage["phase"],
+        intended_start_ns=due_ns,
+        request_start_ns=start,
+        first_token_ns=due_ns + round(ttft * 1e9),
+        request_end_ns=start + 10**9,
+        **known | changes,
+    )
+
+
+Lead = Callable[..., tuple[Generator, Callable[[], Run]]]
 
 
 @pytest.fixture
-def lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Run, Conductor]]:
+def lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lead:
+    """Makes a generator, and what runs its conductor."""
+    for name in ("SETTLE_SECONDS", "TRAVEL_SECONDS"):
+        monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setattr(module, "HEAD_START_NS", 0)
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
 
-    def build(runner: Runner, **changes: Any) -> tuple[Run, Conductor]:
-        plain = replace(read({"METRICS_URL": "http://127.0.0.1:9/"}), duration=0.2, patience=0.05)
-        settings = replace(plain, folder=tmp_path, **changes)
-        lines: list[str] = []
-        runner.conductor = Conductor(settings, runner, "tiny-llama", HELD, lines.append)
-        return runner.conductor.run(), runner.conductor
+    def build(
+        answer: Callable[[Stage, float], Row | None] = visit, **changes: Any
+    ) -> tuple[Generator, Callable[[], Run]]:
+        plain = replace(read({"METRICS_URL": "http://127.0.0.1:9/"}), duration=0.2, patience=0.02)
+        settings = replace(plain, **{"folder": tmp_path, "rate": 200.0, **changes})
+        generator = Generator(settings, answer)
+        said: list[str] = []
+        generator.conductor = Conductor(settings, generator, "tiny-llama", HELD, said.append)
+        return generator, generator.conductor.run
 
     return build
 
 
-def ended(stage: dict[str, Any], late: float = 0.0, ttft: float = 0.1, **changes: Any) -> Row:
-    """A request that was due when its stage began, with this lateness and first token."""
-    due = stage["begun_ns"] + stage["ahead_ns"]
-    start = due + round(late * 1e9)
-    return row(
-        stage=stage["number"],
-        benchmark_phase=stage["phase"],
-        intended_start_ns=due,
-        request_start_ns=start,
-        first_token_ns=start + round(ttft * 1e9),
-        request_end_ns=start + 10**9,
-        trace_id=f"{stage['number']:032x}",
-        **changes,
-    )
-
-
-def test_a_run_is_on_disk_as_it_was(
-    lead: Callable[..., tuple[Run, Conductor]], tmp_path: Path
-) -> None:
-    runner = Runner(lambda stage: [ended(stage)])
-    run, _ = lead(runner)
-    assert run.invalid_because == ()
-    assert [stage.phase for stage in run.stages] == ["warmup", MAIN, "cooldown"]
-    assert [stage.intended for stage in run.stages] == [1, 1, 1]
-    assert (run.before, run.after) == (None, None)
-    assert read_run(tmp_path) == run
-    assert [each.stage for each in read_rows(tmp_path)] == [0, 1, 2]
+def test_a_run_is_on_disk_as_it_was(lead: Lead, tmp_path: Path) -> None:
+    generator, run = lead()
+    found = run()
+    assert found.invalid_because == ()
+    assert [stage.phase for stage in found.stages] == ["warmup", MAIN, "cooldown"]
+    assert sum(stage.intended for stage in found.stages) == found.lines > 20
+    assert (found.before, found.after) == (None, None)
+    assert read_run(tmp_path) == found
+    assert len(list(read_rows(tmp_path))) == found.lines
     # Each stage begins where the last ends, by one clock.
-    begins = [stage["begun_ns"] for stage in runner.stages]
-    assert begins[1] - begins[0] == round(runner.stages[0]["seconds"] * 1e9)
+    for stage, after in pairwise(generator.stages):
+        assert after["begun_ns"] - stage["begun_ns"] == round(stage["seconds"] * 1e9)
+
+
+def late(seconds: float) -> Callable[[Stage, float], Row]:
+    return lambda stage, due: visit(stage, due, late=seconds if due < 0.01 else 0.0)
+
+
+def lost(stage: Stage, due: float) -> Row | None:
+    return None if due < 0.01 else visit(stage, due)
 
 
 @pytest.mark.parametrize(
-    ("changes", "because"),
+    ("answer", "changes", "because"),
     [
-        ({"late": 2 * LATE_SECONDS}, "generator late: p99 0.200 s"),
-        ({"dropped": 2}, "6 requests were never sent"),
-        ({"cpu_warning": True}, "used a whole core"),
-        ({"silent": True}, "did not say that it has finished"),
-        ({"due": 10}, "stage 1: 1 of 10 begun in time"),
-        ({"none": True}, "nothing was sent"),
+        (late(2 * LATE_SECONDS), {}, "generator late in stage 1: p99 0.200 s"),
+        (visit, {"dropped": 2}, "6 visits were never begun"),
+        (visit, {"finish": {"cpu_warning": True, "stalled": 0.0}}, "used a whole core"),
+        (visit, {"finish": {"cpu_warning": False, "stalled": 0.2}}, "stood still: p99 0.200 s"),
+        (visit, {"silent": True}, "did not say that it has finished"),
+        (visit, {"unseen": 1}, "visits were looked at"),
+        (lost, {}, "begun visits have a line"),
+        (lambda *_: None, {}, "nothing was sent"),
+        (lambda *of: visit(*of, ended_as=f"{OWN_LIMIT}OSError"), {}, "own limit: OSError"),
     ],
 )
 def test_a_run_whose_generator_was_the_bottleneck_is_invalid(
-    lead: Callable[..., tuple[Run, Conductor]], changes: dict[str, Any], because: str
+    lead: Lead,
+    answer: Callable[[Stage, float], Row | None],
+    changes: dict[str, Any],
+    because: str,
 ) -> None:
-    def answer(stage: dict[str, Any]) -> list[Row]:
-        return [] if changes.get("none") else [ended(stage, changes.get("late", 0.0))]
-
-    runner = Runner(answer, changes.get("due", 0))
-    for name in ("dropped", "cpu_warning", "silent"):
-        setattr(runner, name, changes.get(name, getattr(runner, name)))
-    run, _ = lead(runner)
-    assert any(because in reason for reason in run.invalid_because), run.invalid_because
+    generator, run = lead(answer)
+    for name, value in changes.items():
+        setattr(generator, name, value)
+    found = run().invalid_because
+    assert any(because in reason for reason in found), found
 
 
-def test_the_limit_is_the_highest_rate_at_which_the_objectives_hold(
-    lead: Callable[..., tuple[Run, Conductor]],
+def test_no_run_is_written_over_another(lead: Lead) -> None:
+    lead()
+    with pytest.raises(FileExistsError):
+        lead()
+
+
+def test_the_limit_is_the_highest_rate_at_which_the_objectives_hold(lead: Lead) -> None:
+    def answer(stage: Stage, due: float) -> Row:
+        return visit(stage, due, ttft=0.1 if stage["rate"] <= 1000 else 1.0)
+
+    _, run = lead(answer, shape="limit", rate=200.0, duration=0.2)
+    found = run()
+    highest = limit(found)
+    assert highest is not None and 900 < highest <= 1000
+    assert all(held == (rate <= 1000) for rate, held in found.held)
+    assert found.invalid_because == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "because"),
+    [
+        ({"rate": 20.0}, visit, "requests say nothing of it: raise DURATION"),
+        ({"rate": 200.0, "stuck": True}, visit, "its visits do not end"),
+        ({"rate": 200.0}, late(1.0), "the generator itself was late"),
+    ],
+)
+def test_a_rate_of_which_too_little_is_known_ends_the_search_undecided(
+    lead: Lead, changes: dict[str, Any], answer: Callable[[Stage, float], Row], because: str
 ) -> None:
-    runner = Runner(lambda stage: [ended(stage, ttft=0.1 if stage["rate"] <= 5 else 1.0)])
-    _, conductor = lead(runner, shape="limit", rate=1.0, duration=0.05)
-    holds = [rate for rate, held in conductor._held if held]
-    assert 4.5 < max(holds) <= 5
-    assert all(held == (rate <= 5) for rate, held in conductor._held)
+    generator, run = lead(answer, shape="limit", rate=changes["rate"])
+    generator.stuck = changes.get("stuck", False)
+    found = run()
+    assert any(because in reason for reason in found.invalid_because), found.invalid_because
+    assert limit(found) is None
 
 
-def test_a_rate_at_which_nothing_ends_does_not_hold(
-    lead: Callable[..., tuple[Run, Conductor]],
-) -> None:
-    runner = Runner(lambda stage: [] if stage["rate"] > 1 else [ended(stage)], due=1)
-    _, conductor = lead(runner, shape="limit", rate=1.0, duration=0.05)
-    assert dict(conductor._held)[2.0] is False
+def test_a_rate_whose_visits_are_dropped_does_not_hold(lead: Lead) -> None:
+    generator, run = lead(shape="limit")
+    generator.dropped = 5
+    assert limit(run()) is None
 
 
 def test_a_run_that_is_ended_before_its_time_says_so_and_keeps_its_rows(
-    lead: Callable[..., tuple[Run, Conductor]], tmp_path: Path
+    lead: Lead, tmp_path: Path
 ) -> None:
-    class Impatient(Runner):
-        def send_message(self, msg_type: str, data: Any = None) -> None:
-            super().send_message(msg_type, data)
-            if len(self.stages) == 2:
-                raise KeyboardInterrupt
+    def answer(stage: Stage, due: float) -> Row:
+        if stage["number"] == 1:
+            raise KeyboardInterrupt
+        return visit(stage, due)
 
-    runner = Impatient(lambda stage: [ended(stage)])
+    generator, run = lead(answer)
     with pytest.raises(KeyboardInterrupt):
-        lead(runner)
-    assert runner.conductor is not None
-    runner.conductor.abandon()
-    runner.conductor.abandon()
-    assert "ended before its time" in read_run(tmp_path).invalid_because
-    assert len(list(read_rows(tmp_path))) == 2
+        run()
+    assert generator.conductor is not None
+    assert read_run(tmp_path).invalid_because == ("it has not ended",)
+    assert generator.conductor.abandon() is not None
+    assert generator.conductor.abandon() is None
+    found = read_run(tmp_path)
+    assert "ended before its time" in found.invalid_because
+    assert len(list(read_rows(tmp_path))) == found.lines > 0

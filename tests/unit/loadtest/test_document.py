@@ -73,7 +73,7 @@ DOCUMENT = {
     ),
     "valid": None,
     "invalid_because": None,
-    "reconciled": {"exact": None, "findings": [None]},
+    "reconciled": {"contradicted": None, "exact": None, "findings": [None]},
     "objectives_met": None,
     "quantiles": None,
     "whole": FIGURES,

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from loadtest.report import page, summary, witnesses
 from loadtest.report.witnesses import Seen
 from loadtest.rows import WARM_UP
@@ -60,10 +62,12 @@ def test_an_invalid_run_says_so_first_and_its_figures_are_struck() -> None:
     assert next(summary.summary(found)) == "INVALID: the generator was late"
 
 
-def test_signals_that_differ_are_said_and_fail() -> None:
-    found = made([row()], agreed=Agreed(False, ("✗ one request has no record",)))
+@pytest.mark.parametrize(("contradicted", "said"), [(True, "CONTRADICTED"), (False, "NOT PROVEN")])
+def test_signals_that_differ_are_said_and_fail(contradicted: bool, said: str) -> None:
+    lines = ("✗ one request has no record",)
+    found = made([row()], agreed=Agreed(exact=False, contradicted=contradicted, lines=lines))
     assert found.status == 1
-    assert "NOT RECONCILED" in page.html(found)
+    assert said in page.html(found)
     assert "  ✗ one request has no record" in list(summary.summary(found))
 
 
