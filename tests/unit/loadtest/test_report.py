@@ -37,7 +37,7 @@ def test_whatever_a_run_says_is_text() -> None:
     rows = [failed(ended_as=NASTY, tenant=NASTY, kind=NASTY, trace_id='"><b>', number=1)]
     of = run(command=NASTY, run_id=NASTY, model=NASTY, invalid_because=(NASTY,))
     seen = Seen((witnesses.Alert(NASTY, NASTY, {NASTY: NASTY}, 1.0, 2.0),), 1.0, 5.0, (), (NASTY,))
-    text = page.html(made(rows, of, Agreed(False, (NASTY,)), seen))
+    text = page.html(made(rows, of, Agreed(exact=False, lines=(NASTY,)), seen))
     assert "<script" not in text and "<b>" not in text
     assert text.count("&lt;script") >= 10
     assert not Page(text).open
