@@ -49,5 +49,10 @@ class Leaving:
 
 
 def _guarded(last_words: Callable[[End], None], end: End) -> None:
-    with guarded("shutdown"):
+    said = False
+    with guarded("leaving"):
         last_words(end)
+        said = True
+    if not said:
+        # The failure is counted, which a scrape should see as well.
+        end.note(time.monotonic())

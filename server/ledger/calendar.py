@@ -4,6 +4,7 @@ Prometheus has no calendar: increase() over 24 hours is not today, and over 30 d
 """
 
 import datetime
+import math
 import threading
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ STEP_SECONDS = 0.5
 SAME_SECONDS = 60.0
 """A clock that is set to within this of what it said before has come back to it."""
 OFFSETS = 48
-"""How many of what it said are remembered."""
+"""How many of the clock's offsets are remembered, each with when it was first met."""
 STRETCH_SECONDS = 3600.0
 """How finely what was booked can be dated again after a jump."""
 STRETCHES = 48
@@ -52,7 +53,7 @@ class KeptPeriods(msgspec.Struct, forbid_unknown_fields=True):
     """What the next process is to be given.
 
     `boot` says whose CLOCK_BOOTTIME it was, `ahead` by how many seconds the clock was ahead of it
-    when the stretches were dated, `offsets` by how many it had been.
+    when the stretches were dated, `offsets` by how many it had been, and since when (0: the first).
     """
 
     day: Sums = {}
@@ -60,7 +61,7 @@ class KeptPeriods(msgspec.Struct, forbid_unknown_fields=True):
     boot: str = ""
     ahead: float = 0.0
     stretches: list[Stretch] = []
-    offsets: list[float] = []
+    offsets: list[tuple[float, float]] = []
 
 
 def _elapsed() -> float:
@@ -107,29 +108,30 @@ class Periods:
         if not self._boot or found.boot != self._boot:
             self._settle(0)
             self._ahead, self._offsets = clock() - elapsed(), []
-        self._offsets = self._offsets or [self._ahead]
+        self._offsets = self._offsets or [(self._ahead, 0.0)]
         self._sum_up()
         self._today()
 
     def _date(self, now: float, passed: float) -> None:
         # A machine that was paused looks like a clock that was set, and its days were right.
-        came_back = self._comes_back(now - passed)
+        since = self._met(now - passed, passed)
         today = _day(now)
         for stretch in self._stretches:
             first, last = (
                 _day(now - max(0.0, passed - then)) for then in (stretch.begun, stretch.ended)
             )
-            wrong = came_back or not EARLIEST <= stretch.day <= today
+            wrong = stretch.ended >= since or not EARLIEST <= stretch.day <= today
             if wrong and not first <= stretch.day <= last:
                 stretch.day = last
         self._sum_up()
 
-    def _comes_back(self, ahead: float) -> bool:
+    def _met(self, ahead: float, passed: float) -> float:
+        """Note an offset; since when the clock has known it, infinity where it is new."""
         self._ahead = ahead
-        near = [each for each in self._offsets if abs(each - ahead) < SAME_SECONDS]
+        near = [each for each in self._offsets if abs(each[0] - ahead) < SAME_SECONDS]
         others = [each for each in self._offsets if each not in near]
-        self._offsets = [*others, near[0] if near else ahead][-OFFSETS:]
-        return bool(near)
+        self._offsets = [*others, near[0] if near else (ahead, passed)][-OFFSETS:]
+        return near[0][1] if near else math.inf
 
     def _sum_up(self) -> None:
         self._settle_impossible(_day(self._clock()))
@@ -214,8 +216,11 @@ class Periods:
 
 
 def _copies(stretches: Iterable[Stretch]) -> list[Stretch]:
-    # A file of the version before tells no end.
-    return [Stretch(s.begun, s.day, dict(s.sums), max(s.begun, s.ended)) for s in stretches]
+    # A file of the version before tells no end: it may be as late as can be.
+    return [
+        Stretch(s.begun, s.day, dict(s.sums), s.ended or s.begun + STRETCH_SECONDS)
+        for s in stretches
+    ]
 
 
 def _book(names: dict[str, Counter[str]], name: str, amounts: Mapping[str, int]) -> None:

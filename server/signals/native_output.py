@@ -111,7 +111,9 @@ class _Reader(threading.Thread):
                     written.discard(pipe)
             self._tell()
             if not ready and self._ending.is_set():
-                return
+                break
+        self._told = 0.0
+        self._tell()
 
     def end(self) -> None:
         """Pass on what is left, and give stdout and stderr back."""

@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-import requests
-
 HONOURED = {
     "OTEL_RESOURCE_ATTRIBUTES",
     *(
@@ -31,6 +29,9 @@ def clean(env: MutableMapping[str, str]) -> None:
 
 def target(endpoint: str, signal: str, seconds: float) -> Mapping[str, Any]:
     """An OTLP exporter's arguments: each batch is tried for so many seconds, past any proxy."""
+    # Whoever is told of a bad setting does not wait for it.
+    import requests
+
     # An endpoint left set, vLLM's workers would each start an exporter of their own.
     clean(os.environ)
     session = requests.Session()

@@ -4,6 +4,7 @@ import datetime
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -190,6 +191,34 @@ def test_a_machine_that_was_paused_over_the_end_of_a_month_keeps_both() -> None:
     clock.now += 10 * 3600
     assert (periods.spent("day"), periods.spent("month")) == (0, 0)
     assert periods._sums["month"]["2026-01"]["spend"] == 1000
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_small_step_after_a_pause_moves_nothing_of_before_it(restarted: bool) -> None:
+    clock = Clock(EVE)
+    periods = clock.periods()
+    for _ in range(60):
+        periods.add_spend("t", Decimal(1))
+        clock.go(600.0)
+    clock.now += 8 * 3600
+    periods.add_spend("t", Decimal(2))
+    if restarted:
+        periods = clock.periods(periods.state())
+    clock.now += 0.6
+    assert periods.spent("day") == 2000
+    assert periods._sums["day"]["2026-01-30"]["spend"] == 60_000
+
+
+def test_an_hour_of_a_file_without_ends_is_moved_by_no_drift() -> None:
+    clock = Clock(EVE + DAY / 2 + 0.2)
+    first = clock.periods()
+    for _ in range(59):
+        first.add_spend("t", Decimal(1))
+        clock.go(60.0)
+    old = msgspec.to_builtins(first.state())
+    del old["offsets"], old["stretches"][0]["ended"]
+    clock.now -= 0.6
+    assert clock.periods(msgspec.convert(old, KeptPeriods)).spent("day") == 59_000
 
 
 def test_days_of_a_wrong_clock_count_when_it_is_set() -> None:

@@ -156,9 +156,11 @@ def test_last_words_are_said_in_reverse_and_none_keeps_another_from_its_turn() -
     whole.add(lambda _: said.append("first made"))
     whole.add(lambda _: 1 // 0)
     whole.add(lambda end: said.append(f"died {end.died}"))
-    with hook_failures("shutdown", 1):
-        whole.leave(End(died=True))
+    end = End(died=True)
+    with hook_failures("leaving", 1):
+        whole.leave(end)
     assert said == ["died True", "first made"]
+    assert end.noted > 0, "the last scrape does not wait for the failure's count"
 
 
 @pytest.mark.parametrize(("lost", "died"), [(0, False), (3, False), (0, True)])
