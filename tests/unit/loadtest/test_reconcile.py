@@ -1,6 +1,7 @@
 """What agrees is exact, and each kind of disagreement between client and server is found."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -230,3 +231,14 @@ def test_every_case_stands_on_the_page_in_the_runs_folder(
     assert line.endswith("; and 2 more")
     page = (tmp_path / reconciliation.PAGE).read_text()
     assert all(f"    {row.trace_id} 20, server 1" in page for row in story.rows[5:])
+
+
+def test_a_double_that_a_store_reads_back_as_its_neighbour_is_the_same_cost() -> None:
+    story = told()
+    trace = story.rows[0].trace_id
+    record = next(r for r in story.logs.records if r.fields["trace_id"] == trace)
+    cost = float(record.fields["cost_microdollars"])
+    story.change(trace, cost_microdollars=math.nextafter(cost, math.inf))
+    assert story.reconciled().exact
+    story.change(trace, cost_microdollars=cost + 0.001)
+    assert story.reconciled().contradicted
