@@ -11,7 +11,7 @@ from opentelemetry.metrics import Histogram, Meter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from loadtest.edges import LAG_SECONDS, REQUEST_SECONDS, TOKEN_SECONDS
-from loadtest.objectives import Objectives, is_good
+from loadtest.objectives import Objectives, is_good, is_judged
 from loadtest.rows import COOL_DOWN, MAIN, OUTCOMES, WARM_UP, Row, Stage
 
 NO_STAGE = -1
@@ -26,6 +26,7 @@ class Instruments:
         self._worker = {"worker": worker}
         self._info: dict[str, str] = {}
         self._requests = meter.create_counter("loadtest.requests")
+        self._judged = meter.create_counter("loadtest.judged_requests")
         self._good = meter.create_counter("loadtest.good_requests")
         self._tokens = meter.create_counter("loadtest.output_tokens")
         self._good_tokens = meter.create_counter("loadtest.good_output_tokens")
@@ -46,7 +47,8 @@ class Instruments:
         for kind in kinds:
             for outcome in OUTCOMES:
                 self._requests.add(0, self._worker | {"kind": kind, "outcome": outcome})
-        for count in (self._good, self._tokens, self._good_tokens, self._dropped, self._in_flight):
+        counts = (self._judged, self._good, self._tokens, self._good_tokens, self._dropped)
+        for count in (*counts, self._in_flight):
             count.add(0, self._worker)
         self._set_stage(None)
 
@@ -74,6 +76,7 @@ class Instruments:
         kind = self._worker | {"kind": row.kind}
         self._requests.add(1, kind | {"outcome": row.outcome})
         self._tokens.add(row.output_tokens or 0, self._worker)
+        self._judged.add(int(is_judged(row)), self._worker)
         if is_good(self._objectives, row):
             self._good.add(1, self._worker)
             self._good_tokens.add(row.output_tokens or 0, self._worker)

@@ -31,7 +31,7 @@ def _quantile(q: float, histogram: str, scope: str) -> str:
 def course() -> list[Panel]:
     """Return where the run is, and whether what is asked for is achieved."""
     good = f"sum(increase(loadtest_good_requests_total{{{RUN}}}[$__range]))"
-    ended = f"sum(increase(loadtest_requests_total{{{RUN}}}[$__range]))"
+    judged = f"sum(increase(loadtest_judged_requests_total{{{RUN}}}[$__range]))"
     return [
         stat(
             "Stage",
@@ -44,16 +44,17 @@ def course() -> list[Panel]:
         stat(
             "Good requests",
             "Share of the range's requests that succeeded within each objective of "
-            "prometheus/slo.yaml; the highest rate at which it stays near 1 is the capacity.",
+            "prometheus/slo.yaml, ends that the load asked for apart; the highest rate at which it "
+            "stays near 1 is the capacity.",
             "percentunit",
-            Query(f"{good} / {ended}", "good"),
+            Query(f"{good} / {judged}", "good"),
             nan="no request ended",
             empty=NO_RUN,
         ),
         series(
             "Rate, target and achieved",
-            "Requests per second that the stage asks for, that ended and that succeeded; where "
-            "ended stays below target the server or the generator is full: see the last row.",
+            "Visits per second that the stage asks for, and requests, 1.2 a visit, that ended and "
+            "succeeded; where ended stays below target somebody is full: see the last row.",
             "reqps",
             [
                 Query(f"max(loadtest_target_rate{{{RUN}}})", "target"),

@@ -38,37 +38,37 @@ class Steady:
     def steps(self) -> Steps:
         """Warm-up, the run, cool-down."""
         edge = min(EDGE_SECONDS, EDGE_SHARE * self.seconds)
-        yield Step(WARM_UP, self.rate, edge)
-        yield from self._main(self.seconds - 2 * edge)
-        yield Step(COOL_DOWN, self.rate, edge)
+        main = self._main(self.seconds - 2 * edge)
+        yield Step(WARM_UP, main[0].rate, edge)
+        yield from main
+        yield Step(COOL_DOWN, main[-1].rate, edge)
 
-    def _main(self, seconds: float) -> Steps:
-        yield Step(MAIN, self.rate, seconds)
+    def _main(self, seconds: float) -> list[Step]:
+        return [Step(MAIN, self.rate, seconds)]
 
 
 class Soak(Steady):
     """One rate for long: a stage each ten minutes, so that a slow change shows."""
 
-    def _main(self, seconds: float) -> Steps:
+    def _main(self, seconds: float) -> list[Step]:
         count = max(1, round(seconds / 600))
-        for _ in range(count):
-            yield Step(MAIN, self.rate, seconds / count)
+        return [Step(MAIN, self.rate, seconds / count)] * count
 
 
 class Ramp(Steady):
     """From an eighth of the rate up to it."""
 
-    def _main(self, seconds: float) -> Steps:
-        for number in range(1, STEPS + 1):
-            yield Step(MAIN, self.rate * number / STEPS, seconds / STEPS)
+    def _main(self, seconds: float) -> list[Step]:
+        shares = [number / STEPS for number in range(1, STEPS + 1)]
+        return [Step(MAIN, self.rate * share, seconds / STEPS) for share in shares]
 
 
 class Spike(Steady):
     """A fifth of the rate, then all of it at once, then a fifth again."""
 
-    def _main(self, seconds: float) -> Steps:
-        for share, length in ((0.2, 0.4), (1.0, 0.2), (0.2, 0.4)):
-            yield Step(MAIN, self.rate * share, seconds * length)
+    def _main(self, seconds: float) -> list[Step]:
+        stretches = ((0.2, 0.4), (1.0, 0.2), (0.2, 0.4))
+        return [Step(MAIN, self.rate * share, seconds * length) for share, length in stretches]
 
 
 class FindLimit(Steady):

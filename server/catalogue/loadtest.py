@@ -47,12 +47,13 @@ def _seconds(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> 
 
 LOADTEST = (
     _count("requests", "requests", "Requests that ended, by how they did.", "kind", "outcome"),
+    _count("judged_requests", "requests", "Those whose end the load did not ask for, or ok."),
     _count("good_requests", "requests", "Those that ended well and within every objective."),
     _count("output_tokens", "tokens", "Output tokens, by the server's count."),
     _count("good_output_tokens", "tokens", "Output tokens of good requests."),
-    _count("dropped", "requests", "Due and never sent: too many were in flight."),
+    _count("dropped", "visits", "Due and never begun: too many were in flight."),
     _state("in_flight_requests", "requests", "Sent and not yet ended."),
-    _state("target_rate", "requests per second", "Asked for by the stage; 0 after the run."),
+    _state("target_rate", "visits per second", "Asked for by the stage; 0 after the run."),
     _state("stage", "1", "Number of the stage in the phase that runs; else -1.", "phase"),
     _state("run_info", "1", "1 during the run, 0 at its end.", "shape", "model", "seed"),
     _seconds(

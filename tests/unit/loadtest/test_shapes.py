@@ -19,6 +19,8 @@ def test_a_run_lasts_as_long_as_it_was_asked_to(name: str, seconds: float) -> No
     assert sum(step.seconds for step in steps) == pytest.approx(seconds)
     assert max(step.rate for step in steps) == 8.0
     edges = [step for step in steps if step.phase != MAIN]
+    # A warm-up above the first rate would leave its queue to the first stage.
+    assert [step.rate for step in edges] == [steps[1].rate, steps[-2].rate]
     assert len(edges) == 2 and all(0 < step.seconds <= 15 for step in edges)
 
 

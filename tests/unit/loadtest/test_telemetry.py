@@ -155,7 +155,7 @@ def test_counts_begin_at_zero_before_the_first_request(collector: Collector) -> 
     first = collector.values("loadtest.requests", push=0)
     kinds = ("chat stream", "chat abort")
     assert first == {(("kind", k), ("outcome", o)): 0 for k in kinds for o in OUTCOMES}
-    for name in ("good_requests", "output_tokens", "good_output_tokens", "dropped"):
+    for name in ("judged_requests", "good_requests", "output_tokens", "dropped"):
         assert collector.values(f"loadtest.{name}", push=0) == {(): 0}
 
 
@@ -164,9 +164,9 @@ def test_requests_and_their_goodness_are_counted(collector: Collector) -> None:
     requests = {key: n for key, n in collector.values("loadtest.requests").items() if n}
     stream = ("kind", "chat stream")
     assert requests == {(stream, ("outcome", "ok")): 1, (stream, ("outcome", "timeout")): 1}
-    names = ("good_requests", "output_tokens", "good_output_tokens", "dropped")
+    names = ("judged_requests", "good_requests", "output_tokens", "good_output_tokens", "dropped")
     found = [collector.values(f"loadtest.{name}")[()] for name in names]
-    assert found == [1, 11, 11, 3]
+    assert found == [2, 1, 11, 11, 3]
     assert collector.values("loadtest.in_flight_requests") == {(): 1}
 
 
