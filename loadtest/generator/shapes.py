@@ -40,7 +40,8 @@ class Steady:
         edge = min(EDGE_SECONDS, EDGE_SHARE * self.seconds)
         main = self._main(self.seconds - 2 * edge)
         yield Step(WARM_UP, main[0].rate, edge)
-        yield from main
+        # Not the list itself: what was held is sent to whatever yields.
+        yield from (step for step in main)
         yield Step(COOL_DOWN, main[-1].rate, edge)
 
     def _main(self, seconds: float) -> list[Step]:
