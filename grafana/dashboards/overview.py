@@ -3,7 +3,16 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat
-from grafana.dashboards.queries import FAULTS, OURS, VLLM, Query, in_engine, overall, rate
+from grafana.dashboards.queries import (
+    FAULTS,
+    OURS,
+    VLLM,
+    Query,
+    in_engine,
+    overall,
+    quantile,
+    rate,
+)
 from grafana.dashboards.slo import limit
 
 REQUESTS = rate("llm_requests_total")
@@ -88,7 +97,7 @@ def latency() -> list[Panel]:
             "Time to first token that 19 of 20 requests stay below; when red, see whether the "
             "engine waits (Saturation) or prompts grew (RED, phases).",
             "s",
-            Query(f"histogram_quantile(0.95, sum by (le) ({rate(TTFT + '_bucket')}))", "p95"),
+            Query(quantile(0.95, TTFT, by=""), "p95"),
             limits=limit("time_to_first_token"),
         ),
         series(

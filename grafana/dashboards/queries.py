@@ -109,9 +109,13 @@ def rate(series: str, *matchers: str, scope: str = OURS) -> str:
 
 
 def quantile(q: float, histogram: str, by: str = "model", scope: str = OURS) -> str:
-    """Return the quantile `q` of a raw histogram, which keeps exemplars, unlike a recorded one."""
+    """Return the quantile `q` of a raw histogram, which keeps exemplars, unlike a recorded one.
+
+    `by` is a label, or empty for one over all.
+    """
+    labels = f"le, {by}" if by else "le"
     return (
-        f"histogram_quantile({q}, sum by (le, {by}) ({rate(histogram + '_bucket', scope=scope)}))"
+        f"histogram_quantile({q}, sum by ({labels}) ({rate(histogram + '_bucket', scope=scope)}))"
     )
 
 
