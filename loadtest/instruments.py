@@ -50,17 +50,21 @@ class Instruments:
         counts = (self._judged, self._good, self._tokens, self._good_tokens, self._dropped)
         for count in (*counts, self._in_flight):
             count.add(0, self._worker)
-        self._set_stage(None)
+        self.stage(None)
 
-    def stage(self, stage: Stage) -> None:
-        """Say which stage runs from now on."""
-        self._set_stage(stage)
+    def stage(self, stage: Stage | None) -> None:
+        """Say which stage runs from now on; None where none does."""
+        self._target.set(stage.rate if stage else 0.0, self._worker)
+        # A phase that is over has to say so: nobody forgets the last value of what is pushed.
+        for phase in (WARM_UP, MAIN, COOL_DOWN):
+            number = stage.number if stage and stage.phase == phase else NO_STAGE
+            self._stage.set(number, self._worker | {"phase": phase})
 
     def over(self) -> None:
         """Say that the run has ended."""
         if self._info:
             self._run.set(0, self._worker | self._info)
-        self._set_stage(None)
+        self.stage(None)
 
     def in_flight(self, delta: int) -> None:
         """Change the number of requests in flight."""
@@ -88,13 +92,6 @@ class Instruments:
         ):
             if seconds is not None:
                 histogram.record(max(0.0, seconds), self._worker, inside)
-
-    def _set_stage(self, stage: Stage | None) -> None:
-        self._target.set(stage.rate if stage else 0.0, self._worker)
-        # A phase that is over has to say so: nobody forgets the last value of what is pushed.
-        for phase in (WARM_UP, MAIN, COOL_DOWN):
-            number = stage.number if stage and stage.phase == phase else NO_STAGE
-            self._stage.set(number, self._worker | {"phase": phase})
 
 
 def _seconds(meter: Meter, name: str, edges: tuple[float, ...]) -> Histogram:

@@ -21,6 +21,9 @@ OUTCOMES = ("ok", "client_error", "server_error", "aborted", "timeout", "cut_off
 `cut_off`: the connection ended inside an answer. `unreachable`: no byte of an answer came.
 """
 
+IN_STREAM = "error in the stream"
+"""How a request `ended_as` whose head had said 200 before the error came."""
+
 Read = TypeVar("Read")
 
 
@@ -32,7 +35,7 @@ class Row:
     from it. `first_token_ns` is the first chunk with content, `gaps_seconds` the time between that
     and each later one (ITL). Token counts are the server's `usage`, None where none came.
     `provoked` is True where the load asked for this end. `ended_as` names the end in words: a
-    status, an exception's class, "error in the stream".
+    status, an exception's class, IN_STREAM.
     """
 
     kind: str
@@ -132,6 +135,12 @@ def limit(run: Run) -> float | None:
     return max((rate for rate, held in run.held if held), default=None)
 
 
+def limit_in_words(run: Run) -> str:
+    """What a search for the limit found, in visits per second."""
+    rate = limit(run)
+    return "no rate holds" if rate is None else f"{rate:.2f} visits/s, the highest that holds"
+
+
 def to_line(row: Row) -> str:
     """The row as one line of JSON."""
     return json.dumps(asdict(row), separators=(",", ":"))
@@ -155,7 +164,10 @@ def read_row(line: str) -> Row:
 
 
 def read_rows(folder: Path) -> Iterator[Row]:
-    """The rows of a run, in the order in which they ended; a torn last line is left out."""
+    """The rows of a run, in the order in which they ended; lines that cannot be read are left out.
+
+    The run tells how many there were.
+    """
     for line in (folder / REQUESTS).read_text(encoding="utf-8").splitlines():
         with suppress(ValueError):
             yield read_row(line)

@@ -1,6 +1,7 @@
 """Leads a run, in one process: announces stages to all, collects their rows, says how it goes."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,9 +12,9 @@ from loadtest.generator import arrivals, counters, validity
 from loadtest.generator.progress import Progress
 from loadtest.generator.settings import Settings
 from loadtest.generator.shapes import SHAPES, Step, Steps
-from loadtest.generator.validity import LATE_SECONDS, Told
+from loadtest.generator.validity import Heard
 from loadtest.generator.worker import Clock
-from loadtest.objectives import Objectives, hold, is_judged
+from loadtest.objectives import Objectives, hold
 from loadtest.rows import MAIN, REQUESTS, RUN, Row, Run, Stage, read_row, to_json
 
 HEAD_START_NS = 1_500_000_000
@@ -22,8 +23,6 @@ PROGRESS_SECONDS, LOOK_SECONDS = 3.0, 0.1
 SETTLE_SECONDS, TRAVEL_SECONDS = 30.0, 3.0
 TURNS = 4
 """The most requests that a visit has, one after the other."""
-ENOUGH = 20
-"""Judged requests without which a step says nothing of its rate."""
 
 
 class Runner(Protocol):
@@ -49,9 +48,9 @@ class Conductor:
         self._model = model
         self._objectives = objectives
         self._say = say
-        self._told = Told(settings.processes)
+        self._heard = Heard(settings.processes)
         self._step: list[Row] = []
-        self._settled: dict[int, int] = {}
+        self._settled: Counter[int] = Counter()
         self._progress = Progress()
         self._held: list[tuple[float, bool]] = []
         self._undecided: list[str] = []
@@ -80,23 +79,23 @@ class Conductor:
         if SHAPES[self._settings.shape].asks:
             self._step.append(row)
         # The file has every gap; a long run's would fill the memory.
-        self._told.rows.append(replace(row, gaps_seconds=()))
+        self._heard.rows.append(replace(row, gaps_seconds=()))
 
     def take_part(self, number: int, intended: int, dropped: int) -> None:
         """A worker has begun all that it had to begin in a stage."""
-        found = self._told.stages[number]
-        self._told.stages[number] = replace(
+        found = self._heard.stages[number]
+        self._heard.stages[number] = replace(
             found, intended=found.intended + intended, dropped=found.dropped + dropped
         )
-        self._told.parts[number] += 1
+        self._heard.parts[number] += 1
 
     def take_settled(self, number: int) -> None:
         """All visits that a worker began in a stage are over, and their rows are here."""
-        self._settled[number] = self._settled.get(number, 0) + 1
+        self._settled[number] += 1
 
     def take_finish(self, told: dict[str, Any]) -> None:
         """A worker has nothing left."""
-        self._told.finished.append(told)
+        self._heard.finished.append(told)
 
     def run(self) -> Run:
         """Lead the run from its first stage to its last row; what it was is on disk then."""
@@ -118,7 +117,7 @@ class Conductor:
         return self._write(None, ["ended before its time", *self._faults()])
 
     def _faults(self) -> list[str]:
-        return [*self._undecided, *validity.faults(self._told)]
+        return [*self._undecided, *validity.faults(self._heard)]
 
     def _write(self, after: dict[str, float] | None, faults: list[str]) -> Run:
         run = self._result(after, faults)
@@ -147,7 +146,7 @@ class Conductor:
             step = None if held is None else _following(steps, held)
 
     def _announce(self, step: Step, begun_ns: int) -> None:
-        stages = self._told.stages
+        stages = self._heard.stages
         number, offset = len(stages), sum(each.seconds for each in stages)
         stage = {
             "number": number,
@@ -159,10 +158,10 @@ class Conductor:
             "model": self._model,
             "ahead_ns": self._clock.ahead_ns,
         }
-        due = self._told.due[number] = sum(1 for _ in arrivals.of_stage(self._settings, stage))
+        due = self._heard.due[number] = sum(1 for _ in arrivals.of_stage(self._settings, stage))
         rate = step.rate if self._settings.replay is None else due / step.seconds
         begun = self._clock.unix(begun_ns)
-        self._told.stages.append(Stage(number, step.phase, rate, begun, step.seconds))
+        self._heard.stages.append(Stage(number, step.phase, rate, begun, step.seconds))
         self._runner.send_message("stage", stage)
 
     def _sleep_until(self, moment_ns: int) -> None:
@@ -171,37 +170,32 @@ class Conductor:
 
     def _judge(self, step: Step) -> bool | None:
         """Whether the step's rate holds; None where that cannot be told, which ends the search."""
-        stage = self._told.stages[-1]
-        until = time.monotonic() + TURNS * self._settings.patience + TRAVEL_SECONDS
-        while self._settled.get(stage.number, 0) < self._settings.processes:
-            if time.monotonic() > until:
-                self._give_up(step, "its visits do not end")
-                return None
-            gevent.sleep(LOOK_SECONDS)
+        number = self._heard.stages[-1].number
+        ended = self._hear_all(lambda: self._settled[number])
         rows, self._step = self._step, []
-        if step.phase != MAIN:
+        if ended and step.phase != MAIN:
             return True
-        judged = sum(is_judged(row) for row in rows)
-        if judged < ENOUGH:
-            self._give_up(step, f"{judged} requests say nothing of it: raise DURATION")
+        if doubt := validity.doubt(rows) if ended else "its visits do not end":
+            self._undecided.append(f"whether {step.rate:.2f} visits/s hold is not known: {doubt}")
             return None
-        if (late := validity.delay(rows)) > LATE_SECONDS:
-            self._give_up(step, f"the generator itself was late: p99 {late:.3f} s")
-            return None
-        held = not self._told.stages[-1].dropped and hold(self._objectives, rows)
+        held = not self._heard.stages[-1].dropped and hold(self._objectives, rows)
         self._held.append((step.rate, held))
         self._say(f"{step.rate:.2f} visits/s: objectives {'hold' if held else 'break'}")
         return held
 
-    def _give_up(self, step: Step, why: str) -> None:
-        self._undecided.append(f"whether {step.rate:.2f} visits/s hold is not known: {why}")
-
     def _finish(self) -> None:
         self._runner.send_message("finish", {})
+        self._hear_all(lambda: len(self._heard.finished))
+
+    def _hear_all(self, processes: Callable[[], int]) -> bool:
+        """Wait until all have said it; False where one did not in the time of the longest visit."""
         # The last visit may have begun a moment ago, and is over after its last turn.
         until = time.monotonic() + TURNS * self._settings.patience + TRAVEL_SECONDS
-        while len(self._told.finished) < self._settings.processes and time.monotonic() < until:
+        while processes() < self._settings.processes:
+            if time.monotonic() > until:
+                return False
             gevent.sleep(LOOK_SECONDS)
+        return True
 
     def _result(self, after: dict[str, float] | None, faults: list[str]) -> Run:
         settings = self._settings
@@ -216,8 +210,8 @@ class Conductor:
             processes=settings.processes,
             started_ns=self._clock.unix(self._started_ns),
             ended_ns=self._clock.unix(time.monotonic_ns()),
-            lines=len(self._told.rows),
-            stages=tuple(self._told.stages),
+            lines=len(self._heard.rows),
+            stages=tuple(self._heard.stages),
             invalid_because=tuple(faults),
             held=tuple(self._held),
             before=self._before,
@@ -236,7 +230,7 @@ class Conductor:
     def _tell(self) -> None:
         while True:
             gevent.sleep(PROGRESS_SECONDS)
-            if stages := self._told.stages:
+            if stages := self._heard.stages:
                 self._say(self._progress.line(stages, self._clock.unix(time.monotonic_ns())))
 
 

@@ -18,12 +18,10 @@ from geventhttpclient.response import HTTPSocketPoolResponse
 
 from loadtest.generator.people import Ask
 from loadtest.generator.validity import OWN_LIMIT
+from loadtest.rows import IN_STREAM
 
 HUNG_UP, TIMED_OUT = "hung up", "the client's patience ran out"
-IN_STREAM = "error in the stream"
 NOT_WHOLE, NO_JSON = "the answer is not whole", "the answer is no JSON"
-
-
 _OWN = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
 
 

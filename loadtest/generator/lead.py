@@ -14,7 +14,7 @@ from loadtest.generator.conductor import Conductor
 from loadtest.generator.progress import say
 from loadtest.generator.settings import Settings
 from loadtest.objectives import Objectives
-from loadtest.rows import Run, limit
+from loadtest.rows import Run, limit_in_words
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -101,9 +101,7 @@ class Lead:
         for reason in run.invalid_because:
             say(f"INVALID: {reason}")
         if run.held and not run.invalid_because:
-            highest = limit(run)
-            held = "no rate" if highest is None else f"{highest:.2f} visits/s, the highest that"
-            say(f"{held} holds")
+            say(limit_in_words(run))
         say(f"{self._settings.folder}: `make report` draws it")
         # Beyond the limit requests fail: that is what was looked for.
         failed = FAILED if conductor.unexpected and not run.held else 0

@@ -1,10 +1,11 @@
 """Whether a run's figures are the server's: each reason why they may be the generator's instead."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from loadtest.objectives import is_judged
 from loadtest.ranks import at_rank
 from loadtest.rows import MAIN, Row, Stage
 
@@ -12,12 +13,16 @@ LATE_SECONDS = 0.1
 """The generator was the bottleneck where p99 of its delay, or of its own stalls, is above this."""
 ACHIEVED = 0.95
 """... or where less than this share of what was due in a stage was begun in it."""
+ENOUGH = 20
+"""Judged requests without which a step says nothing of its rate."""
 OWN_LIMIT = "the generator's own limit: "
 """How the ends begin that no server is to blame for: no file, port or name was left to it."""
 
+ByStage: TypeAlias = Mapping[int, Sequence[Row]]
+
 
 @dataclass
-class Told:
+class Heard:
     """What the processes of the generator said: rows (their gaps left out), and how they ended.
 
     `due` is how many visits each stage has, `parts` how many processes have begun all of theirs.
@@ -31,9 +36,17 @@ class Told:
     finished: list[Mapping[str, Any]] = field(default_factory=list)
 
 
-def faults(told: Told) -> list[str]:
+def faults(heard: Heard) -> list[str]:
     """Every reason not to believe the run's figures, in words."""
-    return [*_delays(told), *_processes(told), *_own_limits(told.rows), *_stages(told)]
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for row in heard.rows:
+        rows[row.stage].append(row)
+    return [
+        *_delays(heard, rows),
+        *_processes(heard),
+        *_own_limits(heard.rows),
+        *_stages(heard, rows),
+    ]
 
 
 def delay(rows: Iterable[Row]) -> float:
@@ -42,21 +55,30 @@ def delay(rows: Iterable[Row]) -> float:
     return at_rank(late, 99) if late else 0.0
 
 
-def _delays(told: Told) -> Iterator[str]:
-    if not told.rows:
+def doubt(rows: Sequence[Row]) -> str:
+    """Why a step's rows do not tell whether its rate holds; empty where they do."""
+    judged = sum(is_judged(row) for row in rows)
+    if judged < ENOUGH:
+        return f"{judged} requests say nothing of it: raise DURATION"
+    late = delay(rows)
+    return f"the generator itself was late: p99 {late:.3f} s" if late > LATE_SECONDS else ""
+
+
+def _delays(heard: Heard, rows: ByStage) -> Iterator[str]:
+    if not heard.rows:
         yield "nothing was sent"
-    for stage in told.stages:
-        late = delay(row for row in told.rows if row.stage == stage.number)
+    for stage in heard.stages:
+        late = delay(rows[stage.number])
         if stage.phase == MAIN and late > LATE_SECONDS:
             yield f"generator late in stage {stage.number}: p99 {late:.3f} s"
 
 
-def _processes(told: Told) -> Iterator[str]:
-    if len(told.finished) < told.processes:
+def _processes(heard: Heard) -> Iterator[str]:
+    if len(heard.finished) < heard.processes:
         yield "a process of the generator did not say that it has finished"
-    if any(each["cpu_warning"] for each in told.finished):
+    if any(each["cpu_warning"] for each in heard.finished):
         yield "Locust warned that a process of the generator used a whole core"
-    stalled = max((each["stalled"] for each in told.finished), default=0.0)
+    stalled = max((each["stalled"] for each in heard.finished), default=0.0)
     if stalled > LATE_SECONDS:
         yield f"a process of the generator stood still: p99 {stalled:.3f} s"
 
@@ -66,18 +88,18 @@ def _own_limits(rows: Sequence[Row]) -> Iterator[str]:
     yield from (f"{count} requests: {end}" for end, count in ends.items())
 
 
-def _stages(told: Told) -> Iterator[str]:
-    if dropped := sum(stage.dropped for stage in told.stages):
+def _stages(heard: Heard, rows: ByStage) -> Iterator[str]:
+    if dropped := sum(stage.dropped for stage in heard.stages):
         yield f"{dropped} visits were never begun: too many in flight"
-    for stage in told.stages:
-        yield from (f"stage {stage.number}: {fault}" for fault in _of_stage(told, stage))
+    for stage in heard.stages:
+        yield from (f"stage {stage.number}: {fault}" for fault in _of_stage(heard, stage, rows))
 
 
-def _of_stage(told: Told, stage: Stage) -> Iterator[str]:
-    due = told.due.get(stage.number, 0)
-    if told.parts[stage.number] < told.processes or stage.intended != due:
+def _of_stage(heard: Heard, stage: Stage, rows: ByStage) -> Iterator[str]:
+    due = heard.due.get(stage.number, 0)
+    if heard.parts[stage.number] < heard.processes or stage.intended != due:
         yield f"{stage.intended} of {due} visits were looked at"
-    firsts = [row for row in told.rows if row.stage == stage.number and not row.turn_index]
+    firsts = [row for row in rows[stage.number] if not row.turn_index]
     if len(firsts) != stage.intended - stage.dropped:
         yield f"{len(firsts)} of {stage.intended - stage.dropped} begun visits have a line"
     end = stage.begun_ns + round(1e9 * (stage.seconds + LATE_SECONDS))

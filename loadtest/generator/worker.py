@@ -36,7 +36,7 @@ class Clock:
 
 
 @dataclass
-class Progress:
+class Begun:
     """What became of this process's part of a stage."""
 
     intended: int = 0
@@ -63,9 +63,9 @@ class Worker:
         """Hang up, and begin nothing more."""
         self._visits.kill()
 
-    def run(self, stage: dict[str, Any]) -> Progress:
+    def run(self, stage: dict[str, Any]) -> Begun:
         """Send a stage as the conductor announced it; returns when the last of it was begun."""
-        settings, done = self._settings, Progress()
+        settings, done = self._settings, Begun()
         clock, begun_ns = Clock(stage["ahead_ns"]), stage["begun_ns"]
         every = arrivals.of_stage(settings, stage)
         for number, due in arrivals.mine(every, self._index, settings.processes):

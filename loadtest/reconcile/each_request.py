@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from loadtest.reconcile import findings, outcome_table
 from loadtest.reconcile.findings import Remark, held
@@ -136,19 +136,11 @@ def _statuses(requests: Sequence[Joined]) -> Remark:
 
 
 def _usage(requests: Sequence[Joined]) -> list[Remark]:
-    told = [(r.row, r.record) for r in requests if r.row.input_tokens is not None]
-    pairs = [(row, record) for row, record in told if record and not _is_unknown(record)]
-    ways: tuple[tuple[str, Callable[[Row], int | None]], ...] = (
-        ("input_tokens", lambda row: row.input_tokens),
-        ("output_tokens", lambda row: row.output_tokens or 0),
-    )
-    return [
-        _tokens(name, [(row, of(row) or 0, record) for row, record in pairs]) for name, of in ways
-    ]
-
-
-def _is_unknown(record: LogRecord) -> bool:
-    return server_end(record) == "killed"
+    told = [r for r in requests if r.row.input_tokens is not None and not r.was_killed]
+    pairs = [(each.row, record) for each in told if (record := each.record)]
+    inputs = [(row, row.input_tokens or 0, record) for row, record in pairs]
+    outputs = [(row, row.output_tokens or 0, record) for row, record in pairs]
+    return [_tokens("input_tokens", inputs), _tokens("output_tokens", outputs)]
 
 
 def _tokens(name: str, pairs: Sequence[tuple[Row, int, LogRecord]]) -> Remark:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from enum import Enum
 
-from loadtest.rows import Row
+from loadtest.rows import IN_STREAM, Row
 from stack.stores.protocol import LogRecord
 
 UNSEEN = "unseen"
 """The server has no record of it."""
 _GONE = {"killed", "engine_dead", UNSEEN}
-_TOLD, _PATIENCE, _IN_STREAM = "timeout told", "patience ran out", "error in the stream"
+_TOLD, _PATIENCE = "timeout told", "patience ran out"
 
 
 class Verdict(Enum):
@@ -26,7 +26,7 @@ AGREE: Mapping[str, set[str]] = {
     "client_error": {"client_error"},
     "server_error": {"server_error", "engine_dead"},
     # The head had said 200 before the error was known, whoever's it was: only the event tells.
-    _IN_STREAM: {"server_error", "engine_dead", "timeout", "client_error"},
+    IN_STREAM: {"server_error", "engine_dead", "timeout", "client_error"},
     _TOLD: {"timeout"},
     # A client that gives up hangs up, and that is what the server sees of it.
     _PATIENCE: {"aborted", "timeout"},
@@ -54,8 +54,6 @@ RESTART: Mapping[str, set[str]] = {
     "ok": {"killed"},
 }
 """What only a server that started anew during the run explains."""
-
-
 _ANSWERED = ("ok", "client_error", "server_error", "aborted")
 DYING: Mapping[str, set[str]] = {end: {UNSEEN} for end in _ANSWERED}
 """What a process takes with it: the record of a request that had ended a moment before."""
@@ -63,12 +61,12 @@ DYING: Mapping[str, set[str]] = {end: {UNSEEN} for end in _ANSWERED}
 
 def client_end(row: Row) -> str:
     """The client's outcome, told apart by its status where one word means two things."""
-    if row.ended_as == _IN_STREAM:
-        return _IN_STREAM
+    if row.ended_as == IN_STREAM:
+        return IN_STREAM
     if row.outcome == "timeout":
         return _TOLD if row.status == 504 else _PATIENCE
     is_late = row.outcome == "server_error" and row.status is not None and row.status < 400
-    return _IN_STREAM if is_late else row.outcome
+    return IN_STREAM if is_late else row.outcome
 
 
 def server_end(record: LogRecord | None) -> str:

@@ -1,4 +1,4 @@
-"""The machine that the report is made on, which is the one that the load ran on."""
+"""The machine that the report is made on: of a run in a container or elsewhere, not the run's."""
 
 import os
 import platform

@@ -7,7 +7,7 @@ from loadtest.report.charts import Point, charts
 from loadtest.report.markup import Part, Safe, join, listed, tag
 from loadtest.report.result import Result
 from loadtest.report.style import CSS
-from loadtest.rows import MAIN, Run, limit
+from loadtest.rows import MAIN, Run, limit_in_words
 
 WHO = (
     f"Only requests of the phase {MAIN} count. One that the load made to fail is in no latency and "
@@ -78,7 +78,7 @@ def _heading(result: Result, title: str) -> Safe:
 
 def _limit(run: Run) -> Iterator[Safe]:
     if run.held:
-        yield tag("p", tag("strong", words.limit(limit(run))))
+        yield tag("p", tag("strong", limit_in_words(run)))
 
 
 def _struck(result: Result) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from loadtest.report import words
 from loadtest.report.result import Result
 from loadtest.report.tables import NAMES
-from loadtest.rows import limit
+from loadtest.rows import limit_in_words
 
 
 def summary(result: Result) -> Iterator[str]:
@@ -15,7 +15,7 @@ def summary(result: Result) -> Iterator[str]:
         yield "CONTRADICTED:" if result.contradicted else "NOT PROVEN:"
         yield from (f"  {line}" for line in result.findings)
     if result.run.held:
-        yield words.limit(limit(result.run))
+        yield limit_in_words(result.run)
     whole = result.whole
     for each in whole.judgements:
         name, least = NAMES[each.objective.name], words.percent(float(each.objective.share))

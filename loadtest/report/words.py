@@ -33,8 +33,3 @@ def clock(seconds: float) -> str:
 def met(value: bool | None) -> str:
     """An objective's verdict."""
     return {True: "met", False: "MISSED", None: "not measured"}[value]
-
-
-def limit(rate: float | None) -> str:
-    """The highest rate that held, in visits per second."""
-    return "no rate holds" if rate is None else f"{rate:.2f} visits/s, the highest that holds"

@@ -11,7 +11,7 @@ from stack.run import logged
 from stack.say import step
 from stack.settings import Settings
 
-_SIZES = {"load": "100 MB unpacked, seconds"}
+_SIZES = {"load": "50 MB unpacked, seconds"}
 """What a reader of the progress waits for, where it is not the engine."""
 
 
@@ -77,3 +77,11 @@ def make(settings: Settings, name: str) -> Path:
             log.unlink(missing_ok=True)
             cache.make_marked(target, lambda out: _fill(settings, name, out, log))
     return target
+
+
+def run_module(settings: Settings, name: str, module: str, *arguments: str) -> int:
+    """Run a module of this checkout in the environment `name`; returns its status."""
+    python = make(settings, name) / "bin" / "python"
+    env = {**os.environ, "PYTHONPATH": str(settings.repo)}
+    command = [str(python), "-m", module, *arguments]
+    return subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode

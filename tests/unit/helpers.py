@@ -158,3 +158,14 @@ def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(text)
     return path
+
+
+class Clock:
+    """A monotonic clock that stands still until the test moves it; stands for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now

@@ -76,7 +76,7 @@ def test_the_command_of_make_passes_the_folder_on(
         return subprocess.CompletedProcess(arguments, 2)
 
     monkeypatch.setattr(make_report.venv, "make", lambda *_: tmp_path)
-    monkeypatch.setattr(make_report.subprocess, "run", execute)
+    monkeypatch.setattr(make_report.venv.subprocess, "run", execute)
     assert make_report.report(Settings(tmp_path, tmp_path, tmp_path, chosen)) == 2
     assert asked == [[str(tmp_path / "bin/python"), "-m", "loadtest.report", *more]]
 

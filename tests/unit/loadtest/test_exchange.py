@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from geventhttpclient.client import HTTPClient
 
-from loadtest.generator.exchange import HUNG_UP, IN_STREAM, NOT_WHOLE, TIMED_OUT, Seen, send
+from loadtest.generator.exchange import HUNG_UP, NOT_WHOLE, TIMED_OUT, Seen, send
 from loadtest.generator.people import CHAT, Ask
+from loadtest.rows import IN_STREAM
 from server.gateway.stream_errors import EVENT
 from tests.unit.scripted import END, Say, chunk, event, head, pause, scripted, wait
 

@@ -3,7 +3,6 @@
 import http.client
 import socket
 import threading
-from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from server.settings import SettingsError
 from server.signals import exposition, red
 from server.signals.exposition import Exposition, Readers
-from tests.unit.helpers import TRACE_ID, record, settings
+from tests.unit.helpers import TRACE_ID, Clock, record, settings
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PATIENCE = 30.0
@@ -29,20 +28,11 @@ def unread() -> Exposition:
     return Exposition(settings(metrics_port=0))
 
 
-class Clock:
-    """The time of scrapes, told by the test: a slow machine moves no turn of theirs."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of scrapes: a slow machine moves no turn of theirs."""
     found = Clock()
-    monkeypatch.setattr(exposition, "time", SimpleNamespace(monotonic=found.monotonic))
+    monkeypatch.setattr(exposition, "time", found)
     return found
 
 

@@ -23,7 +23,7 @@ from server.leaving import End, Leaving
 from server.signals import exposition, logs, otlp
 from server.signals.otlp import CountingLogProcessor, CountingSpanProcessor, ItemCounts
 from server.signals.tracing import Tracing
-from tests.unit.helpers import delta, hook_failures, record
+from tests.unit.helpers import Clock, delta, hook_failures, record
 
 REPO = Path(__file__).resolve().parents[3]
 BUDGET = 1.0
@@ -36,16 +36,6 @@ ITEMS = 600
 def exports(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that is waited for is told from a machine that is slow."""
     monkeypatch.setattr(otlp, "EXPORT_SECONDS", 10 * PATIENCE)
-
-
-class Clock:
-    """A monotonic clock that stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
