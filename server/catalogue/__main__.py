@@ -5,7 +5,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from server.catalogue import ALL, MADE, Metric, ceilings, conventions
+from server.catalogue import (
+    ALL,
+    MADE,
+    Metric,
+    burn_rates,
+    ceilings,
+    conventions,
+    error_budgets,
+    slo,
+)
 from server.catalogue.grids import worst_ratio
 from server.catalogue.picture import svg
 
@@ -70,11 +79,14 @@ def _grids() -> Iterator[str]:
 
 def generated() -> dict[Path, str]:
     """What each generated file should hold."""
+    thresholds = {threshold.name: threshold for threshold in slo.read()}
     return {
         REPO / "docs/metrics.md": page(),
         REPO / "docs/conventions.md": conventions.page(),
         REPO / "docs/images/quantiles.svg": svg(),
         REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),
+        REPO / "prometheus/alerts/slo.yaml": burn_rates.alerts(thresholds),
+        REPO / "prometheus/rules/slo.yaml": error_budgets.rules(thresholds),
     }
 
 

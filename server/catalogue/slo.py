@@ -15,6 +15,7 @@ import yaml
 from prometheus_client.utils import floatToGoString
 
 from server.catalogue import BY_SERIES, Kind, Metric
+from server.catalogue.promql import selectors
 
 REPO = Path(__file__).parents[2]
 _NUMBER = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
@@ -46,10 +47,32 @@ def read(repo: Path = REPO) -> tuple[Threshold, ...]:
 
 
 def alerts(repo: Path = REPO) -> dict[str, str]:
-    """The expression of each alert by its name."""
-    files = sorted(repo.glob("prometheus/alerts/*.yaml"))
-    groups = (group for f in files for group in yaml.safe_load(f.read_text())["groups"])
-    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    """What each alert asks by its name, with what the recorded series in it ask."""
+    recorded, asked = _by_name(repo, "record"), _by_name(repo, "alert")
+    return {name: "\n".join([text, *_behind(text, recorded)]) for name, text in asked.items()}
+
+
+def _by_name(repo: Path, kind: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, expression in _expressions(repo, kind):
+        found[name] = f"{found[name]}\n{expression}" if name in found else expression
+    return found
+
+
+def _expressions(repo: Path, kind: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(repo.glob("prometheus/*/*.yaml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for group in content.get("groups", ()) if isinstance(content, dict) else ():
+            yield from ((rule[kind], rule["expr"]) for rule in group["rules"] if kind in rule)
+
+
+def _behind(expression: str, recorded: Mapping[str, str]) -> Iterator[str]:
+    open_names, seen = {selector.name for selector in selectors(expression)}, set[str]()
+    while open_names := (open_names & recorded.keys()) - seen:
+        seen |= open_names
+        asked = [recorded[name] for name in sorted(open_names)]
+        yield from asked
+        open_names = {selector.name for text in asked for selector in selectors(text)}
 
 
 def _metric(name: str) -> Metric | None:

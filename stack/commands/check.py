@@ -70,6 +70,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "catalogue fresh": ["python", "-m", "server.catalogue", "--check"],
         "names known": ["python", "-m", "server.catalogue.uses"],
         "thresholds": ["python", "-m", "server.catalogue.slo"],
+        "alerts to be trusted": ["python", "-m", "server.catalogue.alerts"],
         "boards fresh": ["python", "-m", "grafana.dashboards", "--check"],
         "boards sound": ["python", "-m", "grafana.pictures", "--lint"],
         "price list": ["python", "-m", "server.pricing.price_list", "server/prices.yaml"],
