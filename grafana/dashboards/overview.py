@@ -1,7 +1,7 @@
-"""The overview: is it fine? Traffic, errors, latency and saturation, a verdict before each."""
+"""The overview: is it fine? The alerts, then traffic, errors, latency and saturation."""
 
 from grafana.dashboards import sdk
-from grafana.dashboards.limits import Limits
+from grafana.dashboards.objectives import error_budgets, firing_alerts
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import (
     FAULTS,
@@ -18,6 +18,7 @@ from grafana.dashboards.slo import limit
 REQUESTS = rate("llm_requests_total")
 TTFT = "gen_ai_server_time_to_first_token_seconds"
 FAILED = rate("llm_requests_total", FAULTS)
+ENDED = rate("llm_requests_total", 'outcome=~"ok|server_error|timeout"')
 
 
 def traffic() -> list[Panel]:
@@ -53,24 +54,17 @@ def traffic() -> list[Panel]:
 
 
 def errors() -> list[Panel]:
-    """Return the share that failed by our fault, the alerts, and every failure by reason."""
+    """Return the share that failed by our fault, and every failure by reason."""
     failed = rate("llm_requests_total", 'outcome!="ok"')
     return [
         stat(
             "Failed by our fault",
-            "Share of requests that ended in server_error or timeout; when red, take the reason "
-            "from the panel to the right and its trace from the Request explorer.",
+            "Share that ended in server_error or timeout, of those and ok (what clients spoiled or "
+            "gave up is not in it); when red, take the reason from the panel to the right and its "
+            "trace from the Request explorer.",
             "percentunit",
-            Query(f"sum({FAILED}) / sum({REQUESTS})", "failed"),
+            Query(f"sum({FAILED}) / sum({ENDED})", "failed"),
             limits=limit("error_share"),
-        ),
-        stat(
-            "Alerts active",
-            "Alerts that Alertmanager holds and has not silenced; when above zero run `make "
-            "status` and follow the runbook that the alert names.",
-            "none",
-            Query('sum(alertmanager_alerts{state="active"})', "alerts"),
-            limits=Limits(1),
         ),
         series(
             "Requests that did not succeed",
@@ -83,7 +77,7 @@ def errors() -> list[Panel]:
                     "{{outcome}}: {{reason}}",
                 )
             ],
-            width=16,
+            width=20,
             stacked=True,
         ),
     ]
@@ -164,9 +158,11 @@ def build() -> str:
         description="Is the service well? A verdict on the left of each row, its course beside it.",
         uses=["model", "instance"],
         rows=[
+            ("Alerts", firing_alerts()),
             ("Traffic", traffic()),
             ("Errors", errors()),
             ("Latency", latency()),
             ("Saturation", saturation()),
+            ("Error budgets", error_budgets()),
         ],
     )

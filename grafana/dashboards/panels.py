@@ -196,6 +196,7 @@ def table(
     sort: str,
     rows: int = 10,
     width: int = 12,
+    height: int = 9,
     links: Mapping[str, tuple[str, str]] | None = None,
     widths: Mapping[str, int] | None = None,
     limits: Mapping[str, Limits] | None = None,
@@ -212,7 +213,7 @@ def table(
         found = (links or {}).get(heading), (widths or {}).get(heading), (limits or {}).get(heading)
         panel.override_by_name(heading, _column(unit, *found))
     order = common.TableSortByFieldState().display_name(sort).desc(True)
-    panel.sort_by([order]).span(width).height(9)
+    panel.sort_by([order]).span(width).height(height)
     return panel if empty is None else panel.no_value(empty)
 
 

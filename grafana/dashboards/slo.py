@@ -12,11 +12,20 @@ FILE = Path(__file__).parents[2] / "prometheus/slo.yaml"
 
 
 @cache
+def _file() -> dict[str, Any]:
+    return dict(yaml.safe_load(FILE.read_text(encoding="utf-8")))
+
+
 def _thresholds() -> dict[str, dict[str, Any]]:
-    return dict(yaml.safe_load(FILE.read_text(encoding="utf-8"))["thresholds"])
+    return dict(_file()["thresholds"])
 
 
 def limit(name: str) -> Limits:
     """Return a threshold in its metric's unit; raises KeyError for a name the file lacks."""
     entry = _thresholds()[name]
     return Limits(float(entry["value"]), falling=entry["good"] == "above")
+
+
+def fastest_burn() -> Limits:
+    """Return the burn rate from which the fastest pair of windows pages."""
+    return Limits(float(_file()["burn_rates"][0]["factor"]))

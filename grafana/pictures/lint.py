@@ -17,7 +17,7 @@ from grafana.pictures.shown import DRAWN
 from stack.stores.protocol import Window
 
 SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
-MOST_PANELS = 12
+MOST_PANELS = 14
 ON_TIME_RANGE, HIDDEN = 2, 2
 """Grafana's numbers for a variable asked for again at each new time range, and for a hidden one."""
 Known: TypeAlias = Mapping[str, set[str]]

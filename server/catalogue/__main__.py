@@ -85,7 +85,7 @@ def generated() -> dict[Path, str]:
         REPO / "docs/conventions.md": conventions.page(),
         REPO / "docs/images/quantiles.svg": svg(),
         REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),
-        REPO / "prometheus/alerts/slo.yaml": burn_rates.alerts(thresholds),
+        REPO / "prometheus/alerts/slo.yaml": burn_rates.alerts(thresholds, slo.burns()),
         REPO / "prometheus/rules/slo.yaml": error_budgets.rules(thresholds),
     }
 

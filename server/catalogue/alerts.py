@@ -130,7 +130,7 @@ def problems(repo: Path = REPO) -> list[str]:
     there, alerts = pages(repo), read(repo)
     thresholds = {threshold.name: threshold for threshold in slo.read(repo)}
     found = [f"{a.file}: {a.name}: {fault}" for a in alerts for fault in faults(a, there)]
-    found += burn_rates.problems(thresholds)
+    found += burn_rates.problems(thresholds, slo.burns(repo))
     found += _strays(alerts, there)
     return list(dict.fromkeys([*found, *scenarios.missing({a.name for a in alerts}, repo)]))
 

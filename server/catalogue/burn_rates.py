@@ -5,10 +5,9 @@ says why it asks what it asks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from server.catalogue.error_budgets import Objective, objectives
-from server.catalogue.slo import Threshold
+from server.catalogue.slo import Burn, Threshold
 
 ALERT = "ErrorBudgetBurn"
 LEAST_REQUESTS = 20
@@ -17,29 +16,6 @@ LEAST_BAD = 5
 """Bad requests of the long window that count where there are fewer than LEAST_REQUESTS."""
 QUIET_REQUESTS = 240
 """Of twice the long window: below it a service is judged by its long window alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Burn:
-    """One pair of windows: the long proves the loss, the short that it goes on.
-
-    The numbers are those of Google's SRE workbook, chapter 5 (table 5-8), with the pair of a day
-    that is commonly put between its pages and its ticket.
-    """
-
-    long: str
-    short: str
-    twice: str
-    factor: float
-    severity: str
-
-
-BURNS = (
-    Burn("1h", "5m", "2h", 14.4, "critical"),
-    Burn("6h", "30m", "12h", 6, "critical"),
-    Burn("1d", "2h", "2d", 3, "warning"),
-    Burn("3d", "6h", "6d", 1, "warning"),
-)
 
 
 _ALERTS_HEAD = """\
@@ -98,10 +74,10 @@ _ALERT = """\
 """
 
 
-def alerts(thresholds: Mapping[str, Threshold]) -> str:
+def alerts(thresholds: Mapping[str, Threshold], burns: Sequence[Burn]) -> str:
     """The whole of `prometheus/alerts/slo.yaml`."""
     watched = [each for each in objectives(thresholds) if each.threshold.alert == ALERT]
-    return _ALERTS_HEAD + "\n".join(_alert(burn, watched) for burn in BURNS)
+    return _ALERTS_HEAD + "\n".join(_alert(burn, watched) for burn in burns)
 
 
 def _alert(burn: Burn, watched: Sequence[Objective]) -> str:
@@ -125,9 +101,9 @@ def _by_objective(texts: Mapping[str, str]) -> str:
     return "{{ if " + "{{ else if ".join(cases) + "{{ end }}"
 
 
-def problems(thresholds: Mapping[str, Threshold]) -> Iterator[str]:
+def problems(thresholds: Mapping[str, Threshold], burns: Sequence[Burn]) -> Iterator[str]:
     """Objectives whose alert could never fire: not even if every request were bad."""
-    most = max(burn.factor for burn in BURNS)
+    most = max(burn.factor for burn in burns)
     for each in objectives(thresholds):
         if each.threshold.alert == ALERT and not 0 < each.budget * most < 1:
             yield (

@@ -39,11 +39,33 @@ class Threshold:
         return str(floatToGoString(self.value))
 
 
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """A pair of windows, with `twice` the long one, and the burn rate at which both fire."""
+
+    long: str
+    short: str
+    twice: str
+    factor: float
+    severity: str
+
+
+def _file(repo: Path) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.safe_load(
+        (repo / "prometheus/slo.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
 def read(repo: Path = REPO) -> tuple[Threshold, ...]:
     """Every threshold of the file."""
-    text = (repo / "prometheus/slo.yaml").read_text(encoding="utf-8")
-    entries: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)["thresholds"]
+    entries: Mapping[str, Mapping[str, Any]] = _file(repo)["thresholds"]
     return tuple(Threshold(name, **entry) for name, entry in entries.items())
+
+
+def burns(repo: Path = REPO) -> tuple[Burn, ...]:
+    """The pairs of windows, the fastest first."""
+    return tuple(Burn(**entry) for entry in _file(repo)["burn_rates"])
 
 
 def alerts(repo: Path = REPO) -> dict[str, str]:

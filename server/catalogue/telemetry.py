@@ -78,6 +78,11 @@ PROMETHEUS = (
         "prometheus", "ALERTS", Kind.GAUGE, "1", "Always 1; each alert that is pending or firing.",
         "alertname", "alertstate", absent="no alert is pending or firing",
     ),
+    _read(
+        "prometheus", "ALERTS_FOR_STATE", Kind.GAUGE, "seconds",
+        "Unix time at which the condition of each alert that is pending or firing began to hold.",
+        "alertname", absent="no alert is pending or firing",
+    ),
 )  # fmt: skip
 
 _OTHER_TRACES = 'Jaeger keeps the traces; the Collector\'s series of `job="jaeger"` stand for it'

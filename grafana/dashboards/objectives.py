@@ -1,0 +1,84 @@
+"""What is left of the error budgets, how fast they go, and which alerts fire: the Overview's rows.
+
+The numbers are recorded by prometheus/rules/slo.yaml; docs/runbooks/slo.md says what a bad request
+is.
+"""
+
+from grafana.dashboards.limits import Limits
+from grafana.dashboards.panels import Panel, series, table
+from grafana.dashboards.queries import Now, Query
+from grafana.dashboards.slo import fastest_burn
+
+MODELS = '{model=~"$model"}'
+LEFT = f"model_objective:slo_budget_left:ratio_increase30d{MODELS}"
+
+
+def error_budgets() -> list[Panel]:
+    """Return how fast each budget goes, what is left of it and how long that lasts."""
+    return [
+        series(
+            "Burn rate over an hour",
+            "How many times too fast each error budget goes, 1 being the pace that uses it up in "
+            "30 days; above the dashed line ErrorBudgetBurn pages: open its runbook.",
+            "none",
+            [Query(f"model_objective:slo_burn:ratio1h{MODELS}", "{{objective}} {{model}}")],
+            width=12,
+            limits=fastest_burn(),
+        ),
+        table(
+            "Error budgets",
+            "Each objective of each model: what is left of 30 days' budget, the burn rate over an "
+            "hour, and how long the rest lasts at that pace (empty: for ever); below 0 more was "
+            "bad than the objective allows: ship nothing risky before it is mended.",
+            [
+                Now(LEFT),
+                Now(f"model_objective:slo_burn:ratio1h{MODELS}"),
+                Now(f"model_objective:slo_budget_exhaustion:seconds{MODELS}"),
+            ],
+            {
+                "objective": ("Objective", "string"),
+                "model": ("Model", "string"),
+                "Value #A": ("Left", "percentunit"),
+                "Value #B": ("Burn rate", "none"),
+                "Value #C": ("Lasts", "s"),
+            },
+            sort="Burn rate",
+            width=12,
+            limits={"Left": Limits(0, falling=True), "Burn rate": fastest_burn()},
+            empty="no requests yet",
+        ),
+    ]
+
+
+def firing_alerts() -> list[Panel]:
+    """Return the alerts that fire, each since when and with the page that says what to do."""
+    firing = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
+    return [
+        table(
+            "Firing alerts",
+            "Each alert that fires and since when its condition holds; click its name for the "
+            "runbook, or run `make alerts` for its value and its worst request's trace.",
+            [Now(f"1000 * ALERTS_FOR_STATE and ignoring (alertstate) {firing}")],
+            {
+                "severity": ("Severity", "string"),
+                "alertname": ("Alert", "string"),
+                "team": ("Team", "string"),
+                "model": ("Model", "string"),
+                "objective": ("Objective", "string"),
+                "job": ("Part", "string"),
+                "instance": ("Instance", "string"),
+                "tenant": ("Tenant", "string"),
+                "Value": ("Since", "dateTimeAsIsoNoDateIfToday"),
+            },
+            sort="Since",
+            width=24,
+            height=5,
+            links={
+                "Alert": (
+                    "Open the runbook",
+                    "http://127.0.0.1:9095/runbooks/alert/${__value.raw}",
+                )
+            },
+            empty="none",
+        ),
+    ]
