@@ -29,7 +29,7 @@ def is_ready() -> bool:
     try:
         with urllib.request.urlopen(READY, timeout=10) as answer:
             return bool(answer.status == 200)
-    except urllib.error.HTTPError:
+    except urllib.error.URLError:
         return False
 
 
