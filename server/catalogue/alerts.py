@@ -26,6 +26,8 @@ LEADS = ("Meaning", "Impact", "First looks", "Fixes", "False alarms seen")
 RUNBOOKS = "http://127.0.0.1:9095/runbooks/"
 BOARDS = "http://127.0.0.1:3000/d/"
 LEAST_LOOKS = 3
+_TEMPLATE = re.compile(r"{{.*?}}")
+"""What a label may choose its words by."""
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _LEAD = re.compile(r"^\*\*([^*]+):\*\*", re.MULTILINE)
 _STEP = re.compile(r"^\d+\. ", re.MULTILINE)
@@ -84,7 +86,8 @@ def _boards(repo: Path) -> Iterator[tuple[str, frozenset[str]]]:
 def faults(alert: Alert, there: Pages) -> Iterator[str]:
     """Everything that the rule itself lacks."""
     for label, known in (("severity", SEVERITIES), ("team", TEAMS)):
-        if alert.labels.get(label) not in known:
+        words = set(_TEMPLATE.split(alert.labels.get(label, ""))) - {""}
+        if not words or words - set(known):
             yield f"label {label} must be one of {', '.join(known)}"
     has = [name for name in alert.annotations if name not in OPTIONAL]
     if has != list(ANNOTATIONS):

@@ -4,12 +4,12 @@ Prometheus has no template for rules: a `le` must be written out, so `prometheus
 made from the last edge of each grid, by `python -m server.catalogue`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.utils import floatToGoString
 
-from server.catalogue import ALL, Metric, own
-from server.catalogue.record import SERVER
+from server.catalogue import ALL, MADE, Metric, own
+from server.catalogue.record import SERVER, Method
 
 _HEAD = """\
 # Generated from `server/catalogue/ceilings.py` by `python -m server.catalogue`; do not edit.
@@ -33,6 +33,7 @@ _RULE = """\
         keep_firing_for: 5m
         labels:
           severity: warning
+          team: {team}
           metric: {name}
         annotations:
           summary: >-
@@ -42,8 +43,17 @@ _RULE = """\
             Only {{{{ $value | humanizePercentage }}}} of the last 10 minutes' observations are at
             or below its highest edge ({edge}), so boards draw that edge instead of the true p99.
             Read the true {what} in the traces, then extend the grid in server/catalogue/grids.py.
-          runbook: docs/runbooks/red.md#quantileisaceiling
+          value: "{{{{ $value | humanizePercentage }}}} at or below {edge}"
+          threshold: 99 % at or below {edge}
+          dashboard_url: "{board}"
+          runbook_url: http://127.0.0.1:9095/runbooks/red#quantileisaceiling
 """
+_EXEMPLARS = """\
+          exemplars: >-
+            {name}_bucket{{job="{job}", {labels}, le="+Inf"}}
+"""
+"""What lies above the last edge, and nothing else, has its exemplars in the bucket of infinity."""
+_BOARD = "http://127.0.0.1:3000/d"
 _SUMMED_OVER = ("outcome", "engine")
 """Labels that no board splits a quantile by."""
 
@@ -65,7 +75,7 @@ def _guarded() -> Iterator[Metric]:
 def _rule(metric: Metric) -> str:
     by = [label for label in metric.labels if label not in _SUMMED_OVER]
     edge, what = _in_words(metric)
-    return _RULE.format(
+    rule = _RULE.format(
         name=metric.name,
         job=SERVER,
         le=floatToGoString(metric.buckets[-1]),
@@ -73,7 +83,25 @@ def _rule(metric: Metric) -> str:
         whose=by[0],
         edge=edge,
         what=what,
+        team="cost" if metric.method is Method.COST else "serving",
+        board=_board(metric, by[0]),
     )
+    # vLLM's histograms carry no exemplar, ours all do.
+    return rule + _exemplars(metric, by) if metric in MADE else rule
+
+
+def _board(metric: Metric, whose: str) -> str:
+    """The board that draws the metric, with the alert's model or tenant chosen."""
+    board = "llm-cost" if metric.method is Method.COST else "llm-red"
+    if whose == "tenant":
+        board = "llm-bill"
+    variable = whose.removesuffix("_name")
+    return f"{_BOARD}/{board}?var-{variable}={{{{ $labels.{whose} }}}}"
+
+
+def _exemplars(metric: Metric, by: Iterable[str]) -> str:
+    labels = ", ".join(f'{label}="{{{{ $labels.{label} }}}}"' for label in by)
+    return _EXEMPLARS.format(name=metric.name, job=SERVER, labels=labels)
 
 
 def _in_words(metric: Metric) -> tuple[str, str]:

@@ -90,7 +90,6 @@ STEP_MODEL_VERSION = Metric(
     "Which coefficients share the steps now: 0 is the stored prior, each fit adopted adds one.",
     Method.COST,
     absent=NO_DEVICE_PRICE,
-    unused="the number is for reading beside a request's log line",
 )
 BILL_TODAY = Metric(
     "llm_bill_today_microdollars",

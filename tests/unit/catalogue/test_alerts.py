@@ -57,6 +57,8 @@ def test_a_whole_alert_passes() -> None:
     [
         ({"severity": "page"}, {}, "label severity"),
         ({"team": "nobody"}, {}, "label team"),
+        ({"team": "{{ if true }}serving{{ else }}nobody{{ end }}"}, {}, "label team"),
+        ({"team": ""}, {}, "label team"),
         ({}, {"value": None}, "annotations must be"),
         ({}, {"dashboard_url": "http://127.0.0.1:3000/d/gone"}, "no board"),
         ({}, {"dashboard_url": "https://example.org/d/llm-use"}, "no board"),
