@@ -1,4 +1,4 @@
-"""Where an alert leads on the running stack: its page opens, its queries run, its rule is loaded."""
+"""Where an alert leads on the running stack: its page opens, queries run, its rule is loaded."""
 
 from urllib.parse import urldefrag
 
