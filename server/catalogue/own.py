@@ -147,6 +147,21 @@ TELEMETRY_ITEMS = Metric(
     Method.TELEMETRY,
     ("signal", "result"),
 )
+NOT_READY = Metric(
+    "llm_server_not_ready",
+    Kind.GAUGE,
+    "boolean",
+    "1 while GET /ready answers 503 for this reason.",
+    Method.USE,
+    ("reason",),
+)
+CLOCK = Metric(
+    "llm_clock_seconds",
+    Kind.GAUGE,
+    "seconds",
+    "The server's wall clock at the scrape, Unix seconds.",
+    Method.TELEMETRY,
+)
 
 OWN: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
 """Every metric above; server/signals/instruments.py makes the instruments from them."""
