@@ -79,6 +79,7 @@ PROMETHEUS = (
             ("notifications_dropped_total", Kind.COUNTER, "alerts", "Lost.", ("alertmanager",)),
             ("tsdb_head_samples_appended_total", Kind.COUNTER, "samples", "Stored.", ("type",)),
             ("tsdb_exemplar_exemplars_appended_total", Kind.COUNTER, "exemplars", "Stored.", ()),
+            ("tsdb_exemplar_max_exemplars", Kind.GAUGE, "exemplars", "Room; 0 is none.", ()),
             ("tsdb_too_old_samples_total", Kind.COUNTER, "samples", "Too old.", ("type",)),
             ("tsdb_head_series", Kind.GAUGE, "series", "Series in memory.", ()),
             ("tsdb_wal_corruptions_total", Kind.COUNTER, "1", "Write-ahead log found corrupt.", ()),
