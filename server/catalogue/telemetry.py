@@ -132,11 +132,11 @@ ALERTS = (
     _read("alertmanager", "alertmanager_alerts", Kind.GAUGE, "alerts", "Alerts held.", "state"),
     _read(
         "alertmanager", "alertmanager_notifications_total", Kind.COUNTER, "notifications",
-        "Tried.", "integration",
+        "Tried.", "integration", "receiver_name",
     ),
     _read(
         "alertmanager", "alertmanager_notifications_failed_total", Kind.COUNTER, "notifications",
-        "Failed.", "integration", "reason",
+        "Failed.", "integration", "reason", "receiver_name",
     ),
     _read(
         "alertlog", "alertlog_alerts_total", Kind.COUNTER, "alerts",
