@@ -14,6 +14,7 @@ NODE = (
     _node("memory_MemTotal_bytes", Kind.GAUGE, "bytes", "Memory of the machine."),
     _node("filesystem_avail_bytes", Kind.GAUGE, "bytes", "Free space.", *_FILESYSTEM),
     _node("filesystem_size_bytes", Kind.GAUGE, "bytes", "Size.", *_FILESYSTEM),
+    _node("time_seconds", Kind.GAUGE, "seconds", "The machine's clock, Unix seconds."),
 )
 
 
@@ -25,5 +26,6 @@ PROCESS = (
     _every("process_start_time_seconds", Kind.GAUGE, "seconds", "Unix time of the start."),
     _every("up", Kind.GAUGE, "1", "1 when the last scrape succeeded."),
     _every("scrape_duration_seconds", Kind.GAUGE, "seconds", "How long the scrape took."),
+    _every("scrape_samples_post_metric_relabeling", Kind.GAUGE, "samples", "Kept of the scrape."),
 )
 """The Collector has no start time: its uptime is read instead."""

@@ -27,6 +27,11 @@ _RECEIVER = ("receiver", "transport")
 COLLECTOR = (
     *_otelcol("receiver_accepted", "taken in.", _RECEIVER),
     *_otelcol("receiver_refused", "refused; their sender keeps and counts them.", _RECEIVER),
+    _read(
+        "otel-collector", "otelcol_receiver_refused_metric_points_total", Kind.COUNTER,
+        "metric points", "Metric points refused; their sender keeps them.", *_RECEIVER,
+        absent="nobody has pushed metrics yet",
+    ),
     *_otelcol("receiver_failed", "lost inside the Collector.", _RECEIVER),
     *_otelcol("exporter_sent", "delivered to a store.", _SENT),
     _read(
@@ -68,10 +73,16 @@ PROMETHEUS = (
             ("rule_evaluation_failures_total", Kind.COUNTER, "rules", "Rules that failed.", _RULES),
             ("rule_group_last_duration_seconds", Kind.GAUGE, "seconds", "Last run.", _RULES),
             ("rule_group_interval_seconds", Kind.GAUGE, "seconds", "Time between runs.", _RULES),
+            ("rule_group_iterations_total", Kind.COUNTER, "runs", "Due, missed or not.", _RULES),
+            ("rule_group_iterations_missed_total", Kind.COUNTER, "runs", "Not made.", _RULES),
+            ("notifications_alertmanagers_discovered", Kind.GAUGE, "1", "Alertmanagers known.", ()),
             ("notifications_dropped_total", Kind.COUNTER, "alerts", "Lost.", ("alertmanager",)),
             ("tsdb_head_samples_appended_total", Kind.COUNTER, "samples", "Stored.", ("type",)),
             ("tsdb_exemplar_exemplars_appended_total", Kind.COUNTER, "exemplars", "Stored.", ()),
+            ("tsdb_exemplar_max_exemplars", Kind.GAUGE, "exemplars", "Room; 0 is none.", ()),
             ("tsdb_too_old_samples_total", Kind.COUNTER, "samples", "Too old.", ("type",)),
+            ("tsdb_head_series", Kind.GAUGE, "series", "Series in memory.", ()),
+            ("tsdb_wal_corruptions_total", Kind.COUNTER, "1", "Write-ahead log found corrupt.", ()),
         )
     ),
     _read(
@@ -126,11 +137,11 @@ ALERTS = (
     _read("alertmanager", "alertmanager_alerts", Kind.GAUGE, "alerts", "Alerts held.", "state"),
     _read(
         "alertmanager", "alertmanager_notifications_total", Kind.COUNTER, "notifications",
-        "Tried.", "integration",
+        "Tried.", "integration", "receiver_name",
     ),
     _read(
         "alertmanager", "alertmanager_notifications_failed_total", Kind.COUNTER, "notifications",
-        "Failed.", "integration", "reason",
+        "Failed.", "integration", "reason", "receiver_name",
     ),
     _read(
         "alertlog", "alertlog_alerts_total", Kind.COUNTER, "alerts",
