@@ -81,6 +81,23 @@ OLDEST_WAITING = Metric(
     Method.USE,
     ("model",),
 )
+NOT_READY = Metric(
+    "llm_server_not_ready",
+    Kind.GAUGE,
+    "boolean",
+    "1 for the reason why GET /ready answers 503 now: starting, draining, engine_stalled, or "
+    "engine_dead; 0 for all others, and for all of them while the server is ready.",
+    Method.USE,
+    ("reason",),
+)
+CLOCK = Metric(
+    "llm_clock_seconds",
+    Kind.GAUGE,
+    "seconds",
+    "What time it is for the server, in Unix seconds at the scrape: beside timestamp() of the same "
+    "series it tells how far two machines' clocks are apart.",
+    Method.TELEMETRY,
+)
 EVENT_LOOP_LAG = Metric(
     "llm_event_loop_lag_seconds",
     Kind.HISTOGRAM,
