@@ -28,7 +28,7 @@ class Readiness:
         self._clock = clock
         self._started = self._draining = self._stalled = False
         self._is_dead: Callable[[], bool] = lambda: False
-        self._said: tuple[Reason | None, float] = (Reason.STARTING, clock())
+        self._since: tuple[Reason | None, float] = (Reason.STARTING, clock())
 
     def show(self) -> None:
         """Have /metrics tell each reason, and what time this process thinks it is."""
@@ -47,14 +47,17 @@ class Readiness:
     def start(self) -> None:
         """Callers are heard from now on."""
         self._started = True
+        self._note()
 
     def drain(self) -> None:
         """The process was told to end."""
         self._draining = True
+        self._note()
 
     def stall(self, is_stalled: bool) -> None:
         """The engine owes an answer for too long, or gave it."""
         self._stalled = is_stalled
+        self._note()
 
     @property
     def reason(self) -> Reason | None:
@@ -73,14 +76,15 @@ class Readiness:
         return self.reason in (Reason.DRAINING, Reason.ENGINE_DEAD)
 
     def answer(self) -> dict[str, object]:
-        """What GET /ready says: `ready`, and where it is not `reason` and since how many seconds.
-
-        The seconds begin when the reason was first told.
-        """
-        reason, now = self.reason, self._clock()
-        if reason is not self._said[0]:
-            self._said = (reason, now)
+        """What GET /ready says: `ready`, and where it is not `reason` and for how many seconds."""
+        reason, since = self._note()
         if reason is None:
             return {"ready": True}
-        seconds = round(now - self._said[1], 1)
+        seconds = round(self._clock() - since, 1)
         return {"ready": False, "reason": reason.value, "for_seconds": seconds}
+
+    def _note(self) -> tuple[Reason | None, float]:
+        # Of its death nobody tells: that began when it was first seen.
+        if self.reason is not self._since[0]:
+            self._since = (self.reason, self._clock())
+        return self._since

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
 from server.readiness import witness
+from server.readiness.scribe import Scribe
 from server.readiness.stall import TICK_SECONDS, Pulse, Stall, Turn
 from server.readiness.state import Readiness
 from server.signals.hook_errors import guarded
@@ -49,7 +49,7 @@ class Watch:
         self._ids: Sequence[str] = ()
         self._question: asyncio.Task[None] | None = None
         # One of its own: the loop's may be full of what waits for the engine.
-        self._scribe = ThreadPoolExecutor(1, "stall-scribe")
+        self._scribe = Scribe("stall-scribe")
 
     async def run(self) -> None:
         """Look every tick, for ever."""
@@ -72,7 +72,7 @@ class Watch:
             self._ids = self._engine.request_ids() if self._stall.silent else ()
         if turn is Turn.RECOVERED:
             self._readiness.stall(False)
-            self._write(witness.engine_recovered, self._stall.lasted)
+            self._scribe.have(witness.engine_recovered, self._stall.lasted)
         if turn in (Turn.ASK, Turn.LOOK):
             self._ask()
         if turn is Turn.LOOK:
@@ -90,18 +90,8 @@ class Watch:
 
     async def _look(self) -> None:
         seen: list[Seen] = []
-        loop = asyncio.get_running_loop()
         with guarded("ready"):
-            looking = loop.run_in_executor(self._scribe, self._look_at)
-            seen = await asyncio.wait_for(looking, _LOOK_SECONDS)
+            seen = await asyncio.wait_for(self._scribe.ask(self._look_at), _LOOK_SECONDS)
         if self._stall.judge(self._pulse.count, any(each.is_compiling for each in seen)):
             self._readiness.stall(True)
-            self._write(witness.engine_stalled, self._stall.silent, self._ids, seen)
-
-    def _write(self, event: Callable[..., None], *values: object) -> None:
-        self._scribe.submit(_guarded, event, *values)
-
-
-def _guarded(event: Callable[..., None], *values: object) -> None:
-    with guarded("ready"):
-        event(*values)
+            self._scribe.have(witness.engine_stalled, self._stall.silent, self._ids, seen)

@@ -34,7 +34,7 @@ def engine_stalled(silent: float, engine_ids: Sequence[str], seen: Sequence[Seen
         told.insert(0, f"traces in the engine: {' '.join(named[:MOST_TRACES])}")
     _log.error(
         "engine_stalled",
-        silent_seconds=float(silent),
+        silent_seconds=round(float(silent), 1),
         engine_requests=len(engine_ids),
         traces=len(named),
         trace_ids=named,
@@ -45,4 +45,4 @@ def engine_stalled(silent: float, engine_ids: Sequence[str], seen: Sequence[Seen
 
 def engine_recovered(lasted: float) -> None:
     """Log that the engine answers again, after so many seconds of silence."""
-    _log.warning("engine_recovered", silent_seconds=float(lasted))
+    _log.warning("engine_recovered", silent_seconds=round(float(lasted), 1))

@@ -26,14 +26,17 @@ ANSWER_SECONDS = 2.0
 MOST_PROCESSES = 32
 MOST_FRAMES = 16
 """The innermost frames of a thread that are told."""
+_LOOKED_AT = 100
 _SIGNAL = signal.SIGUSR2
 _MARK = "llm-server-stacks"
 _LOOK_SECONDS = 0.05
 _FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
 _COMPILERS = (
-    "torch/_dynamo/convert_frame.py", "torch/_inductor/compile_fx.py",
-    "torch/utils/cpp_extension.py", "triton/compiler/compiler.py", "flashinfer/jit/core.py",
-    "vllm/compilation/compiler_interface.py",
+    "torch/_dynamo/convert_frame.py", "torch/_dynamo/symbolic_convert.py",
+    "torch/_inductor/async_compile.py", "torch/_inductor/codecache.py",
+    "torch/_inductor/compile_fx.py", "torch/_inductor/cpp_builder.py", "torch/_inductor/graph.py",
+    "torch/_inductor/scheduler.py", "torch/utils/cpp_extension.py", "triton/compiler/compiler.py",
+    "flashinfer/jit/core.py", "vllm/compilation/compiler_interface.py",
 )  # fmt: skip
 """Files that are on a stack while code is being made, and not while it runs."""
 _PROC = Path("/proc")
@@ -78,8 +81,8 @@ def own() -> Seen:
     main = threading.main_thread().ident
     # The main thread is what is looked for first.
     idents = sorted((i for i in frames if i != mine), key=lambda i: i != main)
-    threads = [code_places.of_frame(frames[ident], MOST_FRAMES) for ident in idents]
-    return Seen(os.getpid(), _name(os.getpid()), threads)
+    threads = [code_places.of_frame(frames[ident], _LOOKED_AT) for ident in idents]
+    return Seen(os.getpid(), "API process", threads)
 
 
 def below(patience: float = ANSWER_SECONDS) -> list[Seen]:
@@ -151,7 +154,7 @@ def _threads(said: str) -> Iterator[tuple[str, ...]]:
     for is_frame, frames in groupby(found, key=bool):
         if is_frame:
             places = (code_places.place(f[1], int(f[2]), f[3]) for f in frames if f)
-            yield tuple(places)[:MOST_FRAMES]
+            yield tuple(places)
 
 
 def _name(pid: int) -> str:
@@ -178,7 +181,7 @@ def as_text(seen: Seen) -> str:
         why = f"no answer in {ANSWER_SECONDS:g} s" if seen.asked else "tells no stack"
         return f"{head}: {why}; {seen.state}"
     lines = [f"{head}:"]
-    for thread, count in Counter(seen.threads).items():
+    for thread, count in Counter(each[:MOST_FRAMES] for each in seen.threads).items():
         lines.append("  thread" if count == 1 else f"  {count} threads")
         lines += (f"    {place}" for place in thread)
     return "\n".join(lines)

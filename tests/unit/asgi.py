@@ -21,8 +21,8 @@ from server.gateway.routes import Routes
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
-from server.record.request import RequestRecord
 from server.readiness.state import Readiness
+from server.record.request import RequestRecord
 from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.models import Models
