@@ -32,7 +32,8 @@ def refusal(url: str, timeout: float = 2.0) -> str | None:
     except urllib.error.HTTPError as error:
         with error, suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
             said = json.loads(error.read(_MOST_BYTES)).get("reason")
-            return said.split()[0][:REASON_CHARACTERS] if isinstance(said, str) and said else ""
+            words = said.split() if isinstance(said, str) else []
+            return "".join(filter(str.isprintable, "".join(words[:1])))[:REASON_CHARACTERS]
         return ""
     except (OSError, ValueError, http.client.HTTPException):
         return ""

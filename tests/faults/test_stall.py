@@ -1,4 +1,4 @@
-"""The engine core is stopped while requests run: not ready, written down once, and then all well."""
+"""The engine core is stopped while requests run: not ready, written down once, then all well."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 from stack.stores.protocol import LogRecord, Window
 from tests.e2e.client import API, Client, Exchange, poll
-from tests.e2e.stores import samples, story, stores
+from tests.e2e.stores import samples, stores, story
 from tests.faults.parts import Parts, assert_all_signals
 
 pytestmark = pytest.mark.fault

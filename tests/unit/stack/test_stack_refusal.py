@@ -49,6 +49,7 @@ def url(monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str]) -> Iterator[st
         ((503, '{"reason": "  "}'), ""),
         ((503, json.dumps({"reason": "two words\nand a line"})), "two"),
         ((503, json.dumps({"reason": "x" * 4000})), "x" * 300),
+        ((503, json.dumps({"reason": "\x1b[2Jgone"})), "[2Jgone"),
         ((404, "{}"), ""),
     ],
 )
