@@ -4,7 +4,7 @@ import os
 
 from server.few_cores import sleep_between_looks
 from server.parent_death import die_with_parent
-from server.signals import native_output, otel_environment, serving, uncaught
+from server.signals import native_output, otel_environment, serving, stacks, uncaught
 
 if __name__ == "__main__":
     from server import preflight
@@ -27,4 +27,5 @@ else:
     serving.join()
     native_output.join()
     uncaught.install()
+    stacks.listen()
     sleep_between_looks()

@@ -22,6 +22,8 @@ from server.ledger.device_ledger import Ledger
 from server.pricing.budgets import check_tenants, read_budgets
 from server.pricing.price_file import PriceFile
 from server.pricing.request_cost import CostTracker
+from server.readiness.stall import Pulse
+from server.readiness.state import Readiness
 from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.models import Models
@@ -48,6 +50,8 @@ class Parts:
         check_tenants(settings.budgets_file, self.budgets, self.tenants.names)
         self.costs = CostTracker(self.prices, self.budgets.watched)
         self.leaving = Leaving()
+        self.readiness, self.pulse = Readiness(), Pulse()
+        self.readiness.show()
         self.exposition = Exposition(settings)
         self.leaving.add(self._await_last_scrape)
         self._spans = _span_processor(settings)
@@ -83,7 +87,7 @@ class Parts:
             ledger if ledger.measured else None,
         )
         self.leaving.add(lambda end: end.note(observer.last_record))
-        return Gate(observer, routes, self.tenants, self.settings, cors)
+        return Gate(observer, routes, self.tenants, self.settings, cors, self.readiness)
 
     def keep_books(self, observer: Observer, ledger: Ledger) -> None:
         """Begin to keep the ledger's books, and have /metrics show what is read at the scrape."""

@@ -39,6 +39,7 @@ from server.leaving import End
 from server.ledger.device_ledger import Ledger
 from server.preflight import refuse
 from server.pricing.price_file import watch
+from server.readiness.watch import Watch
 from server.requests import saturation
 from server.requests.lifecycle import Observer
 from server.settings import SettingsError, cannot_listen, read_settings
@@ -97,10 +98,13 @@ async def _build_and_serve(
     observer.create_label_sets()
     parts.keep_books(observer, ledger)
     middleware.install(gate)
+    parts.readiness.watch_engine(lambda: engine.errored)
+    engine_watch = Watch(engine, parts.pulse, parts.readiness, parts.settings.stall_seconds)
     async with _beside(
         _recover(parts.exposition, observer),
         watch(parts.prices, observer.create_cost_label_sets),
         saturation.watch_event_loop(),
+        engine_watch.run(),
     ):
         ledger.ready(time.monotonic_ns())
         return await build_and_serve(engine, address, sock, args)
@@ -149,13 +153,14 @@ async def _start_engine(args: Namespace, parts: Parts) -> tuple[ObservedLLM, Led
     # AsyncLLM.from_vllm_config would do the same, but has no place for a ledger.
     engine = ObservedLLM(
         ledger,
+        parts.readiness,
         vllm_config=config,
         executor_class=Executor.get_class(config),
         log_stats=True,
         usage_context=context,
         log_requests=engine_args.enable_log_requests,
         aggregate_engine_logging=engine_args.aggregate_engine_logging,
-        stat_loggers=[stat_logger.factory(ledger)],
+        stat_loggers=[stat_logger.factory(ledger, parts.pulse)],
     )
     await engine.reset_mm_cache()
     return engine, ledger

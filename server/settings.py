@@ -70,6 +70,7 @@ class Settings:
     tokenize_route: bool
     show_native_output: bool
     tell_cost: Tell
+    stall_seconds: float
 
 
 def _text(env: Mapping[str, str], key: str, default: str) -> str:
@@ -142,6 +143,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         tokenize_route=_switch(env, "TOKENIZE"),
         show_native_output=_switch(env, "SHOW_NATIVE_OUTPUT"),
         tell_cost=_tell(env),
+        stall_seconds=_number(env, "STALL_SECONDS", "20", 5, 3600),
     )
 
 

@@ -4,9 +4,11 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 REASON_CHARACTERS = 300
+_MOST_BYTES = 65536
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -17,6 +19,24 @@ def probe(url: str, timeout: float = 2.0) -> bool:
             return bool(200 <= answer.status < 300)
     except (OSError, ValueError):
         return False
+
+
+def refusal(url: str, timeout: float = 2.0) -> str | None:
+    """None where the URL answers 2xx; else the `reason` that its JSON gives, "" where it has none.
+
+    The reason is the first word of at most REASON_CHARACTERS: whatever is there, it is one cell.
+    """
+    try:
+        with _OPENER.open(url, timeout=timeout) as answer:
+            return None if 200 <= answer.status < 300 else ""
+    except urllib.error.HTTPError as error:
+        with error, suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+            said = json.loads(error.read(_MOST_BYTES)).get("reason")
+            words = said.split() if isinstance(said, str) else []
+            return "".join(filter(str.isprintable, "".join(words[:1])))[:REASON_CHARACTERS]
+        return ""
+    except (OSError, ValueError, http.client.HTTPException):
+        return ""
 
 
 class Unanswered(Exception):  # noqa: N818, it says what happened

@@ -1,7 +1,7 @@
 """ObservedLLM: the one place in vLLM that sees every request, its tokens and its end."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
 from server.ledger.device_ledger import Ledger
+from server.readiness.state import Readiness
 from server.requests.engine_call import EngineCall
 from server.requests.live_request import CURRENT, LiveRequest
 from server.signals.hook_errors import failed, guarded
@@ -27,11 +28,13 @@ class ObservedLLM(AsyncLLM):
 
     died = False
     _ledger: Ledger | None = None
+    _readiness: Readiness | None = None
     _ended = False
 
-    def __init__(self, ledger: Ledger, **of_vllm: Any) -> None:
-        """Make an engine whose calls the ledger is told of; the rest is AsyncLLM's."""
+    def __init__(self, ledger: Ledger, readiness: Readiness, **of_vllm: Any) -> None:
+        """Make an engine whose calls the ledger is told of, and whose end is told to callers."""
         self._ledger = ledger
+        self._readiness = readiness
         super().__init__(**of_vllm)
 
     async def add_request(
@@ -82,6 +85,14 @@ class ObservedLLM(AsyncLLM):
         """As AsyncLLM.encode (embeddings and other pooling); notes the call and its error."""
         return _watch(super().encode(*args, **kwargs))
 
+    def request_ids(self) -> Sequence[str]:
+        """Ids of the requests in the engine, oldest first."""
+        return tuple(self.output_processor.request_states)
+
+    async def answer(self) -> None:
+        """Returns when the engine core's loop has come by: between two steps, or while idle."""
+        await self.engine_core.is_scheduler_paused_async()
+
     def shutdown(self, timeout: float | None = None) -> None:
         """As AsyncLLM.shutdown; the first call keeps whether the engine was dead already."""
         with guarded("shutdown"):
@@ -90,6 +101,8 @@ class ObservedLLM(AsyncLLM):
                 # vLLM's own shutdown marks the engine dead too, and may come twice.
                 self._ended = True
                 self.died = core.resources.engine_dead
+                if not self.died and self._readiness is not None:
+                    self._readiness.drain()
         super().shutdown(timeout)
 
 

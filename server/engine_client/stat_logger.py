@@ -8,16 +8,18 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import FinishedRequestStats, IterationStats, SchedulerStats
 
 from server.ledger.device_ledger import Ledger
+from server.readiness.stall import Pulse
 from server.signals.hook_errors import failed
 from server.signals.logs import request_id_in
 from server.wire.report import KEY, decode
 
 
 class LedgerStatLogger(StatLoggerBase):
-    """Feeds a ledger; an exception here would end vLLM's output loop, so none leaves."""
+    """Feeds a ledger and a pulse; an exception here would end vLLM's output loop: none leaves."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, pulse: Pulse) -> None:
         self._ledger = ledger
+        self._pulse = pulse
 
     def record(
         self,
@@ -27,6 +29,8 @@ class LedgerStatLogger(StatLoggerBase):
         **_named: Any,
     ) -> None:
         """Take in one report, and out of vLLM's own what it would observe as a time below 0."""
+        # Whatever it says, the engine has said something.
+        self._pulse.beat()
         if iteration_stats is not None:
             _drop_unscheduled(iteration_stats)
         stats = scheduler_stats.kv_connector_stats if scheduler_stats else None
@@ -60,6 +64,6 @@ def _times(request: FinishedRequestStats) -> tuple[float, ...]:
     return request.queued_time, request.prefill_time, request.decode_time, request.inference_time
 
 
-def factory(ledger: Ledger) -> Callable[[VllmConfig, int], LedgerStatLogger]:
+def factory(ledger: Ledger, pulse: Pulse) -> Callable[[VllmConfig, int], LedgerStatLogger]:
     """What AsyncLLM makes its first logger from."""
-    return lambda _config, _engine_index: LedgerStatLogger(ledger)
+    return lambda _config, _engine_index: LedgerStatLogger(ledger, pulse)

@@ -1,4 +1,4 @@
-"""The answers that are ours: errors in the form of vLLM's."""
+"""The answers that are ours: errors in the form of vLLM's, and what a probe is told."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,15 @@ def with_headers(start: Message, more: Mapping[str, str]) -> Message:
 
 def error(status: int, message: str, reason: str, more: Mapping[str, str]) -> tuple[Message, ...]:
     """A whole response that tells an error, as vLLM's own do."""
-    body = error_body(status, message, reason)
+    return _whole(status, error_body(status, message, reason), more)
+
+
+def to_probe(status: int, said: Mapping[str, object]) -> tuple[Message, ...]:
+    """A whole response to somebody who asks again and again, which nothing on the way may keep."""
+    return _whole(status, json.dumps(said).encode(), {"cache-control": "no-store"})
+
+
+def _whole(status: int, body: bytes, more: Mapping[str, str]) -> tuple[Message, ...]:
     plain = {"content-type": "application/json", "content-length": str(len(body))}
     headers = Headers({**plain, **more}).raw
     return (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from server.gateway.api_keys import Tenants
 from server.gateway.cors import Cors
 from server.gateway.routes import PROBES, Refusal, Routes
+from server.readiness.state import Readiness
 from server.requests.lifecycle import Observer
 from server.requests.live_request import LiveRequest
 from server.settings import Settings
@@ -21,6 +22,7 @@ class Gate:
     tenants: Tenants
     settings: Settings
     cors: Cors
+    readiness: Readiness
 
     def begin(self, method: str, path: str, headers: Mapping[str, str]) -> LiveRequest:
         """Begin a request, whoever asks for whatever."""

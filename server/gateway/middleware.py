@@ -6,7 +6,8 @@ from server.gateway import answers
 from server.gateway.cors import Cors
 from server.gateway.exchange import Exchange
 from server.gateway.gate import Gate
-from server.gateway.routes import below
+from server.gateway.routes import READY, below
+from server.readiness.state import Readiness
 from server.signals import serving
 
 _gate: Gate | None = None
@@ -29,7 +30,7 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _noting_start(send))
             return
         serving.begin()
         if scope["type"] == "http":
@@ -46,7 +47,25 @@ class Middleware:
         scope = {**scope, "path": path, "root_path": ""}
         if scope["method"] == "HEAD" and _gate.routes.refuse("GET", path) is None:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
+        if (scope["method"], path) == READY:
+            await _answer_ready(_gate.readiness, send)
+            return
         await Exchange(_gate, self._app, scope, receive, send).run()
+
+
+def _noting_start(send: Send) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete" and _gate is not None:
+            _gate.readiness.start()
+        await send(message)
+
+    return noting
+
+
+async def _answer_ready(readiness: Readiness, send: Send) -> None:
+    said = readiness.answer()
+    for each in answers.to_probe(200 if said["ready"] else 503, said):
+        await send(each)
 
 
 def _without_body(send: Send) -> Send:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from server.record.request import Operation
 
-PROBES = frozenset({("GET", "/health"), ("GET", "/version")})
+READY = ("GET", "/ready")
+"""Ours, answered before anything is observed of it."""
+PROBES = frozenset({("GET", "/health"), ("GET", "/version"), READY})
 """Answered to anybody and left out of RED: a probe every few seconds would hide real traffic."""
 
 CALLS = {

@@ -7,7 +7,7 @@ import sysconfig
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from traceback import walk_tb
+from traceback import walk_stack, walk_tb
 from types import CodeType, FrameType
 
 _FRAMES = 40
@@ -109,11 +109,21 @@ def of_caller(*passing: str) -> str:
     return _place(found.f_code, found.f_lineno)
 
 
+def of_frame(frame: FrameType, most: int) -> tuple[str, ...]:
+    """The places of a running thread, the innermost first."""
+    steps = islice(walk_stack(frame), most)
+    return tuple(_place(each.f_code, line) for each, line in steps)
+
+
 def _place(code: CodeType, line: int) -> str:
-    # Its names in a template are a caller's too.
-    path = code.co_filename
+    return place(code.co_filename, line, code.co_name)
+
+
+def place(path: str, line: int, function: str) -> str:
+    """`file:line:function`, the file from its root on."""
+    # Names in what is made at run time, such as a caller's template, are a caller's too.
     if not path.endswith(".py"):
         return f"<made at run time>:{line}"
     for root in _ROOTS:
         path = path.removeprefix(root)
-    return f"{path}:{line}:{code.co_name}"
+    return f"{path}:{line}:{function}"

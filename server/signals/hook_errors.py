@@ -13,7 +13,7 @@ _seen: set[tuple[str, str]] = set()
 HOOKS = (
     "accept", "add_request", "begin", "begin_call", "cost", "cost_metrics", "end_call",
     "event_loop", "failure", "gpu", "in_flight", "journal", "leaving", "ledger", "logs", "output",
-    "peek", "prices", "record", "recover", "red", "shutdown", "spend", "told", "tracing",
+    "peek", "prices", "ready", "record", "recover", "red", "shutdown", "spend", "told", "tracing",
 )  # fmt: skip
 """Every name that a hook is guarded by; tests hold the code to it."""
 

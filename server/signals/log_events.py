@@ -18,7 +18,7 @@ IDS_IN_TEXT = re.compile(r"\b([0-9a-f]{32})-([0-9a-f]{16})\b")
 
 _OURS = "server."
 _CONTEXT = {
-    "event", "exc_info", "level", "logger", "process", "span_id", "timestamp", "trace_id",
+    "event", "exc_info", "level", "logger", "process", "span_id", "stack", "timestamp", "trace_id",
 }  # fmt: skip
 """Names that a line has of its record, whatever an event's fields say."""
 
@@ -28,7 +28,8 @@ class Event:
     """A log record as it may leave, on the console and over OTLP alike.
 
     `text` is the name of an event of ours, and `fields` are its own; of anybody else's line `text`
-    is all there is. `ids` are trace_id and span_id; `stack` is an exception's or the call's.
+    is all there is. `ids` are trace_id and span_id; `stack` is an exception's, the call's, or an
+    event's own.
     """
 
     text: str
@@ -63,7 +64,7 @@ def read_event(record: logging.LogRecord) -> Event:
         ids=_ids(said, whole or ""),
         fields={str(n): legal(value) for n, value in said.items() if n not in _CONTEXT},
         exception_type=None if error is None else code_places.class_name(error),
-        stack=_places(error) if begun else _stack(error, record.stack_info),
+        stack=_own_stack(said) or (_places(error) if begun else _stack(error, record.stack_info)),
     )
 
 
@@ -86,6 +87,11 @@ def _error(given: object) -> BaseException | None:
     if isinstance(given, tuple):
         return cast(BaseException | None, given[1])
     return sys.exc_info()[1] if given else None
+
+
+def _own_stack(said: Mapping[str, Any]) -> str | None:
+    # An event of ours that tells places in code.
+    return clean(str(said["stack"])) if said.get("stack") else None
 
 
 def _stack(error: BaseException | None, asked_for: str | None) -> str | None:

@@ -26,7 +26,7 @@ CHILD_SECONDS = 3.0
 """How long an ending child may wait for the Collector: the API process waits for its end."""
 _DOUBLES = ("_seconds", "_microdollars")
 _FIRST = ("timestamp", "level")
-_LONG = ("event", "exception")
+_LONG = ("event", "exception", "stack")
 _OWN_TRANSPORT = ("opentelemetry", "urllib3", "requests")
 
 structlog.configure(
@@ -56,7 +56,8 @@ class JsonFormatter(logging.Formatter):
 def _console(event: Event) -> dict[str, Value | None]:
     moment = datetime.datetime.fromtimestamp(event.created, datetime.UTC)
     ids = dict(zip(("trace_id", "span_id"), event.ids or (), strict=False))
-    error = {"exception_type": event.exception_type, "exception": event.stack}
+    told = "stack" if event.is_named and event.exception_type is None else "exception"
+    error = {"exception_type": event.exception_type, told: event.stack}
     return {
         "timestamp": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "level": event.level.lower(),

@@ -34,7 +34,7 @@ class ProcessCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Seconds and bytes of `api` and, once it runs, `engine`."""
         cpu, memory = self.describe()
-        for name, pids in {"api": [self._pid], "engine": self._below(self._pid)}.items():
+        for name, pids in {"api": [self._pid], "engine": below(self._pid, self._proc)}.items():
             stats = {pid: stat for pid in pids if (stat := self._stat(pid))}
             if stats:
                 cpu.add_metric([name], self._ticks(name, stats) / _TICKS)
@@ -49,27 +49,31 @@ class ProcessCollector(Collector):
             spent[pid, stat[_STARTED]] = int(stat[_USER_TIME]) + int(stat[_SYSTEM_TIME])
         return sum(spent.values())
 
-    def _below(self, pid: int) -> list[int]:
-        children = [child for task in self._tasks(pid) for child in self._children(task)]
-        return children + [each for child in children for each in self._below(child)]
-
-    def _tasks(self, pid: int) -> list[Path]:
-        try:
-            return list((self._proc / str(pid) / "task").iterdir())
-        except OSError:
-            return []
-
-    def _children(self, task: Path) -> list[int]:
-        try:
-            return [int(pid) for pid in (task / "children").read_text().split()]
-        except OSError:
-            return []
-
     def _stat(self, pid: int) -> list[str]:
         try:
             return _fields(self._proc / str(pid))
         except OSError:
             return []
+
+
+def below(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """The processes below one, each before its own children."""
+    children = [child for task in _tasks(proc / str(pid)) for child in _children(task)]
+    return children + [each for child in children for each in below(child, proc)]
+
+
+def _tasks(folder: Path) -> list[Path]:
+    try:
+        return list((folder / "task").iterdir())
+    except OSError:
+        return []
+
+
+def _children(task: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _fields(folder: Path) -> list[str]:

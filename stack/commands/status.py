@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from stack.containers import compose
 from stack.evidence import grafana, recorded
-from stack.http import get_json, probe
+from stack.http import get_json, refusal
 from stack.native import supervisor
 from stack.native.supervisor import Process
 from stack.parts import lineup
@@ -33,21 +33,22 @@ def _duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
 
 
-def _row(part: Part, process: Process | None, healthy: bool) -> str:
+def _row(part: Part, process: Process | None, refused: str | None) -> str:
     state = process.state if process else "absent"
     pid = str(process.pid) if process and process.pid else "-"
     uptime = _duration(process.uptime) if process and process.uptime else "-"
-    word = paint("healthy", "green") if healthy else paint("NOT HEALTHY", "red")
+    bad = f"NOT HEALTHY {refused}".rstrip()
+    word = paint("healthy", "green") if refused is None else paint(bad, "red")
     return f"  {part.name:<15} {state:<10} {pid:>8} {uptime:>9}  {word}"
 
 
 def _table(wanted: tuple[Part, ...], processes: Mapping[str, Process]) -> bool:
     with ThreadPoolExecutor(len(wanted)) as pool:
-        healthy = list(pool.map(lambda part: probe(part.probe_url), wanted))
+        refused = list(pool.map(lambda part: refusal(part.probe_url), wanted))
     say(paint(f"  {'part':<15} {'state':<10} {'pid':>8} {'uptime':>9}  health", "dim"))
-    for part, good in zip(wanted, healthy, strict=True):
-        say(_row(part, processes.get(part.name), good))
-    return all(healthy)
+    for part, why in zip(wanted, refused, strict=True):
+        say(_row(part, processes.get(part.name), why))
+    return all(why is None for why in refused)
 
 
 def alert_line(alert: Mapping[str, Any], now: datetime.datetime) -> str:

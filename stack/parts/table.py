@@ -29,7 +29,7 @@ class Part:
 GRAFANA = Part("grafana", (3000,), "3000/api/health", "3000/", "dashboards, Explore, all links")
 
 CORE = (
-    Part("server", (8000, 9464), "8000/health", "8000/v1", "OpenAI API (metrics on :9464)"),
+    Part("server", (8000, 9464), "8000/ready", "8000/v1", "OpenAI API (metrics on :9464)"),
     Part("otel-collector", (4317, 4318, 8888, 13133), "13133/", "4318/", "OTLP in, gRPC on :4317"),
     Part("prometheus", (9090,), "9090/-/ready", "9090/", "metrics, rules, exemplars"),
     Part("alertmanager", (9093,), "9093/-/ready", "9093/", "alerts, silences"),

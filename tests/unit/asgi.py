@@ -21,6 +21,7 @@ from server.gateway.routes import Routes
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
+from server.readiness.state import Readiness
 from server.record.request import RequestRecord
 from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
@@ -185,6 +186,13 @@ def assert_our_headers(client: Client, record: RequestRecord) -> None:
     assert len(record.trace_id) == 32
 
 
+def ready() -> Readiness:
+    """Of a server that serves."""
+    found = Readiness()
+    found.start()
+    return found
+
+
 def gate(
     tenants: Tenants | None = None,
     journal: Journal | None = None,
@@ -193,6 +201,7 @@ def gate(
     models: Models | None = None,
     cors: Cors = NO_PAGES,
     task: str = "generate",
+    readiness: Readiness | None = None,
     **changes: Any,
 ) -> Gate:
     """A gate as the assembly makes it, of parts that keep nothing unless they are given."""
@@ -207,7 +216,7 @@ def gate(
         Periods(),
         ledger,
     )
-    return Gate(observer, routes, known, settings(**changes), cors)
+    return Gate(observer, routes, known, settings(**changes), cors, readiness or ready())
 
 
 def installer(monkeypatch: pytest.MonkeyPatch) -> Install:

@@ -11,12 +11,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from server.catalogue import MADE
+from server.readiness import witness
 from server.record.request import Operation, Outcome, Phase, RequestRecord
 from server.requests import sampling
 from server.signals import logs
 from server.signals.failures import Failure
+from server.signals.stacks import Seen
 from server.signals.tracing import Tracing
-from tests.unit.helpers import GPU, record
+from tests.unit.helpers import GPU, SPAN_ID, TRACE_ID, record
 from tests.unit.logged import lines_of
 
 STORED: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "names.yaml").read_text())
@@ -70,8 +72,9 @@ def test_spans_of_phases() -> None:
 
 
 def test_fields_of_each_line() -> None:
-    for event in ("request_finished", "request_settled_late", "request_failed"):
-        with lines_of("server.requests") as lines:
+    for event in STORED["lines"]:
+        about = "readiness" if event.startswith("engine_") else "requests"
+        with lines_of(f"server.{about}") as lines:
             say(event)
             assert sorted(lines.one()) == sorted(STORED["lines"][event].split()), WHY
 
@@ -81,5 +84,9 @@ def say(event: str) -> None:
         logs.request_finished(full(), Decimal(1))
     elif event == "request_settled_late":
         logs.request_settled_late(full(), GPU)
+    elif event == "engine_stalled":
+        witness.engine_stalled(20.0, [f"cmpl-{TRACE_ID}-{SPAN_ID}-0"], [Seen(1, "x", [("a:1:f",)])])
+    elif event == "engine_recovered":
+        witness.engine_recovered(20.0)
     else:
         logs.request_failed(full(), Failure("ValueError", ("file:1:f",)))

@@ -16,6 +16,7 @@ from vllm.v1.metrics.stats import (
 from server.engine_client.stat_logger import LedgerStatLogger, factory
 from server.ledger.bill import Part
 from server.ledger.device_ledger import Ledger
+from server.readiness.stall import Pulse
 from server.wire.report import KEY, encode
 from tests.unit.helpers import hook_failures
 from tests.unit.ledger.test_ledger import SECOND, ready, report
@@ -30,28 +31,28 @@ def stats(content: dict[str, Any] | None) -> SchedulerStats:
 def test_the_books_reach_the_ledger_and_leave_the_statistics() -> None:
     ledger = ready()
     seen = stats({KEY: encode(report(2 * SECOND, **STALL))})
-    LedgerStatLogger(ledger).record(seen, None, mm_cache_stats=None, engine_idx=0)
+    LedgerStatLogger(ledger, Pulse()).record(seen, None, mm_cache_stats=None, engine_idx=0)
     assert ledger.books["part", Part.STALL] == 1_000_000
     assert seen.kv_connector_stats is None
 
 
 def test_what_a_real_connector_says_stays() -> None:
     seen = stats({KEY: encode(report(2 * SECOND, **STALL)), "nixl": {"transfers": 1}})
-    LedgerStatLogger(ready()).record(seen, None)
+    LedgerStatLogger(ready(), Pulse()).record(seen, None)
     assert seen.kv_connector_stats == {"nixl": {"transfers": 1}}
 
 
 @pytest.mark.parametrize("seen", [None, stats(None), stats({"other": 1})])
 def test_statistics_without_books_pass(seen: SchedulerStats | None) -> None:
     with hook_failures("ledger", 0):
-        LedgerStatLogger(ready()).record(seen, None)
+        LedgerStatLogger(ready(), Pulse()).record(seen, None)
 
 
 @pytest.mark.parametrize("raw", [[], [1], "text", None, [1] * 8 + [[[1]]]])
 def test_books_of_another_shape_are_counted_and_raise_nothing(raw: Any) -> None:
     seen = stats({KEY: raw})
     with hook_failures("ledger", 1):
-        LedgerStatLogger(ready()).record(seen, None)
+        LedgerStatLogger(ready(), Pulse()).record(seen, None)
     assert seen.kv_connector_stats is None
 
 
@@ -60,7 +61,7 @@ def test_it_stands_before_vllms_own_loggers(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(loggers, "PrometheusStatLogger", lambda *_: "vLLM's own")
     ledger = Ledger(0, lambda: None)
-    manager = StatLoggerManager(VllmConfig(), custom_stat_loggers=[factory(ledger)])
+    manager = StatLoggerManager(VllmConfig(), custom_stat_loggers=[factory(ledger, Pulse())])
     first, *others = manager.stat_loggers
     assert isinstance(first.per_engine_stat_loggers[0], LedgerStatLogger)
     assert others[-1] == "vLLM's own"
@@ -96,5 +97,5 @@ def test_vllm_observes_no_time_below_zero(times: dict[str, float], kept: int) ->
     assert isinstance(before, FinishedRequestStats)
     assert (min(before.queued_time, before.prefill_time, before.inference_time) < 0) == (not kept)
     with hook_failures("output", 0):
-        LedgerStatLogger(ready()).record(None, seen)
+        LedgerStatLogger(ready(), Pulse()).record(None, seen)
     assert len(seen.finished_requests) == kept

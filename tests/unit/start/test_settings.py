@@ -36,6 +36,7 @@ def test_every_value_is_read() -> None:
         "LLM_SERVER_MAX_BODY_BYTES": "2048",
         "LLM_SERVER_TOKENIZE": "1",
         "LLM_SERVER_TELL_COST": "all",
+        "LLM_SERVER_STALL_SECONDS": "60",
     }
     found = read_settings(env)
     assert found.otlp_endpoint == "http://127.0.0.1:4318"
@@ -47,6 +48,7 @@ def test_every_value_is_read() -> None:
     assert (found.deadline_seconds, found.max_body_bytes) == (1.5, 2048)
     assert found.tokenize_route is True
     assert found.tell_cost is Tell.ALL
+    assert found.stall_seconds == 60
 
 
 def test_instance_follows_the_metrics_address() -> None:
@@ -103,6 +105,7 @@ BAD = [
     ("MAX_BODY_BYTES", "2048.5", "'2048.5' is not a whole number"),
     ("OTLP_ENDPOINT", "127.0.0.1:4318", "must begin with http:// or https://"),
     ("TOKENIZE", "yes", "'yes' must be 0 or 1"),
+    ("STALL_SECONDS", "1", "'1' is not a number from 5 to 3600"),
     ("TELL_COST", "1", "'1' must be one of off, price, all"),
 ]
 
