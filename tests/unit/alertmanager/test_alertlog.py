@@ -13,7 +13,8 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import REGISTRY
 
-from alertmanager.alertlog import MAX_BODY_BYTES, AlertLog, Server
+from alertmanager.delivery import AlertLog
+from alertmanager.server import MAX_BODY_BYTES, Server
 from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
 
 FIRING = {
