@@ -8,8 +8,10 @@ from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from prometheus_client import Counter
 
+from alertmanager import exemplars
 from alertmanager.records import to_record
 from alertmanager.webhook import Alert
+from alertmanager.worst import Worst
 from server.signals import otel_environment
 
 EXPORT_SECONDS = 5.0
@@ -27,10 +29,14 @@ def _change(alert: Alert) -> Change:
 
 
 class AlertLog:
-    """Delivers state changes one request at a time, and remembers those that were delivered."""
+    """Delivers state changes one request at a time, and remembers those that were delivered.
 
-    def __init__(self, exporter: LogRecordExporter) -> None:
+    Each with the trace of its worst request, if the Prometheus of `worst` knows one at once.
+    """
+
+    def __init__(self, exporter: LogRecordExporter, worst: Worst | None = None) -> None:
         self._exporter = exporter
+        self._worst = worst
         self._delivered: dict[Change, None] = {}
         self._lock = threading.Lock()
 
@@ -46,7 +52,8 @@ class AlertLog:
         return taken
 
     def _send(self, alerts: Sequence[Alert]) -> bool:
-        result = self._exporter.export([to_record(alert) for alert in alerts])
+        found = exemplars.of_alerts(self._worst, alerts)
+        result = self._exporter.export(list(map(to_record, alerts, found)))
         taken = result is LogRecordExportResult.SUCCESS
         ALERTS.labels("delivered" if taken else "failed").inc(len(alerts))
         return taken

@@ -2,19 +2,22 @@
 
 import re
 import time
+from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import TraceFlags
 
 from alertmanager.webhook import Alert
+from alertmanager.worst import Exemplar
 from server.signals.log_values import MAX_LINE, MAX_TEXT, bounded, clean
 
 _RESOURCE = Resource({"service.name": "alertmanager"})
 _SEVERITIES = {"critical": SeverityNumber.ERROR, "warning": SeverityNumber.WARN}
 
 _LABELS = ("alertname", "severity")
-_NOTES = ("summary", "description", "runbook")
+_NOTES = ("summary", "description", "value", "threshold", "dashboard_url", "runbook_url")
 _TAKEN = {
     "event", "status", "starts_at", "ends_at", *_NOTES,
     # What a store calls the record's own fields, its resource's and its scope's.
@@ -25,8 +28,11 @@ _TAKEN = {
 """Names of attributes that a label must not pass for: it gets a prefix instead."""
 
 
-def to_record(alert: Alert) -> ReadableLogRecord:
-    """One log record: a readable sentence, and as attributes the labels and annotations."""
+def to_record(alert: Alert, worst: Exemplar | None = None) -> ReadableLogRecord:
+    """One log record: a readable sentence, and as attributes the labels and annotations.
+
+    With the worst request's exemplar it belongs to that request's trace, as its own lines do.
+    """
     said = {name: clean(text) for name, text in _said(alert).items()}
     body = f"{said['status']}: {said['alertname']}: {said.get('summary', '')}".rstrip(": ")
     record = LogRecord(
@@ -35,8 +41,20 @@ def to_record(alert: Alert) -> ReadableLogRecord:
         severity_number=_SEVERITIES.get(said["severity"], SeverityNumber.INFO),
         body=body[:MAX_LINE],
         attributes=bounded({**said, **_others(alert)}),
+        **_joined(worst),
     )
     return ReadableLogRecord(log_record=record, resource=_RESOURCE)
+
+
+def _joined(worst: Exemplar | None) -> dict[str, Any]:
+    if worst is None:
+        return {}
+    return {
+        "trace_id": int(worst.trace_id, 16),
+        "span_id": int(worst.span_id or "0", 16),
+        # What has an exemplar is exported.
+        "trace_flags": TraceFlags(TraceFlags.SAMPLED),
+    }
 
 
 def _said(alert: Alert) -> dict[str, str]:
