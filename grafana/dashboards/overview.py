@@ -5,6 +5,7 @@ from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import (
     FAULTS,
+    HEARD,
     OURS,
     VLLM,
     Query,
@@ -69,7 +70,7 @@ def errors() -> list[Panel]:
             "Alerts that Alertmanager holds and has not silenced; when above zero run `make "
             "status` and follow the runbook that the alert names.",
             "none",
-            Query('sum(alertmanager_alerts{state="active"})', "alerts"),
+            Query(HEARD, "alerts"),
             limits=Limits(1),
         ),
         series(
