@@ -1,8 +1,14 @@
 """What alertlog's environment may say, and what stops its start."""
 
+from pathlib import Path
+
 import pytest
 
 from alertmanager.settings import load
+from stack.native import processes
+from stack.parts.lineup import COMPOSE, LineUp
+from stack.settings import load as of_stack
+from tests.unit.alert_desk import REPO
 
 OPENED = ["GRAFANA", "TEMPO", "JAEGER", "LOKI", "VICTORIALOGS"]
 
@@ -65,3 +71,20 @@ def test_a_password_is_refused_and_not_said(key: str) -> None:
     with pytest.raises(SystemExit, match=f"ALERTLOG_{key}") as stopped:
         load({f"ALERTLOG_{key}": "http://me:secret@127.0.0.1:9090"})
     assert "secret" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("runs", "opened"),
+    [
+        (COMPOSE, {"grafana": 3000, "tempo": 3200, "loki": 3100}),
+        (LineUp("jaeger", "victorialogs", grafana=False), {"jaeger": 16686, "victorialogs": 9428}),
+    ],
+)
+def test_alertlogs_links_lead_to_what_runs_whatever_the_shell_says(
+    tmp_path: Path, runs: LineUp, opened: dict[str, int]
+) -> None:
+    values = {"XDG_CACHE_HOME": str(tmp_path), "ALERTLOG_JAEGER_URL": "http://foreign.example"}
+    found = load(processes.environment(of_stack(REPO, values), "m", runs))
+    grafana = {"grafana": found.grafana} if found.grafana else {}
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in opened.items()}
+    assert {**found.stores, **grafana} == urls
