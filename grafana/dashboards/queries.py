@@ -24,6 +24,14 @@ OURS = f'{SERVER}, model=~"$model"'
 TENANTS = f'{SERVER}, tenant=~"$tenant"'
 VLLM = f'{SERVER}, model_name=~"$model"'
 
+FIRING = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
+"""The alerts that fire; Watchdog always does, to show that alerts arrive."""
+_HELD = 'sum(alertmanager_alerts{state="active"})'
+HEARD = (
+    f'clamp_min({_HELD} - count(ALERTS{{alertstate="firing", alertname="Watchdog"}}) or {_HELD}, 0)'
+)
+"""How many alerts Alertmanager holds unsilenced, Watchdog not among them."""
+
 FAULTS = 'outcome=~"server_error|timeout"'
 """The requests that failed by our fault."""
 QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))

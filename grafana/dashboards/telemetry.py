@@ -3,7 +3,7 @@
 from grafana.dashboards import sdk
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat, timeline
-from grafana.dashboards.queries import JOB, SERVER, Query
+from grafana.dashboards.queries import HEARD, JOB, SERVER, Query
 from grafana.dashboards.slo import limit
 
 SIGNALS = ("spans", "log_records", "metric_points")
@@ -188,7 +188,7 @@ def alerts() -> list[Panel]:
             "nobody is told: read `make logs PART=alertmanager` and PART=alertlog.",
             "short",
             [
-                Query('sum(alertmanager_alerts{state="active"})', "active"),
+                Query(HEARD, "active"),
                 Query(f"60 * sum({_rate('alertmanager_notifications_total')})", "notified"),
                 Query(f"60 * sum({_rate('alertmanager_notifications_failed_total')})", "failed"),
                 Query(f"60 * sum({_rate('prometheus_notifications_dropped_total')})", "dropped"),

@@ -13,7 +13,7 @@ from grafana.pictures.stores import Stores
 from stack.errors import Fault
 from stack.stores.protocol import StoreError, Window
 
-FIRING = 'ALERTS{alertstate="firing"}'
+FIRING = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
 WATCHED = 'count(count_over_time(up{{job="llm-server"}}[{seconds:.0f}s]))'
 FOLDER = "boards"
 _POINTS = 500

@@ -147,6 +147,11 @@ ALERTS = (
         "alertlog", "alertlog_alerts_total", Kind.COUNTER, "alerts",
         "Alerts received, by what became of them.", "result",
     ),
+    Metric(
+        "alertlog_heartbeat_timestamp_seconds", Kind.GAUGE, "seconds",
+        "Unix time of the last Watchdog that arrived, 0 before the first.", Method.TELEMETRY,
+        source="alertlog", unused="who would tell of its age by an alert is who may be silent",
+    ),
 )  # fmt: skip
 
 TELEMETRY = (*COLLECTOR, *SPAN_METRICS, *PROMETHEUS, *STORES, *ALERTS)

@@ -13,6 +13,7 @@ from stack.errors import Fault
 from stack.native import orphans, supervisor
 from stack.parts import lineup
 from stack.parts.lineup import LineUp
+from stack.parts.table import GRAFANA, STORES
 from stack.run import last_error
 from stack.settings import Settings
 
@@ -72,6 +73,14 @@ def _store_binary(settings: Settings, name: str) -> str:
     return str(gobuild.binary(settings, made)) if made else shutil.which(name) or name
 
 
+def _alertlog_pages(runs: LineUp) -> dict[str, str]:
+    """What a browser opens of this line-up; empty for what does not run."""
+    pages = {name: f"http://127.0.0.1:{part.ports[0]}" for name, part in STORES.items()}
+    opened = {name: url if name in runs.stores else "" for name, url in pages.items()}
+    opened["grafana"] = GRAFANA.page_url.rstrip("/") if runs.grafana else ""
+    return {f"ALERTLOG_{name.upper()}_URL": url for name, url in opened.items()}
+
+
 def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
     """Every variable that native/supervisord.conf and the parts' configurations read."""
     folders = {"REPO": settings.repo, "STATE_DIR": settings.state}
@@ -81,6 +90,7 @@ def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
         **_DEFAULTS,
         **_given(settings),
         **_ADDRESSES,
+        **_alertlog_pages(runs),
         **{key: str(path) for key, path in paths.items()},
         **{f"BIN_{name.upper()}": _store_binary(settings, name) for name in runs.stores},
         "LOGS_OTLP_ENDPOINT": _LOGS_OTLP[runs.logs],

@@ -33,7 +33,7 @@ CORE = (
     Part("otel-collector", (4317, 4318, 8888, 13133), "13133/", "4318/", "OTLP in, gRPC on :4317"),
     Part("prometheus", (9090,), "9090/-/ready", "9090/", "metrics, rules, exemplars"),
     Part("alertmanager", (9093,), "9093/-/ready", "9093/", "alerts, silences"),
-    Part("alertlog", (9095,), "9095/health"),
+    Part("alertlog", (9095,), "9095/health", "9095/runbooks/", "runbooks, alerts that arrived"),
     Part("node-exporter", (9100,), "9100/", "9100/metrics", "the machine's own metrics"),
 )
 

@@ -1,83 +1,36 @@
 """alertlog over real HTTP on both sides: Alertmanager's JSON in, OTLP out to a real listener."""
 
-import http.client
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import REGISTRY
 
-from alertmanager.alertlog import MAX_BODY_BYTES, AlertLog, Server
+from alertmanager.alertlog import build
+from alertmanager.delivery import AlertLog
+from alertmanager.server import MAX_BODY_BYTES, Server
 from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
+from tests.unit import alert_desk
+from tests.unit.alert_desk import FIRING, Collector, attributes, exporter
+from tests.unit.listening import listening
 
-FIRING = {
-    "status": "firing",
-    "labels": {"alertname": "TargetDown", "severity": "critical", "job": "tempo"},
-    "annotations": {"summary": "tempo is down", "runbook": "docs/runbooks/targets.md#targetdown"},
-    "startsAt": "2026-11-23T20:00:00Z",
-    "endsAt": "0001-01-01T00:00:00Z",
-}
 RESOLVED = {**FIRING, "status": "resolved", "endsAt": "2026-11-23T20:05:00Z"}
-PATIENCE = 30.0
-"""Seconds for a delivery that has to come about: less would ask how fast the machine is."""
-
-
-class Collector(ThreadingHTTPServer):
-    """Takes OTLP logs, or answers `status` while that is not 200."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Take)
-        self.status = 200
-        self.received: list[ExportLogsServiceRequest] = []
-
-    def records(self) -> list[Any]:
-        resources = [r for request in self.received for r in request.resource_logs]
-        return [record for r in resources for s in r.scope_logs for record in s.log_records]
-
-
-class Take(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status == 200:
-            self.server.received.append(ExportLogsServiceRequest.FromString(body))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-def running(server: ThreadingHTTPServer) -> Iterator[Any]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    yield from running(Collector())
-
-
-def exporter(collector: Collector, seconds: float = PATIENCE) -> OTLPLogExporter:
-    endpoint = f"http://127.0.0.1:{collector.server_address[1]}/v1/logs"
-    return OTLPLogExporter(endpoint=endpoint, timeout=seconds)
+    with listening(one := Collector()):
+        yield one
 
 
 @pytest.fixture
 def server(collector: Collector) -> Iterator[Server]:
-    yield from running(Server(("127.0.0.1", 0), AlertLog(exporter(collector))))
+    server = build(alert_desk.settings(), port=0)
+    server.alertlog = AlertLog(exporter(collector))
+    with listening(server):
+        yield server
 
 
 @contextmanager
@@ -91,21 +44,11 @@ def hasty(server: Server, collector: Collector) -> Iterator[None]:
 def ask(
     server: Server, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, str]:
-    port = server.server_address[1]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * PATIENCE)
-    connection.request(method, path, body, headers or {})
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    return answer.status, text
+    return alert_desk.ask(server.server_port, method, path, body, headers)[:2]
 
 
 def post(server: Server, *alerts: object) -> tuple[int, str]:
     return ask(server, "POST", "/alerts", json.dumps({"alerts": alerts}).encode())
-
-
-def attributes(item: Any) -> dict[str, str]:
-    return {pair.key: pair.value.string_value for pair in item.attributes}
 
 
 def counted(result: str) -> float:
@@ -125,7 +68,7 @@ def test_an_alert_becomes_one_readable_record(server: Server, collector: Collect
         "status": "firing",
         "starts_at": "2026-11-23T20:00:00Z",
         "summary": "tempo is down",
-        "runbook": "docs/runbooks/targets.md#targetdown",
+        "runbook_url": FIRING["annotations"]["runbook_url"],
     }
 
 
@@ -139,8 +82,9 @@ def sent_of(server: Server, collector: Collector, **changes: Any) -> Any:
 
 @pytest.mark.parametrize(
     "label",
-    ["event", "status", "starts_at", "ends_at", "summary", "description", "runbook", "trace_id",
-     "service.name", "starts.at", "_msg", "label_job", "annotation_job"],
+    ["event", "status", "starts_at", "ends_at", "summary", "description", "runbook_url", "value",
+     "threshold", "dashboard_url", "trace_id", "service.name", "starts.at", "_msg",
+     "label_job", "annotation_job"],
 )  # fmt: skip
 def test_a_label_cannot_pass_for_what_the_record_says_itself(
     server: Server, collector: Collector, label: str
@@ -178,7 +122,7 @@ def test_nothing_leaves_above_the_bounds(server: Server, collector: Collector) -
     assert sum(len(pair.SerializeToString()) for pair in record.attributes) < 64 * 1024
     assert len(found["summary"]) == len(found["label0"]) == MAX_TEXT
     assert len(record.body.string_value) == MAX_LINE
-    assert (found["event"], found["runbook"]) == ("alert_firing", FIRING["annotations"]["runbook"])
+    assert (found["event"], found["status"]) == ("alert_firing", "firing")
 
 
 def test_many_labels_are_cut_to_what_a_store_takes(server: Server, collector: Collector) -> None:

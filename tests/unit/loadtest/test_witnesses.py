@@ -33,7 +33,7 @@ def test_alerts_are_those_that_fired_in_the_window() -> None:
         (found,) = witnesses.fired(stores, Window(1003.0, 1100.0), 5.0)
     assert (found.name, found.severity, found.labels) == ("CostSpike", "page", {"tenant": "acme"})
     assert (found.first, found.last) == (1005.0, 1020.0)
-    assert asked["query"] == 'ALERTS{alertstate="firing"}'
+    assert asked["query"] == 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
     with alerting([1000.0]) as (stores, _):
         assert witnesses.fired(stores, Window(1003.0, 1100.0), 5.0) == ()
 

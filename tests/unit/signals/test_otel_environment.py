@@ -13,7 +13,7 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from alertmanager import alertlog
+from alertmanager import delivery
 from server.signals import otel_environment
 from server.signals import otlp as telemetry
 from server.signals.otel_environment import HONOURED
@@ -146,7 +146,7 @@ def test_telemetry_and_alerts_go_past_a_proxy(
     sent = [
         telemetry.span_exporter(collector).export([]),
         telemetry.log_exporter(collector).export([]),
-        alertlog.exporter_to(collector).export([]),
+        delivery.exporter_to(collector).export([]),
     ]
     assert [each.name for each in sent] == ["SUCCESS"] * 3
     paths = ["/v1/traces", "/v1/logs", "/v1/logs"]

@@ -8,8 +8,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+
+from alertmanager import settings as alertlog_settings
 
 REPO = Path(__file__).parents[3]
 PROFILES = ("cpu", "gpu")
@@ -178,6 +181,20 @@ def test_addresses_name_services(profile: str) -> None:
         for value in (service.get("environment") or {}).values():
             host = re.match(r"(?:http://)?([a-z-]+):\d+", value or "")
             assert not host or host[1] in known, value
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_alertlog_has_the_documents_and_sends_browsers_to_published_ports(profile: str) -> None:
+    service = services(profile)["alertlog"]
+    found = alertlog_settings.load(service["environment"])
+    assert {v["target"]: v["source"] for v in service["volumes"]} == {
+        str(found.docs): str(REPO / "docs")
+    }
+    every = services(profile).values()
+    ports = {port["published"] for one in every for port in one.get("ports", [])}
+    opened = [found.grafana, *found.stores.values()]
+    assert len(opened) == 3
+    assert {str(urlsplit(url).port) for url in opened} <= ports
 
 
 @pytest.mark.parametrize(("name", "service"), each_service())

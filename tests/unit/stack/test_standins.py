@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from alertmanager import settings as alertlog_settings
 from stack.containers import standins
 from stack.containers.standins import Cast
 from stack.errors import Fault
@@ -169,6 +170,11 @@ def test_the_collector_and_prometheus_know_the_embedded_stores(replaced: dict[st
     assert environment["LOGS_OTLP_ENDPOINT"].startswith("http://victorialogs:9428/")
     mounts = {v["target"]: v["source"] for v in replaced["prometheus"]["volumes"]}
     assert mounts["/etc/prometheus/targets"] == str(REPO / "tests/compose/targets")
+
+
+def test_alertlogs_links_lead_to_the_stores_that_stand_in(replaced: dict[str, Any]) -> None:
+    found = alertlog_settings.load(replaced["alertlog"]["environment"])
+    assert (found.grafana, set(found.stores)) == ("", {"jaeger", "victorialogs"})
 
 
 def _targets(folder: str) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,77 @@
+"""What alertlog answers to a GET: an address and its query in, an answer out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from alertmanager.frame import message
+from alertmanager.heartbeat import Heartbeat
+from alertmanager.links import Links, NothingError, Query, RefusedError
+from alertmanager.newest import Newest
+from alertmanager.runbooks import Library
+
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+INDEX = (
+    "GET /health, /metrics, /runbooks/, /runbooks/CHAPTER, /docs/NAME, /alerts, /heartbeat,\n"
+    "/trace?selector=SELECTOR&at=UNIX_SECONDS, /logs?at=UNIX_SECONDS&model=NAME;\n"
+    "POST /alerts, /heartbeat\n"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, a body and its type; `location` is where a redirect leads."""
+
+    status: int
+    text: str
+    kind: str = TEXT
+    location: str = ""
+
+
+class Desk:
+    """Answers what is asked about alerts, out of what it is given."""
+
+    def __init__(
+        self, library: Library, links: Links, newest: Newest, heartbeat: Heartbeat
+    ) -> None:
+        self._library = library
+        self._newest = newest
+        self._heartbeat = heartbeat
+        self._plain: dict[str, Callable[[], Answer]] = {
+            "/health": lambda: Answer(200, "ok\n"),
+            "/runbooks": lambda: Answer(308, "", location="/runbooks/"),
+            "/runbooks/": lambda: Answer(200, library.index(), HTML),
+            "/alerts": self._alerts,
+            "/heartbeat": self._pulse,
+        }
+        self._leading = {"/trace": links.trace, "/logs": links.logs}
+
+    def get(self, target: str) -> Answer:
+        """The answer to a GET of a path and a query."""
+        path, _, query = target.partition("?")
+        if path in self._plain:
+            return self._plain[path]()
+        if path in self._leading:
+            return self._led(path, query)
+        # Names are compared as they were sent: nothing that is escaped is a name of ours.
+        shown = self._library.show(path)
+        return Answer(404, INDEX) if shown is None else Answer(200, shown, HTML)
+
+    def _led(self, path: str, query: str) -> Answer:
+        try:
+            return Answer(302, "", location=self._leading[path](Query(query)))
+        except RefusedError as refused:
+            said = message("This link is not one of ours", f"{path}: {refused}.")
+            return Answer(400, said, HTML)
+        except NothingError as nothing:
+            said = message("Nothing to show", nothing.why, nothing.fix)
+            return Answer(nothing.status, said, HTML)
+
+    def _alerts(self) -> Answer:
+        return Answer(200, json.dumps({"alerts": self._newest.listing()}, indent=1) + "\n", JSON)
+
+    def _pulse(self) -> Answer:
+        pulse = self._heartbeat.pulse()
+        return Answer(200 if pulse.status == "ok" else 503, json.dumps(asdict(pulse)) + "\n", JSON)
