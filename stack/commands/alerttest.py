@@ -60,7 +60,7 @@ def _log(settings: Settings) -> list[str]:
 def _is_recorded(settings: Settings, probe: Probe) -> bool:
     window = Window(probe.began.timestamp() - 60, time.time() + 60)
     try:
-        found = stores(settings).logs.events(("alert_firing",), window)
+        found = stores(settings).logs.alerts(window)
         return any(record.fields.get("test_id") == probe.id for record in found)
     except StoreError:
         return False
