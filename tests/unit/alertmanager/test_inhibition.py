@@ -120,9 +120,11 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
             {"alertname": "TargetRestarted", "job": "loki", "instance": "a"},
             {"alertname": "ScrapeFlapping", "job": "loki", "instance": "a"},
             {"alertname": "CollectorQueueFilling", "instance": "c"},
+            {"alertname": "TelemetryDiscarded", "job": "otel-collector"},
         ],
         [
             {"alertname": "TargetRestarted", "job": "loki", "instance": "b"},
+            {"alertname": "TelemetryDiscarded", "job": "tempo", "reason": "trace_too_large"},
             {"alertname": "ErrorBudgetBurn", "model": "m", "objective": "availability"},
         ],
     ),
