@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stack.commands.alerttest import alert_test
 from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.check import check, fmt, test
@@ -33,7 +34,8 @@ def _help(_: Settings) -> int:
 COMMANDS: dict[str, tuple[Command, str]] = {
     "up": (up, "start everything and wait until it is healthy (MODE=compose|native, MODEL=...)"),
     "ask": (ask, 'send PROMPT="..." and follow it through trace, logs, metrics and cost'),
-    "status": (status, "parts and their health, active alerts, telemetry lost"),
+    "status": (status, "parts and their health, alerts and their heartbeat, telemetry lost"),
+    "alert-test": (alert_test, "one alert through Alertmanager to every receiver (TEAM=serving)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),

@@ -1,6 +1,7 @@
 """`make status`: the parts, the active alerts and the telemetry that was lost."""
 
 import datetime
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,12 +9,13 @@ from urllib.parse import quote
 
 from stack.containers import compose
 from stack.evidence import grafana, recorded
-from stack.http import get_json, refusal
+from stack.http import answered, get_json, refusal
 from stack.native import supervisor
 from stack.native.supervisor import Process
 from stack.parts import lineup
 from stack.parts.memo import remembered
 from stack.parts.table import GRAFANA, Part, parts
+from stack.receivers import running as alertmanager
 from stack.say import paint, say, title
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
@@ -82,6 +84,30 @@ def _alerts() -> None:
         say("  none")
 
 
+def heartbeat_line(status: int, body: str) -> tuple[bool, str]:
+    """Whether alerts would be heard, and how alertlog's answer to GET /heartbeat reads."""
+    try:
+        said = json.loads(body)
+        state, age = str(said["status"]), said["age_seconds"]
+    except (ValueError, KeyError, TypeError):
+        return False, f"not known: alertlog answered {status or 'nothing'}"
+    if state == "waiting":
+        return True, "heartbeat of the alerts: none yet, alertlog has just started"
+    last = "never came" if age is None else f"{_duration(float(age))} ago"
+    if state == "ok":
+        return True, f"heartbeat of the alerts: {last}"
+    return False, (
+        f"heartbeat of the alerts: {last}, so no alert may arrive: is Watchdog on "
+        f"{alertmanager.URL}, does Prometheus reach it? (docs/alerts.md)"
+    )
+
+
+def _heartbeat() -> bool:
+    good, line = heartbeat_line(*answered("http://127.0.0.1:9095/heartbeat"))
+    say(f"  {line}" if good else f"  {paint('NOT HEALTHY', 'red')}  {line}")
+    return good
+
+
 def _rows(query: str) -> list[Any]:
     answer = get_json(f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}")
     return list(answer["data"]["result"]) if answer else []
@@ -123,7 +149,7 @@ def _recorded(store: LogStore) -> None:
 
 
 def status(settings: Settings) -> int:
-    """Print all of it; returns 0 when every part is healthy, else 3."""
+    """Print all of it; returns 0 when every part is healthy and alerts are heard of, else 3."""
     found = supervisor.running(settings)
     is_compose = not found and remembered(settings).get("way") == "compose"
     if not found and not (is_compose and compose.is_up(settings)):
@@ -134,6 +160,7 @@ def status(settings: Settings) -> int:
     seen = found.processes() if found else compose.containers(settings)()
     healthy = all([_table(wanted, seen), _data_sources(settings, wanted)])
     _alerts()
+    healthy = _heartbeat() and healthy
     _lost()
     _recorded(stores(settings).logs)
     return 0 if healthy else UNHEALTHY

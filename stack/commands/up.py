@@ -11,6 +11,9 @@ from stack.parts import lineup, memo
 from stack.parts.lineup import Choice, LineUp
 from stack.parts.table import parts
 from stack.readiness import checkout, health, preflight, ways
+from stack.receivers import render
+from stack.receivers.chosen import Receiver, chosen
+from stack.receivers.running import reload
 from stack.say import say, step, title
 from stack.settings import Settings
 
@@ -23,7 +26,9 @@ def _remember(settings: Settings, way: str, runs: LineUp) -> None:
     memo.remember(settings, {"way": way, **_wish(settings), **lineup.words(runs)})
 
 
-def _already_native(settings: Settings, found: supervisor.Supervisor) -> None:
+def _already_native(
+    settings: Settings, found: supervisor.Supervisor, receivers: tuple[Receiver, ...]
+) -> None:
     say("already up (native)")
     known = memo.remembered(settings)
     if known and {key: known.get(key) for key in _wish(settings)} != _wish(settings):
@@ -31,9 +36,11 @@ def _already_native(settings: Settings, found: supervisor.Supervisor) -> None:
     for key, name in lineup.words(lineup.running(settings)).items():
         if settings.values.get(key, name) not in ("", name):
             say(f"  it runs with {key}={name}: `make down && make up` changes that")
+    render.write(settings, receivers, render.on_host)
     found.start_all()
     wanted = parts(lineup.running(settings))
     health.wait(settings, wanted, found.processes, aloud=False)
+    reload()
     say(f"  all {len(wanted)} parts are healthy")
 
 
@@ -56,7 +63,7 @@ def _prepare(settings: Settings, runs: LineUp) -> str:
     return made
 
 
-def _start_native(settings: Settings, choice: Choice) -> None:
+def _start_native(settings: Settings, choice: Choice, receivers: tuple[Receiver, ...]) -> None:
     runs = choice.lineup
     wanted = parts(runs)
     if orphans.find(settings):
@@ -69,7 +76,7 @@ def _start_native(settings: Settings, choice: Choice) -> None:
         settings.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Before the start: what is killed in between leaves parts that have to be known.
         _remember(settings, "native", runs)
-        found = processes.start(settings, model, runs)
+        found = processes.start(settings, model, runs, receivers)
         took = health.wait(settings, wanted, found.processes)
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
@@ -80,31 +87,42 @@ def _start_native(settings: Settings, choice: Choice) -> None:
     say(f"  all healthy; the slowest was {slowest} with {took[slowest]:.0f} s")
 
 
-def _start_compose(settings: Settings) -> None:
+def _start_compose(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
     lineup.check_compose(settings)
     checkout.check_line_ends(settings)
     checkout.check_readable(settings)
     preflight.check_retentions(settings)
-    compose.up(settings)
+    compose.up(settings, receivers)
     _remember(settings, "compose", lineup.COMPOSE)
+
+
+def _tell(receivers: tuple[Receiver, ...]) -> None:
+    more = "".join(f", {receiver.shown}" for receiver in receivers)
+    fix = (
+        "`make alert-test` follows one" if more else "docs/alerts.md tells of Slack, e-mail, pages"
+    )
+    say(f"  alerts go to the log store{more} ({fix})")
 
 
 def up(settings: Settings) -> int:
     """Start the stack the way that suits this machine and wait until all of it is healthy."""
     with cache.locked(settings.run / "up.lock", "starting this stack"):
+        receivers = chosen(settings)
         if found := supervisor.running(settings):
-            _already_native(settings, found)
+            _already_native(settings, found, receivers)
+            _tell(receivers)
             welcome(settings)
             return 0
         way = ways.choose(settings.values, ways.machine())
         say(f"way: {way.name} ({way.why})")
         if way.name == "compose":
-            _start_compose(settings)
+            _start_compose(settings, receivers)
         else:
             choice = lineup.choose(settings)
             for line in choice.why:
                 say(f"  {line}")
-            _start_native(settings, choice)
+            _start_native(settings, choice, receivers)
+        _tell(receivers)
         welcome(settings)
     return 0
 

@@ -10,6 +10,9 @@ from stack.parts.lineup import COMPOSE
 from stack.parts.table import parts
 from stack.readiness import health, ways
 from stack.readiness.preflight import check_ports
+from stack.receivers import render
+from stack.receivers.chosen import Receiver
+from stack.receivers.running import reload
 from stack.run import last_error
 from stack.say import say, step
 from stack.settings import Settings
@@ -17,7 +20,16 @@ from stack.settings import Settings
 
 def _environment(settings: Settings) -> dict[str, str]:
     profile = os.environ.get("COMPOSE_PROFILES") or ("gpu" if ways.has_gpu() else "cpu")
-    return {**os.environ, "COMPOSE_PROFILES": profile, "STATE_DIR": str(settings.state)}
+    ours = {"COMPOSE_PROFILES": profile, "STATE_DIR": str(settings.state)}
+    return {**os.environ, **ours, **_alertmanager(settings)}
+
+
+def _alertmanager(settings: Settings) -> dict[str, str]:
+    """Where the receivers of `.env` are; before the first `make up`, compose.yaml's own."""
+    config, secrets = render.path(settings), render.secrets_folder(settings)
+    if not config.is_file() or not secrets.is_dir():
+        return {}
+    return {"ALERTMANAGER_CONFIG": str(config), "ALERTMANAGER_SECRETS": str(secrets)}
 
 
 def _command(*arguments: str) -> list[str]:
@@ -63,7 +75,7 @@ def is_up(settings: Settings) -> bool:
     return any(one.state == "RUNNING" for one in containers(settings)().values())
 
 
-def up(settings: Settings) -> None:
+def up(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
     """Start all containers and wait until they are healthy; takes them down when one is not."""
     wanted = parts(COMPOSE)
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -73,9 +85,13 @@ def up(settings: Settings) -> None:
         check_ports(wanted)
     secret.ensure(settings)
     secret.hub_token(settings)
+    render.copy_secrets(settings, receivers)
+    render.write(settings, receivers, render.in_container)
     try:
         _start(settings)
         health.wait(settings, wanted, containers(settings))
+        # A container that ran already has what it read at its start.
+        reload()
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
         run(settings, "down")

@@ -14,6 +14,8 @@ from stack.native import orphans, supervisor
 from stack.parts import lineup
 from stack.parts.lineup import LineUp
 from stack.parts.table import GRAFANA, STORES
+from stack.receivers import render
+from stack.receivers.chosen import Receiver
 from stack.run import last_error
 from stack.settings import Settings
 
@@ -169,10 +171,13 @@ def _include(settings: Settings, runs: LineUp) -> None:
         secret.ensure(settings)
 
 
-def start(settings: Settings, model: str, runs: LineUp) -> supervisor.Supervisor:
+def start(
+    settings: Settings, model: str, runs: LineUp, receivers: tuple[Receiver, ...]
+) -> supervisor.Supervisor:
     """Start supervisord, which starts every part; raises Fault when it refuses."""
     _folders(settings, runs)
     _include(settings, runs)
+    render.write(settings, receivers, render.on_host)
     program = venv.folder(settings, "native") / "bin" / "supervisord"
     file = settings.repo / "native" / "supervisord.conf"
     return launch(settings, program, file, environment(settings, model, runs))

@@ -14,6 +14,7 @@ MOST_LINES = 1000
 _PAGE = 5000
 """Loki's own max_entries_limit_per_query."""
 _SERVER = '{service_name="llm-server"}'
+_ALERTS = '{service_name="alertmanager"}'
 _RENAMED = {"severity_text": "level", "service_instance_id": "instance"}
 
 
@@ -133,6 +134,10 @@ class Loki:
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
         """Every record of these events, by time, each once."""
         yield from once(self._all(f'{_SERVER} | event=~"{"|".join(names)}"', window))
+
+    def alerts(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of an alert that began or ended, by time, each once."""
+        yield from once(self._all(_ALERTS, window))
 
     def records(self, window: Window) -> Iterator[LogRecord]:
         """Every record of every service, by time."""

@@ -133,7 +133,10 @@ class LogStore(Protocol):
         """The quantile of `field` over each step of seconds, by tenant; a point ends its step."""
 
     def events(self, names: tuple[str, ...], window: Window) -> Iterator[LogRecord]:
-        """Every record of these events, by time, each once."""
+        """Every record of the server of these events, by time, each once."""
+
+    def alerts(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of an alert that began or ended, by time, each once."""
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are, one that was delivered twice counted once."""

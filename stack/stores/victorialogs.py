@@ -11,6 +11,7 @@ from stack.stores.protocol import LogRecord, Points, Scope, Window, once, quoted
 
 URL = "http://127.0.0.1:9428"
 _SERVER = '{"service.name"="llm-server"}'
+_ALERTS = '{"service.name"="alertmanager"}'
 _SLICE_NS = 600 * 10**9
 """Records are read by so much time: VictoriaLogs sorts no more than fits a share of its memory."""
 _RENAMED = {
@@ -118,6 +119,10 @@ class VictoriaLogs:
         """Every record of these events, by time."""
         chosen = ", ".join(quoted(name) for name in names)
         yield from self._all(f"{_SERVER} event:in({chosen})", window)
+
+    def alerts(self, window: Window) -> Iterator[LogRecord]:
+        """Every record of an alert that began or ended, by time."""
+        yield from self._all(_ALERTS, window)
 
     def count(self, event: str, window: Window) -> int:
         """How many records of the event there are."""

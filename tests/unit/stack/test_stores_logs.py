@@ -125,9 +125,20 @@ def test_a_refusal_names_the_store_and_its_reason(name: str) -> None:
             lambda logs: logs.trace_records(TRACE, WINDOW),
             lambda logs: logs.count("request_finished", WINDOW),
             lambda logs: list(logs.events(("request_finished",), WINDOW)),
+            lambda logs: list(logs.alerts(WINDOW)),
         ):
             with pytest.raises(StoreError, match=r"(Loki|VictoriaLogs): .*400.*cannot parse"):
                 ask(make(store.url))
+
+
+@by_store
+def test_alerts_are_not_the_servers(name: str) -> None:
+    make, rows = STORES[name]
+    record = (AT_NS, "firing: AlertTest", {"event": "alert_firing", "test_id": "0012"})
+    with serving(lambda _, __: rows([record])) as store:
+        found = next(iter(make(store.url).alerts(WINDOW)))
+    assert (found.event, found.fields["test_id"]) == ("alert_firing", "0012")
+    assert "alertmanager" in store.query["query"] and "llm-server" not in store.query["query"]
 
 
 @by_store

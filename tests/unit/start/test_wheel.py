@@ -17,11 +17,14 @@ REPO = Path(__file__).parents[3]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 PACKAGES = ("server", "alertmanager")
 DATA = {"server/logging.json", "server/prices.yaml"}
+ADDRESSES = ("alertlog", "heartbeat")
 # For the image and for Alertmanager: no module of ours opens them.
 NOT_INSTALLED = {
     *("server/Dockerfile", "server/entrypoint.sh", "server/install.sh"),
     *("alertmanager/alertmanager.yaml", "alertmanager/url/.gitignore"),
-    *("alertmanager/url/compose/alertlog", "alertmanager/url/native/alertlog"),
+    *(f"alertmanager/url/{way}/{to}" for way in ("compose", "native") for to in ADDRESSES),
+    *(str(path.relative_to(REPO)) for path in (REPO / "alertmanager").glob("receivers/*.yaml")),
+    *(str(path.relative_to(REPO)) for path in (REPO / "alertmanager").glob("templates/*.tmpl")),
 }
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 

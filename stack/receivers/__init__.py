@@ -1,0 +1,1 @@
+"""Who is told of an alert: read from `.env`, checked, and written down for Alertmanager."""

@@ -1,0 +1,211 @@
+"""What `.env` may say of receivers: half of one is refused in one line that names key and fix."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack.commands import status
+from stack.containers import compose
+from stack.errors import Fault
+from stack.receivers import render
+from stack.receivers.chosen import chosen
+from tests.unit.receiving import EMAIL, LOGIN, SECRETS, everything, secret_file, settings_of
+
+SECRET_KEYS = [key for key in SECRETS if "EMAIL" not in key]
+UNLIKELY = "hunter2-must-not-be-shown"
+
+
+def refusal(folder: Path, **values: str) -> str:
+    with pytest.raises(Fault) as caught:
+        chosen(settings_of(folder, **values))
+    line = str(caught.value)
+    assert "\n" not in line and UNLIKELY not in line
+    return line
+
+
+def names(folder: Path, **values: str) -> list[str]:
+    return [receiver.name for receiver in chosen(settings_of(folder, **values))]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_nothing_set_is_nobody_beside_alertlog(tmp_path: Path) -> None:
+    empty = dict.fromkeys([*SECRETS, *EMAIL, *LOGIN, "SLACK_CHANNEL"], "")
+    assert names(tmp_path) == names(tmp_path, **empty) == []
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+def test_one_key_is_one_receiver(tmp_path: Path, key: str) -> None:
+    (receiver,) = chosen(settings_of(tmp_path, **{key: secret_file(tmp_path, key)}))
+    assert receiver.secret == tmp_path / key.lower()
+
+
+def test_a_team_has_a_receiver_of_its_own(tmp_path: Path) -> None:
+    found = {one.name: one for one in chosen(everything(tmp_path))}
+    assert list(found) == [
+        *("slack", "slack-cost", "email", "email-serving"),
+        *("pagerduty", "webhook", "heartbeat-outside"),
+    ]
+    assert found["slack-cost"].words["channel"] == "#cost"
+    assert found["slack-cost"].secret == found["slack"].secret
+    assert found["email-serving"].words["to"] == "gpu@example.org"
+    other = secret_file(tmp_path, "OTHER", "https://hooks.example.org/other")
+    own = {one.name: one for one in chosen(everything(tmp_path, SLACK_WEBHOOK_FILE_COST=other))}
+    assert str(own["slack-cost"].secret) == other
+    assert own["slack-cost"].words["channel"] == "#cost"
+
+
+@pytest.mark.parametrize("key", [*SECRET_KEYS, "ALERT_EMAIL_PASSWORD_FILE"])
+def test_a_secret_file_of_no_use_is_named_with_key_and_fix(tmp_path: Path, key: str) -> None:
+    more = {**EMAIL, **LOGIN} if "EMAIL" in key else {}
+    missing = refusal(tmp_path, **more, **{key: str(tmp_path / "none")})
+    assert missing.startswith(f"{key}: there is no file {tmp_path}/none: put ")
+    assert "there is no file" in refusal(tmp_path, **more, **{key: str(tmp_path)})
+    path = tmp_path / key.lower()
+    for text, reason in (("", "is empty"), (" \n", "is empty")):
+        path.write_text(text)
+        path.chmod(0o600)
+        assert f"{key}: {path} {reason}: put " in refusal(tmp_path, **more, **{key: str(path)})
+    path.write_bytes(b"\xff\xfe")
+    assert "is no text" in refusal(tmp_path, **more, **{key: str(path)})
+    path.write_text(f"{UNLIKELY}\n{UNLIKELY}")
+    assert "does not hold" in refusal(tmp_path, **more, **{key: str(path)})
+
+
+@pytest.mark.parametrize("bits", [0o604, 0o602, 0o644, 0o666, 0o601])
+def test_a_secret_file_that_everybody_may_use_is_refused(tmp_path: Path, bits: int) -> None:
+    path = Path(secret_file(tmp_path, "PAGERDUTY_KEY_FILE"))
+    path.chmod(bits)
+    line = refusal(tmp_path, PAGERDUTY_KEY_FILE=str(path))
+    assert line.endswith(f"may use {path}: chmod 600 {path}")
+    path.chmod(0o640)
+    assert names(tmp_path, PAGERDUTY_KEY_FILE=str(path)) == ["pagerduty"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("SLACK_WEBHOOK_FILE", UNLIKELY),
+        ("SLACK_WEBHOOK_FILE", f"ftp://{UNLIKELY}/"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x/{{{{{UNLIKELY}}}}}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x/a {UNLIKELY}"),
+        ("ALERT_HEARTBEAT_URL_FILE", "https://"),
+        ("PAGERDUTY_KEY_FILE", f"two words {UNLIKELY}"),
+        ("PAGERDUTY_KEY_FILE", f"{{{{ {UNLIKELY} }}}}"),
+    ],
+)
+def test_a_secret_of_another_kind_is_refused_unseen(tmp_path: Path, key: str, text: str) -> None:
+    path = secret_file(tmp_path, key, text)
+    assert f"{key}: {path} does not hold " in refusal(tmp_path, **{key: path})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"SLACK_CHANNEL": "#llm"}, "SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not: set"),
+        ({"SLACK_CHANNEL_COST": "#c"}, "SLACK_CHANNEL_COST is set, but SLACK_WEBHOOK_FILE is not"),
+        ({"SLACK_CHANNEL_SALES": "#s"}, "SLACK_CHANNEL_SALES names no team: teams are COST, "),
+        ({"ALERT_EMAIL_TO_SALES": "a@b"}, "ALERT_EMAIL_TO_SALES names no team"),
+        ({"ALERT_EMAIL_TO": "a@b.c"}, "ALERT_EMAIL_TO is set, but ALERT_EMAIL_FROM is not: set"),
+        ({"ALERT_EMAIL_TO_COST": "a@b.c"}, "ALERT_EMAIL_TO_COST is set, but ALERT_EMAIL_TO is not"),
+        (LOGIN, "ALERT_EMAIL_USER is set, but ALERT_EMAIL_TO is not"),
+        ({**EMAIL, "ALERT_EMAIL_FROM": ""}, "but ALERT_EMAIL_FROM is not"),
+        ({**EMAIL, "ALERT_EMAIL_SMARTHOST": ""}, "but ALERT_EMAIL_SMARTHOST is not"),
+        ({**EMAIL, "ALERT_EMAIL_TO": ""}, "is set, but ALERT_EMAIL_TO is not"),
+        ({**EMAIL, **LOGIN}, "ALERT_EMAIL_USER is set, but ALERT_EMAIL_PASSWORD_FILE is not"),
+        (
+            {**EMAIL, "ALERT_EMAIL_PASSWORD_FILE": "/none"},
+            "ALERT_EMAIL_PASSWORD_FILE is set, but ALERT_EMAIL_USER is not",
+        ),
+        ({**EMAIL, "ALERT_EMAIL_TO": "nobody"}, "write it like oncall@example.org"),
+        ({**EMAIL, "ALERT_EMAIL_TO": "a@b.c, {{ .X }}@d"}, "write it like oncall@example.org"),
+        ({**EMAIL, "ALERT_EMAIL_FROM": "a@b, c@d"}, "write it like alerts@example.org"),
+        ({**EMAIL, "ALERT_EMAIL_SMARTHOST": "smtp"}, "write it like smtp.example.org:587"),
+        ({**EMAIL, "ALERT_EMAIL_SMARTHOST": "a:b:c"}, "write it like smtp.example.org:587"),
+    ],
+)
+def test_what_is_set_by_half_is_refused(tmp_path: Path, values: dict[str, str], said: str) -> None:
+    assert said in refusal(tmp_path, **values)
+
+
+@pytest.mark.parametrize("channel", ["#a b", "{{ .X }}", "<!channel>", "##"])
+def test_a_channel_that_is_none_is_refused(tmp_path: Path, channel: str) -> None:
+    file = secret_file(tmp_path, "SLACK_WEBHOOK_FILE")
+    said = refusal(tmp_path, SLACK_WEBHOOK_FILE=file, SLACK_CHANNEL=channel)
+    assert said.endswith("is not understood: write it like #llm-alerts")
+
+
+def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
+    settings = everything(tmp_path)
+    receivers = chosen(settings)
+    render.write(settings, receivers, render.on_host)
+    text = render.path(settings).read_text()
+    assert not any(secret in text for secret in SECRETS.values())
+    assert (mode(settings.run), mode(render.path(settings))) == (0o700, 0o644)
+
+
+def test_only_a_relay_on_this_machine_may_do_without_tls(tmp_path: Path) -> None:
+    for relay, tls in (("smtp.example.org:25", "true"), ("127.0.0.1:25", "false")):
+        keys = {**EMAIL, "ALERT_EMAIL_SMARTHOST": relay}
+        settings = settings_of(tmp_path, **keys)
+        text = render.rendered(settings, chosen(settings), render.on_host)
+        assert f"require_tls: {tls}\n" in text
+
+
+def test_an_older_link_to_the_checkout_is_not_written_through(tmp_path: Path) -> None:
+    settings, precious = everything(tmp_path), tmp_path / "precious"
+    precious.write_text("committed")
+    render.path(settings).parent.mkdir(parents=True)
+    render.path(settings).symlink_to(precious)
+    render.write(settings, (), render.on_host)
+    assert precious.read_text() == "committed"
+    before = render.path(settings).stat().st_ino
+    render.write(settings, chosen(settings), render.on_host)
+    # A container that has the file mounted sees the new text only in the same file.
+    assert render.path(settings).stat().st_ino == before
+
+
+def test_containers_get_copies_that_only_they_can_reach(tmp_path: Path) -> None:
+    settings = everything(tmp_path)
+    folder = render.secrets_folder(settings)
+    assert compose._alertmanager(settings) == {}
+    render.copy_secrets(settings, chosen(settings))
+    render.write(settings, chosen(settings), render.in_container)
+    copies = {path.name for path in folder.iterdir()}
+    named = {one.name for one in chosen(settings)}
+    assert copies == named
+    assert (folder / "pagerduty").read_text().strip() == SECRETS["PAGERDUTY_KEY_FILE"]
+    assert (mode(folder.parent), mode(folder)) == (0o700, 0o755)
+    assert {mode(path) for path in folder.iterdir()} == {0o644}
+    text = render.path(settings).read_text()
+    assert "/etc/alertmanager/secrets/slack-cost" in text and str(tmp_path) not in text
+    assert compose._alertmanager(settings) == {
+        "ALERTMANAGER_CONFIG": str(render.path(settings)),
+        "ALERTMANAGER_SECRETS": str(folder),
+    }
+    render.copy_secrets(settings, ())
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("status_code", "body", "good", "said"),
+    [
+        (200, {"status": "ok", "age_seconds": 12.3}, True, "of the alerts: 0m12s ago"),
+        (503, {"status": "waiting", "age_seconds": None}, True, "alertlog has just started"),
+        (503, {"status": "silent", "age_seconds": 200.5}, False, "3m20s ago, so no alert may"),
+        (503, {"status": "silent", "age_seconds": None}, False, "never came, so no alert may"),
+        (200, "ok\n", False, "not known: alertlog answered 200"),
+        (0, "refused", False, "not known: alertlog answered nothing"),
+        (200, [], False, "not known"),
+        (200, {"status": "ok", "age_seconds": None}, True, "never came"),
+    ],
+)
+def test_the_heartbeat_is_told(status_code: int, body: Any, good: bool, said: str) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+    found, line = status.heartbeat_line(status_code, text)
+    assert (found, said in line) == (good, True), line
