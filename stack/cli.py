@@ -60,7 +60,8 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 def _settings(flags: list[str]) -> Settings:
     if unknown := [flag for flag in flags if flag not in FLAGS]:
         raise Fault(f"unknown argument {unknown[0]}", f"known are {', '.join(FLAGS)}", code=2)
-    return load(REPO, {**os.environ, **dict(FLAGS[flag] for flag in flags)})
+    os.environ.update(FLAGS[flag] for flag in flags)
+    return load(REPO)
 
 
 def main(arguments: list[str]) -> int:
