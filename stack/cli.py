@@ -10,6 +10,7 @@ from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.check import check, fmt, test
 from stack.commands.composetest import test_compose
+from stack.commands.drill import drill
 from stack.commands.load import load as load_test
 from stack.commands.load import load_ui
 from stack.commands.lock import lock
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "ask": (ask, 'send PROMPT="..." and follow it through trace, logs, metrics and cost'),
     "alerts": (alerts, "what fires, the worst trace, the first step (WATCH=1, FORMAT=json)"),
     "status": (status, "parts and their health, active alerts, telemetry lost"),
+    "drill": (drill, "make a cause and time its alerts to a receiver (CAUSE=name, ALL=1; lists)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),

@@ -42,6 +42,19 @@ def ask(url: str, timeout: float = 30.0, accept: str = "application/json") -> st
         raise Unanswered(f"{where} does not answer ({error})") from error
 
 
+def answered(url: str, body: bytes | None = None, timeout: float = 5.0) -> tuple[int, str]:
+    """Status and body of a GET, or of a POST of JSON; status 0 and why where nobody answers."""
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    request = urllib.request.Request(url, data=body, headers=headers)
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return int(answer.status), str(answer.read().decode(errors="replace"))
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return 0, str(error)
+
+
 def get_text(url: str, timeout: float = 5.0, accept: str = "text/plain") -> str | None:
     """The body of a GET, or None when the URL does not answer with 2xx text."""
     try:
