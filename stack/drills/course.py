@@ -82,7 +82,7 @@ def _collect(scene: Scene, drill: Drill, result: Result) -> None:
     """Wait for every expected alert; raises Fault for one that does not come, or a stranger."""
     until = time.monotonic() + drill.seconds
     with ticking(drill.name) as ticker:
-        while missing := [e for e in drill.expected if e not in {s.expected for s in result.seen}]:
+        while missing := [e for e in drill.expected if e not in [s.expected for s in result.seen]]:
             ticker.label = f"{drill.name}: waiting for {', '.join(map(str, missing))}"
             notices = scene.receiver.notices()
             for one in missing:

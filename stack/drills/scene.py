@@ -17,9 +17,6 @@ from stack.http import get_json
 from stack.request.signals import PROMETHEUS
 from stack.settings import Settings
 
-KEY = "drill"
-"""The API key of the drill's callers where the drill's server asks for one."""
-
 
 @dataclass
 class Scene:
@@ -31,6 +28,7 @@ class Scene:
     receiver: Receiver
     began: float = 0.0
     key: str = ""
+    """The API key of the drill's callers where the drill's server asks for one."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def begin(self) -> None:
@@ -55,9 +53,17 @@ class Scene:
                 file.unlink(missing_ok=True)
 
     @contextmanager
-    def traffic(self, asked: Asked, callers: int = 2, pause: float = 0.2) -> Iterator[Traffic]:
+    def traffic(
+        self,
+        asked: Asked,
+        callers: int = 2,
+        pause: float = 0.2,
+        each_after: float = 0.0,
+        key: str = "",
+    ) -> Iterator[Traffic]:
         """Callers at work for the block."""
-        with Traffic(self.settings, asked, pause, self.key).running(callers) as traffic:
+        traffic = Traffic(self.settings, asked, pause, key or self.key)
+        with traffic.running(callers, each_after):
             yield traffic
 
     def total(self, promql: str) -> float:

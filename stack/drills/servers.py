@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.drills.scene import KEY, Scene
+from stack.drills.scene import Scene
 from stack.say import step
 
 SMALL = "small"
-"""Two requests at a time, a budget of a hundred-thousandth of a dollar, prices of its own."""
+"""Two requests at a time, a tenant with a budget of 10 microdollars, prices of its own."""
 HASTY = "hasty"
 """A deadline of two seconds, and no price for the model."""
-TENANT = "drill"
+KEY, SPENDER = "drill", "drill-spender"
+"""The two tenants of the small server, each its own key; the second has the budget."""
 DEADLINE_SECONDS = 2
 
 
@@ -35,10 +36,10 @@ def _price(model: str) -> str:
 
 
 def _small(scene: Scene, folder: Path) -> Mapping[str, str]:
-    digest = hashlib.sha256(KEY.encode()).hexdigest()
-    budgets = {"tenants": {TENANT: {"day": 0.00001}}}
+    digests = {hashlib.sha256(name.encode()).hexdigest(): name for name in (KEY, SPENDER)}
+    budgets = {"tenants": {SPENDER: {"day": 0.00001}}}
     (folder / "budgets.yaml").write_text(json.dumps(budgets), encoding="utf-8")
-    (folder / "keys.yaml").write_text(json.dumps({"tenants": {digest: TENANT}}), encoding="utf-8")
+    (folder / "keys.yaml").write_text(json.dumps({"tenants": digests}), encoding="utf-8")
     prices(folder).write_text(_price(scene.settings.served_name), encoding="utf-8")
     return {
         "LLM_SERVER_PRICES": str(prices(folder)),

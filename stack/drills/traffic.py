@@ -17,7 +17,7 @@ from stack.settings import Settings
 
 PATH = "/v1/completions"
 _PATIENCE_SECONDS = 300.0
-_FIRST_TOKEN, _LAST_TOKEN = 10, 250
+_FIRST_TOKEN, _LAST_TOKEN = 100, 4000
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class Traffic:
                 self._open.discard(connection)
             connection.close()
 
-    def _work(self) -> None:
+    def _work(self, after: float) -> None:
+        self._over.wait(after)
         while not self._over.is_set():
             status = self._once()
             with self._lock:
@@ -87,9 +88,10 @@ class Traffic:
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
-    def running(self, callers: int) -> Iterator["Traffic"]:
-        """So many callers for the block; at its end they hang up."""
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(callers)]
+    def running(self, callers: int, each_after: float = 0.0) -> Iterator["Traffic"]:
+        """So many callers for the block, one more every so many seconds; at its end they hang up."""
+        starts = [number * each_after for number in range(callers)]
+        threads = [threading.Thread(target=self._work, args=(at,), daemon=True) for at in starts]
         try:
             for thread in threads:
                 thread.start()
