@@ -91,6 +91,12 @@ _OF_WATCHERS = (
         ("TargetRestarted", "AlertmanagerUnreachable"),
     ),
     Drill(
+        "watchdog-silent",
+        "Watchdog no longer fires: `make status` says so after 3 minutes, and ends with 3",
+        (),
+        monitoring.watchdog_silent,
+    ),
+    Drill(
         "delivery-fails",
         "a receiver answers 500 to one alert",
         alerts("AlertDeliveryFailing"),

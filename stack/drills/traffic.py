@@ -89,7 +89,7 @@ class Traffic:
 
     @contextmanager
     def running(self, callers: int, each_after: float = 0.0) -> Iterator["Traffic"]:
-        """So many callers for the block, one more every so many seconds; at its end they hang up."""
+        """So many callers for the block, one every so many seconds; at its end they hang up."""
         starts = [number * each_after for number in range(callers)]
         threads = [threading.Thread(target=self._work, args=(at,), daemon=True) for at in starts]
         try:

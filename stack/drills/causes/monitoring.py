@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stack.drills.hands import wait
 from stack.drills.pages import Page
 from stack.drills.rig import ALERTMANAGER
 from stack.drills.scene import Scene
@@ -13,6 +14,9 @@ from stack.http import answered
 
 PROBE = "DrillProbe"
 """The alert whose notifications the receiver refuses."""
+HEARTBEAT = "http://127.0.0.1:9095/heartbeat"
+SILENT_SECONDS = 400.0
+_FIRES = "expr: vector(1)"
 _BROKEN = """groups:
   - name: drill-broken
     rules:
@@ -71,6 +75,32 @@ def _probe(seconds: float) -> None:
     status, why = answered(f"{ALERTMANAGER}/api/v2/alerts", json.dumps([alert]).encode())
     if status != 200:
         raise Fault(f"Alertmanager took no alert: {why}", "`make logs PART=alertmanager`")
+
+
+def _is_heard() -> bool:
+    """False once alertlog has missed the heartbeat for too long."""
+    status, body = answered(HEARTBEAT)
+    try:
+        return status == 200 and json.loads(body)["status"] != "silent"
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+@contextmanager
+def watchdog_silent(scene: Scene) -> Iterator[None]:
+    """Watchdog no longer fires; `make status` has to notice, for no alert can say so."""
+    file = scene.rig.alerts / "monitoring.yaml"
+    shipped = file.read_text(encoding="utf-8")
+    file.write_text(shipped.replace(_FIRES, f"{_FIRES} < 0"), encoding="utf-8")
+    try:
+        scene.rig.reload_prometheus()
+        scene.begin()
+        wait("silence of the heartbeat", lambda: not _is_heard(), SILENT_SECONDS)
+        yield
+    finally:
+        file.write_text(shipped, encoding="utf-8")
+        scene.rig.reload_prometheus()
+        wait("heartbeat", _is_heard, SILENT_SECONDS)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Causes at the server: all requests fail, the engine stands still, callers leave, the queue grows."""
+"""Causes at the server: requests fail, the engine stands still, callers leave, a queue grows."""
 
 import os
 import signal

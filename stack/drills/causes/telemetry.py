@@ -37,7 +37,9 @@ def queue_full(scene: Scene) -> Iterator[None]:
         "STORAGE_DIR": str(scene.rig.folder / "otel-collector"),
     }
     # The last --config of several wins, key by key.
-    with scene.hands.standing_in("otel-collector", changed, f"--config={config}"):
-        with scene.traffic(BUSY, callers=6, pause=0.0):
-            scene.begin()
-            yield
+    with (
+        scene.hands.standing_in("otel-collector", changed, f"--config={config}"),
+        scene.traffic(BUSY, callers=6, pause=0.0),
+    ):
+        scene.begin()
+        yield
