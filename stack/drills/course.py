@@ -72,6 +72,13 @@ def _arrived(expected: Expected, notices: list[Notice], began: float) -> Seen | 
     return Seen(expected, found[0].fired, found[0].arrived) if found else None
 
 
+def touched(drills: Iterable[Drill]) -> set[str]:
+    """Every alert that these drills may have set off."""
+    every = list(drills)
+    expected = {one.name for drill in every for one in drill.expected}
+    return {*expected, *(name for drill in every for name in drill.allowed), *RESTART}
+
+
 def strangers(drill: Drill, notices: Iterable[Notice], more: Iterable[str] = ()) -> list[str]:
     """Names of alerts that arrived and have no business to, in this drill."""
     known = {*drill.allowed, *more, *(one.name for one in drill.expected), WATCHDOG}

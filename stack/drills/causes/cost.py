@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stack.drills import servers
 from stack.drills.scene import Scene
@@ -49,12 +50,19 @@ def small_budget(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def books_not_kept(scene: Scene) -> Iterator[None]:
-    """The books cannot be written: a folder stands where their scratch file would."""
-    obstacle = scene.settings.state / "server" / "ledger.json.new"
+def unwritable(file: Path) -> Iterator[None]:
+    """Nothing can replace the file: a folder stands where its scratch file would."""
+    obstacle = file.with_name(f"{file.name}.new")
     obstacle.mkdir()
     try:
-        scene.begin()
         yield
     finally:
         obstacle.rmdir()
+
+
+@contextmanager
+def books_not_kept(scene: Scene) -> Iterator[None]:
+    """The server's books cannot be written."""
+    with unwritable(scene.settings.state / "server" / "ledger.json"):
+        scene.begin()
+        yield
