@@ -13,7 +13,7 @@ BEFORE_SECONDS = 600.0
 
 def worst(alert: Alert) -> Exemplar | None:
     """The exemplar with the highest value since shortly before the alert; None without one."""
-    selector = alert.notes.get("exemplars", "")
+    selector = alert.notes.get("exemplars", "").strip()
     if not selector:
         return None
     query = {"query": selector, "start": alert.since - BEFORE_SECONDS, "end": time.time()}

@@ -1,6 +1,6 @@
 """The table of drills: each cause, what has to come of it, and what may come beside it."""
 
-from stack.drills.causes import cost, monitoring, parts, recorded, serving, telemetry
+from stack.drills.causes import cost, history, monitoring, parts, recorded, serving, telemetry
 from stack.drills.drill import Drill, Expected, alerts
 from stack.drills.servers import HASTY, SMALL
 
@@ -233,6 +233,13 @@ _RECORDED = (
         "a budget nearly spent, a request of over 1000 times the usual tokens",
         alerts("TenantBudgetSoft", "RequestTokensExtreme"),
         recorded.BUDGET_AND_TOKENS,
+        recorded=True,
+    ),
+    Drill(
+        "spend-grows",
+        "a model costs 2000 times what it did before",
+        alerts("CostSpike"),
+        history.spend_grows,
         recorded=True,
     ),
     Drill(
