@@ -1,14 +1,17 @@
 """The commands and how they end: 0 well, 1 a fault, 3 running but not healthy."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from stack.commands.alerts import alerts
 from stack.commands.alerttest import alert_test
 from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.check import check, fmt, test
 from stack.commands.composetest import test_compose
+from stack.commands.drill import drill
 from stack.commands.load import load as load_test
 from stack.commands.load import load_ui
 from stack.commands.lock import lock
@@ -25,6 +28,10 @@ REPO = Path(__file__).resolve().parent.parent
 Command = Callable[[Settings], int]
 
 
+FLAGS = {"--watch": ("WATCH", "1"), "--all": ("ALL", "1")}
+"""What may stand behind a command's name where no make is between, and the variable it sets."""
+
+
 def _help(_: Settings) -> int:
     for name, (_command, about) in COMMANDS.items():
         say(f"  make {name:<12} {about}")
@@ -35,7 +42,9 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "up": (up, "start everything and wait until it is healthy (MODE=compose|native, MODEL=...)"),
     "ask": (ask, 'send PROMPT="..." and follow it through trace, logs, metrics and cost'),
     "status": (status, "parts and their health, alerts and their heartbeat, telemetry lost"),
+    "alerts": (alerts, "what fires, the worst trace, the first step (WATCH=1, FORMAT=json)"),
     "alert-test": (alert_test, "one alert through Alertmanager to every receiver (TEAM=serving)"),
+    "drill": (drill, "make a cause and time its alerts to a receiver (CAUSE=name, ALL=1; lists)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
     "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
@@ -52,13 +61,20 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 }
 
 
+def _settings(flags: list[str]) -> Settings:
+    if unknown := [flag for flag in flags if flag not in FLAGS]:
+        raise Fault(f"unknown argument {unknown[0]}", f"known are {', '.join(FLAGS)}", code=2)
+    os.environ.update(FLAGS[flag] for flag in flags)
+    return load(REPO)
+
+
 def main(arguments: list[str]) -> int:
     """Run one command; every fault ends in one clear line and a non-zero status."""
     name = arguments[0] if arguments else "help"
     try:
         if name not in COMMANDS:
             raise Fault(f"unknown command {name}", "see `make help`", code=2)
-        return COMMANDS[name][0](load(REPO))
+        return COMMANDS[name][0](_settings(arguments[1:]))
     except Fault as fault:
         complain(str(fault))
         return fault.code

@@ -77,6 +77,13 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
+def lasting(seconds: float) -> str:
+    """Seconds as `3m07s` or `2h05m`, the way a table shows how long something has lasted."""
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
+
+
 @contextmanager
 def ticking(label: str) -> Iterator[Ticker]:
     """Keep a ticking line alive for the block and take it away at its end."""

@@ -1,12 +1,13 @@
 """`make status`: the parts, the active alerts and the telemetry that was lost."""
 
-import datetime
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+from stack.alerts.read import read
+from stack.alerts.told import gaps, sentence
 from stack.containers import compose
 from stack.evidence import grafana, recorded
 from stack.http import answered, get_json, refusal
@@ -16,7 +17,7 @@ from stack.parts import lineup
 from stack.parts.memo import remembered
 from stack.parts.table import GRAFANA, Part, parts
 from stack.receivers import running as alertmanager
-from stack.say import paint, say, title
+from stack.say import lasting, paint, say, title
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
 from stack.stores.running import stores
@@ -29,16 +30,10 @@ _LOST = (
 _DISCARDED = "job_reason:telemetry_discarded_items:sum > 0"
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s"
-
-
 def _row(part: Part, process: Process | None, refused: str | None) -> str:
     state = process.state if process else "absent"
     pid = str(process.pid) if process and process.pid else "-"
-    uptime = _duration(process.uptime) if process and process.uptime else "-"
+    uptime = lasting(process.uptime) if process and process.uptime else "-"
     bad = f"NOT HEALTHY {refused}".rstrip()
     word = paint("healthy", "green") if refused is None else paint(bad, "red")
     return f"  {part.name:<15} {state:<10} {pid:>8} {uptime:>9}  {word}"
@@ -53,17 +48,6 @@ def _table(wanted: tuple[Part, ...], processes: Mapping[str, Process]) -> bool:
     return all(why is None for why in refused)
 
 
-def alert_line(alert: Mapping[str, Any], now: datetime.datetime) -> str:
-    """One active alert as a sentence: severity, name, how long, summary."""
-    labels, notes = alert["labels"], alert.get("annotations", {})
-    since = datetime.datetime.fromisoformat(alert["startsAt"].replace("Z", "+00:00"))
-    name, severity = labels.get("alertname", "?"), labels.get("severity", "?")
-    lasted = _duration((now - since).total_seconds())
-    text = f"  {severity:<8} {name} for {lasted}: {notes.get('summary', 'no summary')}"
-    runbook = notes.get("runbook") or notes.get("runbook_url")
-    return f"{text}  ({runbook})" if runbook else text
-
-
 def _data_sources(settings: Settings, wanted: tuple[Part, ...]) -> bool:
     """True when Grafana does not run or has each of its data sources; else says what is wrong."""
     found = grafana.problems(settings) if GRAFANA in wanted else []
@@ -74,13 +58,12 @@ def _data_sources(settings: Settings, wanted: tuple[Part, ...]) -> bool:
 
 def _alerts() -> None:
     title("Active alerts")
-    found = get_json("http://127.0.0.1:9093/api/v2/alerts?active=true&silenced=false")
-    now = datetime.datetime.now(datetime.UTC)
-    if found is None:
-        say("  Alertmanager does not answer: see `make logs PART=alertmanager`")
-    for alert in found or []:
-        say(alert_line(alert, now))
-    if found == []:
+    board, now = read(), time.time()
+    for gone in gaps(board):
+        say(f"  {gone}")
+    for alert in board.firing:
+        say(sentence(alert, now))
+    if not board.firing and board.prometheus:
         say("  none")
 
 
@@ -93,7 +76,7 @@ def heartbeat_line(status: int, body: str) -> tuple[bool, str]:
         return False, f"not known: alertlog answered {status or 'nothing'}"
     if state == "waiting":
         return True, "heartbeat of the alerts: none yet, alertlog has just started"
-    last = "never came" if age is None else f"{_duration(float(age))} ago"
+    last = "never came" if age is None else f"{lasting(float(age))} ago"
     if state == "ok":
         return True, f"heartbeat of the alerts: {last}"
     return False, (
@@ -135,7 +118,7 @@ def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
         return [f"not known: {seen}"]
     since = "since the server started" if seen.exact else "to a scrape at its beginning"
     count = f"{seen.counted:,} requests counted, {seen.found:,} records in {store}"
-    lines = [f"{count}, {_duration(seen.seconds)}, {since}"]
+    lines = [f"{count}, {lasting(seen.seconds)}, {since}"]
     if seen.exact and seen.found < seen.counted:
         lost = f"{seen.counted - seen.found:,} records are not there"
         lines.append(f"{lost}: lost in a kill of a part, or waiting in the Collector's queue")

@@ -72,6 +72,14 @@ class Supervisor:
         """Start what is stopped, without waiting."""
         self._proxy.startAllProcesses(False)
 
+    def stop(self, name: str) -> None:
+        """Stop one part and wait for its end; it stays down until it is started."""
+        self._proxy.stopProcess(name, True)
+
+    def start(self, name: str) -> None:
+        """Start one part, without waiting."""
+        self._proxy.startProcess(name, False)
+
     def shutdown(self) -> None:
         """Stop every part, then supervisord; returns before that is done."""
         self._proxy.shutdown()

@@ -22,13 +22,16 @@ def _explore(datasource: str, query: dict[str, Any], started: float) -> str:
     return f"{GRAFANA.page_url}explore?schemaVersion=1&orgId=1&panes={encoded}"
 
 
+def _trace(trace_id: str, started: float) -> str:
+    return _explore("tempo", {"queryType": "traceql", "query": trace_id}, started)
+
+
 def _grafana(trace_id: str, model: str, started: float) -> dict[str, str]:
     expression = f'{signals.HISTOGRAM}{{model="{model}"}}'
-    trace = {"queryType": "traceql", "query": trace_id}
     logs = {"expr": loki.trace_records(trace_id)}
     exemplars = {"expr": f"sum by (le) (rate({expression}[1m]))", "exemplar": True, "range": True}
     return {
-        "trace": _explore("tempo", trace, started),
+        "trace": _trace(trace_id, started),
         "logs": _explore("loki", logs, started),
         "metric": _explore("prometheus", exemplars, started),
     }
@@ -44,3 +47,9 @@ def links(stores: Stores, answer: Answer, model: str) -> dict[str, str]:
         "logs": stores.logs.page(trace_id, signals.around(started)),
         "metric": signals.exemplars_url(model, started),
     }
+
+
+def trace(stores: Stores, trace_id: str, started: float) -> str:
+    """A link to one trace of about that Unix time."""
+    in_grafana = probe(GRAFANA.probe_url)
+    return _trace(trace_id, started) if in_grafana else stores.traces.page(trace_id)

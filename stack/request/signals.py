@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from stack.http import get_json
@@ -78,18 +78,22 @@ def finished(records: list[LogRecord]) -> Fields | None:
     return next((one.fields for one in records if one.event == "request_finished"), None)
 
 
-def _exemplars(model: str, started: float) -> list[Exemplar]:
-    answer = get_json(exemplars_url(model, started)) or {"data": []}
+def read_exemplars(answer: Any) -> list[Exemplar]:
+    """Those in an answer of Prometheus's /api/v1/query_exemplars, none in no answer."""
     return [
         Exemplar(
-            series["seriesLabels"]["le"],
+            series["seriesLabels"].get("le", ""),
             float(raw["value"]),
             float(raw["timestamp"]),
             raw["labels"].get("trace_id", ""),
         )
-        for series in answer["data"]
+        for series in (answer or {"data": []})["data"]
         for raw in series["exemplars"]
     ]
+
+
+def _exemplars(model: str, started: float) -> list[Exemplar]:
+    return read_exemplars(get_json(exemplars_url(model, started)))
 
 
 def _edges() -> list[str]:

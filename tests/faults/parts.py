@@ -4,11 +4,10 @@ import os
 import signal
 from dataclasses import dataclass
 
-import psutil
 import pytest
 
 from stack.http import probe
-from stack.native import supervisor
+from stack.native import family, supervisor
 from stack.parts import lineup
 from stack.parts.table import CORE, STORES
 from stack.settings import Settings
@@ -40,8 +39,7 @@ class Parts:
 
     def engine_core(self) -> int:
         """The process id of vLLM's engine core."""
-        children = psutil.Process(self.pid("server")).children(recursive=True)
-        return next(c.pid for c in children if "EngineCore" in " ".join(c.cmdline()))
+        return family.engine_core(self.pid("server"))
 
     def kill(self, name: str) -> None:
         """Kill a part outright and wait until supervisord has brought it back, healthy."""

@@ -3,12 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from stack.drills.causes.cost import unwritable
 from tests.conftest import run_stack
 from tests.e2e.client import Client, poll
 from tests.e2e.stores import samples, story, total
@@ -16,17 +15,6 @@ from tests.faults.parts import Parts, assert_all_signals
 
 pytestmark = pytest.mark.fault
 BILL = 'llm_bill_microdollars_total{job="llm-server"}'
-
-
-@contextmanager
-def unwritable(books: Path) -> Iterator[None]:
-    """Nothing can replace the file: a folder stands where its scratch file would."""
-    obstacle = books.with_name(f"{books.name}.new")
-    obstacle.mkdir()
-    try:
-        yield
-    finally:
-        obstacle.rmdir()
 
 
 @pytest.fixture

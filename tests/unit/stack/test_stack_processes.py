@@ -1,4 +1,3 @@
-import datetime
 import os
 import socketserver
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from stack import settings
-from stack.commands.status import alert_line
 from stack.errors import Fault
 from stack.native import orphans
 from stack.native.supervisor import Process, Supervisor, socket_path
@@ -107,14 +105,3 @@ def test_what_outlived_its_supervisor_is_found_by_its_mark_and_ended(
         other.kill()
         ours.wait()
         other.wait()
-
-
-def test_an_alert_reads_as_a_sentence() -> None:
-    now = datetime.datetime(2026, 1, 1, 12, 0, tzinfo=datetime.UTC)
-    alert = {
-        "labels": {"alertname": "TargetDown", "severity": "critical"},
-        "annotations": {"summary": "tempo does not answer", "runbook": "docs/runbooks/x.md#down"},
-        "startsAt": "2026-01-01T10:58:30.000Z",
-    }
-    line = "TargetDown for 1h01m: tempo does not answer  (docs/runbooks/x.md#down)"
-    assert alert_line(alert, now) == f"  critical {line}"

@@ -1,0 +1,1 @@
+"""What fires now, read from Prometheus and Alertmanager, with a trace and a first step."""

@@ -1,0 +1,92 @@
+"""`make drill`: makes causes on the running stack and times their alerts to a receiver."""
+
+import signal
+import time
+from types import FrameType
+
+from stack.alerts.alert import Alert
+from stack.alerts.read import read
+from stack.drills import aftermath, course, table
+from stack.drills.course import Result
+from stack.drills.drill import Drill
+from stack.drills.hands import Hands
+from stack.drills.receiver import receiving
+from stack.drills.rig import rigged
+from stack.drills.scene import Scene
+from stack.errors import Fault
+from stack.parts import memo
+from stack.say import clock, say, title
+from stack.settings import Settings
+
+
+def _list() -> int:
+    say("make drill CAUSE=name, or ALL=1:")
+    for drill in table.DRILLS:
+        kind = "recorded series: " if drill.recorded else ""
+        say(f"  {drill.name:<22} {kind}{drill.about}")
+        say(f"  {'':<22}   -> {', '.join(map(str, drill.expected))}")
+    return 0
+
+
+def chosen(settings: Settings) -> tuple[Drill, ...]:
+    """The drills that are asked for; raises Fault for a name that is none."""
+    if settings.values.get("ALL", "") not in ("", "0"):
+        return table.DRILLS
+    wanted = [name for name in settings.values.get("CAUSE", "").split(",") if name]
+    known = {drill.name: drill for drill in table.DRILLS}
+    for name in wanted:
+        if name not in known:
+            raise Fault(f"CAUSE={name} is no drill", "`make drill` lists them", code=2)
+    return tuple(drill for drill in table.DRILLS if drill.name in wanted)
+
+
+def _is_aftermath(alert: Alert) -> bool:
+    """True for what an earlier drill left in the long windows of the shipped rules."""
+    return any(f"by {aftermath.AUTHOR}:" in why for why in alert.suppressed_by)
+
+
+def _check(hands: Hands) -> None:
+    """Raise Fault where a drill could not tell its own alerts from others."""
+    if memo.remembered(hands.settings).get("way") == "compose":
+        raise Fault("drills need the native stack", "make down && MODE=native make up")
+    hands.supervisor()
+    board = read()
+    if not board.prometheus or not board.alertmanager:
+        raise Fault("Prometheus or Alertmanager does not answer", "`make status`, then `make up`")
+    heard = [alert for alert in board.firing if not _is_aftermath(alert)]
+    if heard:
+        names = ", ".join(sorted({alert.name for alert in heard}))
+        raise Fault(f"{names} fires already", "see `make alerts`; mend it, or wait for its end")
+
+
+def _summary(results: list[Result], seconds: float) -> int:
+    failed = [result.drill.name for result in results if result.problem]
+    title(f"{len(results) - len(failed)} of {len(results)} drills passed in {clock(seconds)}")
+    if failed:
+        raise Fault(f"failed: {', '.join(failed)}", "the reasons stand above")
+    return 0
+
+
+def _ended(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
+    raise KeyboardInterrupt
+
+
+def drill(settings: Settings) -> int:
+    """List the drills, or perform those asked for; raises Fault when one fails."""
+    drills = chosen(settings)
+    if not drills:
+        return _list()
+    hands = Hands(settings)
+    _check(hands)
+    # Whoever ends this politely wants the stack back as it was, too.
+    signal.signal(signal.SIGTERM, _ended)
+    started = time.monotonic()
+    title(f"{len(drills)} drills; people's receivers are not told of them")
+    with receiving() as receiver, rigged(settings, receiver.url) as rig:
+        aftermath.lift()
+        scene = Scene(settings, hands, rig, receiver)
+        try:
+            results = course.run(scene, drills)
+        finally:
+            aftermath.quiet(course.touched(drills))
+    return _summary(results, time.monotonic() - started)

@@ -1,0 +1,194 @@
+"""The course of drills: calm before, the alerts and no others, silence after."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from stack.alerts.alert import WATCHDOG, Alert
+from stack.alerts.read import read
+from stack.drills import servers
+from stack.drills.drill import Drill, Expected
+from stack.drills.receiver import Notice
+from stack.drills.scene import Scene
+from stack.errors import Fault
+from stack.say import paint, say, ticking
+
+CALM_SECONDS = 240.0
+LOOK_SECONDS = 1.0
+SETTLE_SECONDS = 6.0
+"""More than one evaluation: what the same cause sets off a moment later counts as well."""
+RESTART = ("TargetDown", "TargetRestarted", "ScrapeFlapping")
+"""What may fire while a server is exchanged."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One expected alert as it came: Unix seconds when it fired and when it arrived."""
+
+    expected: Expected
+    fired: float
+    arrived: float
+
+
+@dataclass
+class Result:
+    """How a drill went; `problem` is empty for one that went well."""
+
+    drill: Drill
+    began: float = 0.0
+    seen: list[Seen] = field(default_factory=list)
+    silent_after: float | None = None
+    problem: str = ""
+
+
+def _fires(board_alerts: Iterable[Alert]) -> str:
+    return ", ".join(sorted({alert.name for alert in board_alerts}))
+
+
+def wait_calm(what: str, limit: float = CALM_SECONDS) -> None:
+    """Wait until nothing fires and nothing is about to; raises Fault naming what does."""
+    until = time.monotonic() + limit
+    quiet_looks = 0
+    with ticking(f"{what}: waiting for calm") as ticker:
+        while quiet_looks < 3:
+            board = read()
+            quiet_looks = quiet_looks + 1 if board.prometheus and not board.alerts else 0
+            if board.alerts:
+                ticker.label = f"{what}: waiting for the end of {_fires(board.alerts)}"
+            if time.monotonic() > until:
+                still = _fires(board.alerts) or "Prometheus does not answer"
+                raise Fault(f"no calm after {limit:.0f} s: {still}", "see `make alerts`")
+            time.sleep(LOOK_SECONDS)
+
+
+def _at_prometheus(expected: Expected) -> Seen | None:
+    found = [a for a in read().alerts if a.is_firing and expected.is_met_by(a.labels)]
+    return Seen(expected, found[0].since, time.time()) if found else None
+
+
+def _arrived(expected: Expected, notices: list[Notice], began: float) -> Seen | None:
+    found = [n for n in notices if expected.is_met_by(n.labels) and n.arrived >= began]
+    return Seen(expected, found[0].fired, found[0].arrived) if found else None
+
+
+def touched(drills: Iterable[Drill]) -> set[str]:
+    """Every alert that these drills may have set off."""
+    every = list(drills)
+    expected = {one.name for drill in every for one in drill.expected}
+    return {*expected, *(name for drill in every for name in drill.allowed), *RESTART}
+
+
+def strangers(drill: Drill, notices: Iterable[Notice], more: Iterable[str] = ()) -> list[str]:
+    """Names of alerts that arrived and have no business to, in this drill."""
+    known = {*drill.allowed, *more, *(one.name for one in drill.expected), WATCHDOG}
+    return sorted({notice.name for notice in notices} - known)
+
+
+def _collect(scene: Scene, drill: Drill, result: Result) -> None:
+    """Wait for every expected alert; raises Fault for one that does not come, or a stranger."""
+    until = time.monotonic() + drill.seconds
+    with ticking(drill.name) as ticker:
+        while missing := [e for e in drill.expected if e not in [s.expected for s in result.seen]]:
+            ticker.label = f"{drill.name}: waiting for {', '.join(map(str, missing))}"
+            notices = scene.receiver.notices()
+            for one in missing:
+                found = _at_prometheus(one) if one.at_prometheus else None
+                if found or (found := _arrived(one, notices, scene.began)):
+                    result.seen.append(found)
+            if foreign := strangers(drill, notices):
+                raise Fault(f"{', '.join(foreign)} arrived, which this cause does not explain")
+            if time.monotonic() > until:
+                names = ", ".join(map(str, missing))
+                raise Fault(f"{names} did not arrive within {drill.seconds:.0f} s")
+            time.sleep(LOOK_SECONDS)
+        time.sleep(SETTLE_SECONDS)
+    if foreign := strangers(drill, scene.receiver.notices()):
+        raise Fault(f"{', '.join(foreign)} arrived, which this cause does not explain")
+
+
+def _unended(scene: Scene, drill: Drill) -> list[str]:
+    """Expected alerts that arrived and whose end has not."""
+    told = [
+        n for n in scene.receiver.notices() if any(e.is_met_by(n.labels) for e in drill.expected)
+    ]
+    return sorted({notice.name for notice in told if not notice.ended})
+
+
+def _wait_silence(scene: Scene, drill: Drill, result: Result, more: tuple[str, ...] = ()) -> None:
+    """Wait until nothing fires and each end has arrived; raises Fault."""
+    restored = time.time()
+    until = time.monotonic() + CALM_SECONDS
+    with ticking(drill.name) as ticker:
+        while True:
+            firing, unended = read().firing, _unended(scene, drill)
+            if not firing and not unended:
+                break
+            ticker.label = f"{drill.name}: waiting for the end of {_fires(firing) or unended[0]}"
+            if time.monotonic() > until:
+                what = f"{_fires(firing)} still fires" if firing else f"no end of {unended[0]} came"
+                raise Fault(f"{CALM_SECONDS:.0f} s after the restore {what}")
+            time.sleep(LOOK_SECONDS)
+    result.silent_after = time.time() - restored
+    if foreign := strangers(drill, scene.receiver.notices(), more):
+        raise Fault(f"{', '.join(foreign)} arrived after it, which this cause does not explain")
+
+
+def perform(scene: Scene, drill: Drill) -> Result:
+    """Make the cause, collect its alerts, take the cause away and wait for silence."""
+    result = Result(drill)
+    try:
+        wait_calm(drill.name)
+        scene.receiver.forget()
+        scene.receiver.refuses = ""
+        scene.begin()
+        with drill.cause(scene):
+            _collect(scene, drill, result)
+        if not drill.ends_with_server:
+            _wait_silence(scene, drill, result)
+    except Fault as fault:
+        result.problem = str(fault)
+    result.began = scene.began
+    scene.receiver.refuses = ""
+    show(result)
+    return result
+
+
+def show(result: Result) -> None:
+    """One line for each alert of a drill, or why it failed."""
+    drill = result.drill
+    mark = paint("✗", "red") if result.problem else paint("✓", "green")
+    kind = " (recorded series)" if drill.recorded else ""
+    silent = result.silent_after
+    after = "" if silent is None else f"  silent {silent:.0f} s after the restore"
+    say(f"  {mark} {drill.name}{kind}{after}")
+    for one in result.seen:
+        fired, arrived = one.fired - result.began, one.arrived - result.began
+        where = "seen at Prometheus" if one.expected.at_prometheus else "arrived"
+        say(f"      {one.expected}: fired {fired:.0f} s after the cause, {where} {arrived:.0f} s")
+    if result.problem:
+        say(f"      {paint(result.problem, 'red')}")
+
+
+def run(scene: Scene, drills: Iterable[Drill]) -> list[Result]:
+    """Perform the drills, those of one server together."""
+    results = []
+    for name, group in groupby(drills, key=lambda drill: drill.server):
+        with servers.serving(scene, name):
+            own = [perform(scene, drill) for drill in group]
+        for result in own:
+            if result.drill.ends_with_server and not result.problem:
+                _after_server(scene, result)
+        results += own
+    return results
+
+
+def _after_server(scene: Scene, result: Result) -> None:
+    """What only ends with the drill's server has to end now."""
+    try:
+        _wait_silence(scene, result.drill, result, RESTART)
+        after = f"silent {result.silent_after:.0f} s after the server of the drill was gone"
+        say(f"  {paint('✓', 'green')} {result.drill.name}  {after}")
+    except Fault as fault:
+        result.problem = str(fault)
+        show(result)

@@ -1,0 +1,168 @@
+"""What every drill needs of the running stack: shortened rules and the drill's receiver.
+
+Both lie in the state folder and stand in for the shipped ones by a link that is put back. A part
+that starts anew sets its own link again, so a drill that is killed leaves nothing that stays.
+"""
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.drills import routes, windows
+from stack.errors import Fault
+from stack.http import answered, get_text
+from stack.native import supervisor
+from stack.request.signals import PROMETHEUS, poll
+from stack.settings import Settings
+
+ALERTMANAGER = "http://127.0.0.1:9093"
+RELOAD_SECONDS = 30.0
+_LINKED = ("prometheus.yaml", "rules", "alerts", "targets")
+_RELOADED = re.compile(r"^prometheus_config_last_reload_success_timestamp_seconds (\S+)$", re.M)
+_WORKED = re.compile(r"^prometheus_config_last_reload_successful 1$", re.M)
+_EVALUATION = re.compile(r"^(  (?:evaluation_interval|rule_query_offset): ).*$", re.M)
+
+
+def _link(path: Path, target: Path) -> None:
+    """Make the path a link to the target, at once."""
+    scratch = path.with_name(f".{path.name}.drill")
+    scratch.unlink(missing_ok=True)
+    scratch.symlink_to(target)
+    os.replace(scratch, path)
+
+
+def _reloaded() -> tuple[float, bool]:
+    """When Prometheus last took a configuration (Unix seconds), and whether it took the newest."""
+    page = get_text(f"{PROMETHEUS}/metrics") or ""
+    found = _RELOADED.search(page)
+    return float(found.group(1)) if found else 0.0, bool(_WORKED.search(page))
+
+
+class Rig:
+    """The swapped files of Prometheus and Alertmanager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shipped = settings.repo / "prometheus"
+        self._linked = settings.run / "prometheus"
+        self._routes = settings.run / "alertmanager" / "alertmanager.yaml"
+        self.folder = settings.run / "drill"
+        self._kept = self.folder / "alertmanager.yaml"
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of shortened alerts; what is put there is read at the next reload."""
+        return self.folder / "alerts"
+
+    @property
+    def targets(self) -> Path:
+        """The folder of the drill's copy of the targets."""
+        return self.folder / "targets"
+
+    @property
+    def extra(self) -> Path:
+        """The folder whose targets Prometheus reads without a reload."""
+        return self._linked / "targets-extra"
+
+    def write(self) -> None:
+        """Write the shortened copies of what is shipped, and of the targets of the native way."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for left in self.extra.glob("drill-*"):
+            left.unlink()
+        for name in ("rules", "alerts"):
+            (self.folder / name).mkdir(parents=True)
+            for file in sorted((self._shipped / name).glob("*.yaml")):
+                short = windows.rules(file.read_text(encoding="utf-8"))
+                (self.folder / name / file.name).write_text(short, encoding="utf-8")
+        config = (self._shipped / "prometheus.yaml").read_text(encoding="utf-8")
+        short = _EVALUATION.sub(r"\g<1>5s", config)
+        (self.folder / "prometheus.yaml").write_text(short, encoding="utf-8")
+        shutil.copytree(self._shipped / "targets" / "native", self.targets)
+
+    def _pid(self, name: str) -> int:
+        running = supervisor.running(self._settings)
+        pid = running.processes()[name].pid if running else 0
+        if not pid:
+            raise Fault(f"{name} does not run", "`make status`, then `make up`")
+        return pid
+
+    def reload_prometheus(self) -> None:
+        """Make Prometheus read its files again; raises Fault where it refuses them."""
+        before, _ = _reloaded()
+        os.kill(self._pid("prometheus"), signal.SIGHUP)
+        until = time.monotonic() + RELOAD_SECONDS
+        while time.monotonic() < until:
+            at, worked = _reloaded()
+            if at > before and worked:
+                return
+            time.sleep(0.2)
+        raise Fault("Prometheus did not take its files", "read `make logs PART=prometheus`")
+
+    def link_prometheus(self, folder: Path) -> None:
+        """Let Prometheus read these files."""
+        for name in _LINKED:
+            native = name == "targets" and folder == self._shipped
+            _link(self._linked / name, folder / name / "native" if native else folder / name)
+        self.reload_prometheus()
+
+    def reload_alertmanager(self) -> None:
+        """Make Alertmanager read its file again; raises Fault where it refuses it."""
+        poll(lambda: get_text(f"{ALERTMANAGER}/-/ready"), RELOAD_SECONDS)
+        status, why = answered(f"{ALERTMANAGER}/-/reload", b"")
+        if status != 200:
+            raise Fault(
+                f"Alertmanager refused its file: {why}", "read `make logs PART=alertmanager`"
+            )
+
+    def route(self, url: str) -> None:
+        """Put the drill's receiver in front of the others; also after Alertmanager began anew."""
+        text = self._routes.read_text(encoding="utf-8")
+        if f"name: {routes.NAME}\n" in text:
+            raise Fault(f"{self._routes} still has a drill's receiver", "`make down && make up`")
+        try:
+            ours = routes.with_drill(text, url)
+        except routes.NoPlaceError as error:
+            raise Fault(f"{self._routes}: {error}", "mend it: `make up` writes it anew") from error
+        os.replace(self._routes, self._kept)
+        self._routes.write_text(ours, encoding="utf-8")
+        self._routes.chmod(0o600)
+        self.reload_alertmanager()
+
+    def unroute(self) -> None:
+        """Put back what was there before."""
+        if self._kept.is_symlink() or self._kept.exists():
+            os.replace(self._kept, self._routes)
+            self.reload_alertmanager()
+
+    def put_back(self) -> None:
+        """Everything as it was; what fails does not keep the rest from being put back."""
+        faults = [*_tried(lambda: self.link_prometheus(self._shipped)), *_tried(self.unroute)]
+        if faults:
+            raise faults[0]
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _tried(action: Callable[[], None]) -> list[Fault]:
+    try:
+        action()
+    except Fault as fault:
+        return [fault]
+    return []
+
+
+@contextmanager
+def rigged(settings: Settings, url: str) -> Iterator[Rig]:
+    """Shortened rules and the receiver at this URL, for the block."""
+    rig = Rig(settings)
+    rig.write()
+    try:
+        rig.link_prometheus(rig.folder)
+        rig.route(url)
+        yield rig
+    finally:
+        rig.put_back()

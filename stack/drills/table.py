@@ -1,0 +1,276 @@
+"""The table of drills: each cause, what has to come of it, and what may come beside it."""
+
+from stack.drills.causes import cost, history, monitoring, parts, recorded, serving, telemetry
+from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.servers import HASTY, SMALL
+
+_PARTS = {
+    "collector": "otel-collector",
+    "traces": "traces",
+    "logs": "logs",
+    "alertlog": "alertlog",
+    "node-exporter": "node-exporter",
+    "server": "server",
+}
+_SLOW = ("CostSpike", "ErrorBudgetBurn")
+"""What an unusual load may set off as well."""
+
+
+def _down(name: str, part: str) -> Drill:
+    job = "llm-server" if part == "server" else part
+    labels = {"store": part} if part in ("traces", "logs") else {"job": job}
+    about = f"{'the store of ' if 'store' in labels else ''}{part} is stopped and stays down"
+    expected = (Expected("TargetDown", labels),)
+    # Its return is a restart, which is told once it no longer counts as down.
+    return Drill(f"{name}-down", about, expected, parts.down(part), ("TargetRestarted",))
+
+
+_OF_PARTS = (
+    *(_down(name, part) for name, part in _PARTS.items()),
+    Drill(
+        "target-missing",
+        "node-exporter runs, but is not in Prometheus's list",
+        (Expected("TargetMissing", {"job": "node-exporter"}),),
+        parts.unlisted("node-exporter"),
+    ),
+    Drill(
+        "part-killed",
+        "alertlog is killed outright and comes back by itself",
+        (Expected("TargetRestarted", {"job": "alertlog"}),),
+        parts.killed("alertlog"),
+    ),
+    Drill(
+        "scrape-slow",
+        "a target takes over 3 s to answer a scrape",
+        (Expected("ScrapeSlow", {"job": "drill"}),),
+        parts.slow_target,
+    ),
+    Drill(
+        "scrape-flapping",
+        "a target answers two scrapes of three",
+        (Expected("ScrapeFlapping", {"job": "drill"}),),
+        parts.flapping_target,
+    ),
+)
+
+_OF_TELEMETRY = (
+    Drill(
+        "telemetry-lost",
+        "the Collector is away for longer than the server keeps what it has",
+        alerts("TelemetryLost"),
+        telemetry.lost,
+        ("TargetDown", "TargetRestarted", *_SLOW),
+    ),
+    Drill(
+        "queue-full",
+        "a Collector with a small queue cannot reach the store of logs",
+        alerts("CollectorQueueFilling", "TelemetryDiscarded"),
+        telemetry.queue_full,
+        ("TargetRestarted", "TelemetryRefused", "TelemetryLost", *_SLOW),
+    ),
+)
+
+_OF_WATCHERS = (
+    Drill(
+        "rule-fails",
+        "a rule file can be read and not evaluated",
+        alerts("RuleEvaluationFailing"),
+        monitoring.broken_rule,
+    ),
+    Drill(
+        "alertmanager-unlisted",
+        "Prometheus knows of no Alertmanager",
+        (Expected("AlertmanagerUnreachable", at_prometheus=True),),
+        monitoring.no_alertmanager,
+    ),
+    Drill(
+        "alertmanager-down",
+        "Alertmanager is stopped and stays down",
+        (Expected("TargetDown", {"job": "alertmanager"}, at_prometheus=True),),
+        monitoring.alertmanager_down,
+        ("TargetRestarted", "AlertmanagerUnreachable"),
+    ),
+    Drill(
+        "watchdog-silent",
+        "Watchdog no longer fires: `make status` says so after 3 minutes, and ends with 3",
+        (),
+        monitoring.watchdog_silent,
+    ),
+    Drill(
+        "delivery-fails",
+        "a receiver answers 500 to one alert",
+        alerts("AlertDeliveryFailing"),
+        monitoring.refusing_receiver,
+        (monitoring.PROBE,),
+    ),
+    Drill(
+        "series-growth",
+        "a stranger's target has 30,000 series",
+        alerts("SeriesGrowth"),
+        monitoring.flood,
+    ),
+)
+
+_OF_SERVING = (
+    Drill(
+        "engine-stopped",
+        "the engine core is stopped (SIGSTOP) while requests run",
+        alerts("EngineStalled"),
+        serving.engine_stopped,
+        ("AbortShareHigh", *_SLOW),
+    ),
+    Drill(
+        "loop-blocked",
+        "the API process stands still for half of each second",
+        alerts("EventLoopLagHigh"),
+        serving.blocked_loop,
+        ("ScrapeSlow",),
+    ),
+    Drill(
+        "callers-leave",
+        "callers hang up after 0.3 s",
+        alerts("AbortShareHigh"),
+        serving.leaving_callers,
+        _SLOW,
+    ),
+    Drill(
+        "queue-grows",
+        "one caller more each second, where two are served at a time",
+        alerts("QueueGrowing"),
+        serving.growing_queue,
+        ("OldestRequestWaitsTooLong", "AbortShareHigh", *_SLOW),
+        SMALL,
+    ),
+    Drill(
+        "queue-stands",
+        "40 callers at once, where two are served at a time",
+        alerts("OldestRequestWaitsTooLong"),
+        serving.standing_queue,
+        ("QueueGrowing", "AbortShareHigh", *_SLOW),
+        SMALL,
+    ),
+    Drill(
+        "requests-fail",
+        "every request runs past the server's deadline",
+        (Expected("ErrorBudgetBurn", {"objective": "availability", "severity": "critical"}),),
+        serving.all_fail,
+        ("UnpricedModel", "GpuCostMissing", "AbortShareHigh", "OldestRequestWaitsTooLong", *_SLOW),
+        HASTY,
+    ),
+)
+
+_OF_COST = (
+    Drill(
+        "dear-requests",
+        "long inputs with one token of answer",
+        alerts("CostPer1kOutputTokensHigh"),
+        cost.dear_requests,
+        _SLOW,
+    ),
+    Drill(
+        "books-not-kept",
+        "the server's books cannot be written",
+        alerts("LedgerNotKept"),
+        cost.books_not_kept,
+    ),
+    Drill(
+        "price-list-refused",
+        "the price list is saved with an error in it",
+        alerts("PriceFileRefused"),
+        cost.bad_prices,
+        server=SMALL,
+    ),
+    Drill(
+        "budget-exceeded",
+        "a tenant with a budget of 10 microdollars spends more",
+        alerts("TenantBudgetExceeded"),
+        cost.small_budget,
+        ("TenantBudgetSoft",),
+        SMALL,
+        ends_with_server=True,
+    ),
+    Drill(
+        "model-unpriced",
+        "a model is served that the price list does not have",
+        alerts("UnpricedModel"),
+        cost.unpriced,
+        server=HASTY,
+    ),
+)
+
+_RECORDED = (
+    Drill(
+        "gpu",
+        "a GPU with memory errors, a hot one, a full one, an idle one, a driver that hangs",
+        alerts("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
+        recorded.GPU,
+        recorded=True,
+    ),
+    Drill(
+        "machine",
+        "memory low, a disk full, a disk that fills, a clock that is wrong",
+        alerts("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew"),
+        recorded.MACHINE_FULL,
+        recorded=True,
+        seconds=210,
+    ),
+    Drill(
+        "engine",
+        "an engine that lets nobody in, and one that throws requests out",
+        alerts("AdmissionLivelock", "KvCachePreempting"),
+        recorded.ENGINE,
+        recorded=True,
+    ),
+    Drill(
+        "ledger",
+        "the bill does not add up, device time is unknown, steps are predicted badly",
+        alerts("LedgerError", "GpuCostMissing", "StepModelInaccurate"),
+        recorded.LEDGER,
+        recorded=True,
+    ),
+    Drill(
+        "spending",
+        "a budget nearly spent, a request of over 1000 times the usual tokens",
+        alerts("TenantBudgetSoft", "RequestTokensExtreme"),
+        recorded.BUDGET_AND_TOKENS,
+        recorded=True,
+    ),
+    Drill(
+        "spend-grows",
+        "a model costs 2000 times what it did before",
+        alerts("CostSpike"),
+        history.spend_grows,
+        recorded=True,
+    ),
+    Drill(
+        "quantile-ceiling",
+        "every observation lies above the last edge of its grid",
+        alerts("QuantileIsACeiling"),
+        recorded.CEILING,
+        recorded=True,
+    ),
+    Drill(
+        "telemetry",
+        "errors of a hook, spans refused by the Collector, requests without exemplars",
+        alerts("HookErrors", "TelemetryRefused", "ExemplarsMissing"),
+        recorded.TELEMETRY,
+        recorded=True,
+    ),
+    Drill(
+        "watchers",
+        "Prometheus skips evaluations, and found its write-ahead log corrupt",
+        alerts("RuleEvaluationMissed", "WalCorruption"),
+        recorded.WATCHERS,
+        recorded=True,
+    ),
+)
+
+
+def _in_order(drills: tuple[Drill, ...]) -> tuple[Drill, ...]:
+    """Those of one server together, and what only ends with its server last among them."""
+    servers = list(dict.fromkeys(drill.server for drill in drills))
+    return tuple(sorted(drills, key=lambda d: (servers.index(d.server), d.ends_with_server)))
+
+
+DRILLS = _in_order(_OF_PARTS + _OF_TELEMETRY + _OF_WATCHERS + _OF_SERVING + _OF_COST + _RECORDED)
+"""Every drill, in the order in which `ALL=1` performs them."""

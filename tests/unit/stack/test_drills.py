@@ -1,0 +1,254 @@
+"""Drills: the table, who is expected and who is a stranger, targets, and the receiver."""
+
+import datetime
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stack import settings
+from stack.commands import drill as command
+from stack.drills import aftermath, course, pages, routes, table
+from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.receiver import Notice, receiving
+from stack.drills.rig import Rig
+from stack.drills.scene import Scene
+from stack.errors import Fault
+from stack.http import answered, get_text
+from tests.conftest import REPO
+
+ALERTS = sorted((REPO / "prometheus" / "alerts").glob("*.yaml"))
+NOT_DRILLED = {
+    "CostSpike": "asks for 1440 evaluations of the day before, which no shorter window holds",
+}
+"""Why an alert has no drill."""
+
+
+def shipped() -> set[str]:
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in ALERTS]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    return {rule["alert"] for rule in rules if "alert" in rule}
+
+
+def drilled() -> set[str]:
+    return {one.name for drill in table.DRILLS for one in drill.expected} | {"Watchdog"}
+
+
+def test_every_alert_has_a_drill() -> None:
+    assert shipped() - drilled() - set(NOT_DRILLED) == set()
+
+
+def test_a_reason_is_given_only_where_there_is_no_drill() -> None:
+    assert not set(NOT_DRILLED) & drilled()
+
+
+def test_every_alert_of_the_table_is_shipped() -> None:
+    allowed = {name for drill in table.DRILLS for name in drill.allowed}
+    assert (drilled() | allowed) - shipped() - {"DrillProbe"} == set()
+
+
+def test_names_are_a_drills_own_and_fit_the_list() -> None:
+    names = [drill.name for drill in table.DRILLS]
+    assert len(set(names)) == len(names) >= 20
+    assert all(len(name) <= 22 and name == name.lower() for name in names)
+
+
+def test_drills_of_one_server_stand_together_and_what_ends_with_it_last() -> None:
+    seen = [drill.server for drill in table.DRILLS]
+    assert len([s for n, s in enumerate(seen) if n == 0 or seen[n - 1] != s]) == len(set(seen))
+    for server in set(seen):
+        ends = [drill.ends_with_server for drill in table.DRILLS if drill.server == server]
+        assert ends == sorted(ends)
+
+
+@contextmanager
+def nothing(_: Scene) -> Iterator[None]:
+    yield
+
+
+def a_drill(*names: str, allowed: tuple[str, ...] = ()) -> Drill:
+    return Drill("x", "x", alerts(*names), nothing, allowed)
+
+
+def notice(name: str, ended: float = 0.0, **labels: str) -> Notice:
+    return Notice({"alertname": name, **labels}, 1.0, 2.0, ended)
+
+
+def test_a_stranger_is_what_neither_is_expected_nor_allowed() -> None:
+    drill = a_drill("A", allowed=("B",))
+    came = [notice("A"), notice("B"), notice("Watchdog"), notice("D"), notice("C"), notice("D")]
+    assert course.strangers(drill, came) == ["C", "D"]
+    assert course.strangers(drill, came, ("D",)) == ["C"]
+
+
+def test_an_expected_alert_is_known_by_its_labels() -> None:
+    down = Expected("TargetDown", {"job": "x"})
+    assert down.is_met_by({"alertname": "TargetDown", "job": "x", "instance": "i"})
+    assert not down.is_met_by({"alertname": "TargetDown", "job": "y"})
+    assert not down.is_met_by({"alertname": "TargetMissing", "job": "x"})
+    assert str(down) == "TargetDown{job=x}"
+
+
+def post(url: str, body: Any) -> int:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return answered(url, text)[0]
+
+
+def sent(status: str, name: str = "A") -> dict[str, Any]:
+    start = "2026-01-01T12:00:00.5Z"
+    return {"alerts": [{"status": status, "labels": {"alertname": name}, "startsAt": start}]}
+
+
+def test_the_receiver_remembers_when_an_alert_came_and_when_it_ended() -> None:
+    with receiving() as heard:
+        assert post(heard.url, sent("firing")) == 200
+        (first,) = heard.notices()
+        assert (first.name, first.fired, first.ended) == ("A", 1767268800.5, 0.0)
+        assert post(heard.url, sent("firing")) == 200
+        assert heard.notices() == [first]
+        assert post(heard.url, sent("resolved")) == 200
+        (ended,) = heard.notices()
+        assert (ended.arrived, ended.ended > 0) == (first.arrived, True)
+        assert post(heard.url, sent("firing")) == 200
+        assert not heard.notices()[0].ended
+        heard.forget()
+        assert heard.notices() == []
+
+
+def test_an_end_without_a_beginning_is_of_an_earlier_drill() -> None:
+    with receiving() as heard:
+        assert post(heard.url, sent("resolved")) == 200
+        assert heard.notices() == []
+
+
+def test_a_receiver_can_refuse_one_alert() -> None:
+    with receiving() as heard:
+        heard.refuses = "A"
+        assert post(heard.url, sent("firing", "A")) == 500
+        assert post(heard.url, sent("firing", "B")) == 200
+        assert [one.name for one in heard.notices()] == ["B"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"alerts": [1]}', b'{"alerts": 3}'])
+def test_what_is_no_notification_is_refused(body: bytes) -> None:
+    with receiving() as heard:
+        assert post(heard.url, body) == 400
+        assert heard.notices() == []
+
+
+def test_a_target_exposes_its_series_as_they_are_now() -> None:
+    page = pages.recorded(
+        pages.Series('a{b="c"}', pages.steady(0.5)),
+        pages.Series("n_total", pages.rising(2, start=10, until=5)),
+        pages.Series("j", pages.jumping(3, 7)),
+    )
+    assert page.text(0.0) == 'a{b="c"} 0.5\nn_total 10.0\nj 0.0\n'
+    assert page.text(4.0) == 'a{b="c"} 0.5\nn_total 18.0\nj 7\n'
+    assert page.text(60.0).splitlines()[1] == "n_total 20"
+    with pages.serving(page) as address:
+        assert (get_text(f"http://{address}/metrics") or "").startswith('a{b="c"} 0.5')
+
+
+def test_a_target_can_fail_and_be_late() -> None:
+    page = pages.Page(lambda _: "x 1\n", delay=0.05, is_down=lambda number: number == 1)
+    with pages.serving(page) as address:
+        began = time.monotonic()
+        url = f"http://{address}/"
+        assert [answered(url)[0] for _ in range(3)] == [200, 503, 200]
+        assert time.monotonic() - began >= 3 * page.delay
+
+
+CONFIGURATIONS = {
+    "shipped": (REPO / "alertmanager" / "alertmanager.yaml").read_text(encoding="utf-8"),
+    "no routes": "route:\n  receiver: x\n\nreceivers:\n  - name: x\n",
+    "no indent": "route: # comment\n    receiver: x\nreceivers:\n- name: x\n# end\n",
+    "routes": "route:\n  routes:\n  - receiver: x\n    routes:\n      - receiver: y\n"
+    "  receiver: x\nreceivers: # all\n- name: x\n- name: y\n",
+    "receivers first": "receivers:\n    - name: x\nroute:\n  receiver: x\n  routes:\n"
+    "    # why\n    - receiver: x\n",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_drills_receiver_stands_first_and_all_else_stays(name: str) -> None:
+    text = CONFIGURATIONS[name]
+    before = yaml.safe_load(text)
+    after = yaml.safe_load(routes.with_drill(text, "http://127.0.0.1:1/"))
+    first, *others = after["route"].pop("routes")
+    assert others == before["route"].pop("routes", [])
+    assert first["receiver"] == "drill" and "continue" not in first
+    assert first["matchers"] == ["alertname != Watchdog"] and first["group_by"] == ["..."]
+    ours, *receivers = after.pop("receivers")
+    assert receivers == before.pop("receivers")
+    assert ours["webhook_configs"][0]["url"] == "http://127.0.0.1:1/"
+    assert after == before
+
+
+@pytest.mark.parametrize("text", ["", "route: {receiver: x}\n", "receivers:\n  - name: x\n"])
+def test_a_configuration_without_a_place_for_it_is_refused(text: str) -> None:
+    with pytest.raises(routes.NoPlaceError):
+        routes.with_drill(text, "http://127.0.0.1:1/")
+
+
+def test_the_rig_writes_every_shipped_file(tmp_path: Path) -> None:
+    rig = Rig(settings.load(REPO, {"STATE_DIR": str(tmp_path)}))
+    left = rig.extra / "drill-3.yaml"
+    left.parent.mkdir(parents=True)
+    left.write_text("left over by a drill that was killed")
+    rig.write()
+    assert not left.exists()
+    for name in ("rules", "alerts"):
+        written = {file.name for file in (rig.folder / name).iterdir()}
+        assert written == {file.name for file in (REPO / "prometheus" / name).glob("*.yaml")}
+    config = yaml.safe_load((rig.folder / "prometheus.yaml").read_text())
+    shipped_config = yaml.safe_load((REPO / "prometheus" / "prometheus.yaml").read_text())
+    assert config["global"].pop("evaluation_interval") == "5s"
+    assert config["global"].pop("rule_query_offset") == "5s"
+    for key in ("evaluation_interval", "rule_query_offset"):
+        shipped_config["global"].pop(key)
+    assert config == shipped_config
+
+
+def asked(**values: str) -> list[str]:
+    return [one.name for one in command.chosen(settings.load(REPO, values))]
+
+
+def test_drills_are_chosen_by_name_or_all() -> None:
+    assert asked() == []
+    assert asked(CAUSE="target-missing") == ["target-missing"]
+    assert asked(CAUSE="target-missing,alertlog-down") == ["alertlog-down", "target-missing"]
+    assert len(asked(ALL="1")) == len(table.DRILLS)
+    with pytest.raises(Fault, match="CAUSE=nobody is no drill"):
+        asked(CAUSE="nobody")
+
+
+def test_the_list_names_each_drill_and_what_comes_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.drill(settings.load(REPO, {})) == 0
+    said = capsys.readouterr().out
+    for drill in table.DRILLS:
+        assert drill.name in said
+        assert all(str(one) in said for one in drill.expected)
+
+
+def test_a_drill_without_a_stack_is_refused(tmp_path: Path) -> None:
+    here = settings.load(REPO, {"STATE_DIR": str(tmp_path), "CAUSE": "target-missing"})
+    with pytest.raises(Fault, match="no native stack"):
+        command.drill(here)
+
+
+def test_what_a_drill_leaves_behind_is_silenced_and_nothing_else() -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    drills = [a_drill("A", allowed=("B.",)), a_drill("C")]
+    made = aftermath.silence(course.touched(drills), now)
+    (matcher,) = made["matchers"]
+    assert (matcher["name"], matcher["isRegex"], matcher["isEqual"]) == ("alertname", True, True)
+    pattern = re.compile(matcher["value"])
+    assert all(pattern.fullmatch(name) for name in ("A", "B.", "C", "TargetRestarted"))
+    assert not any(pattern.fullmatch(name) for name in ("Bx", "Watchdog", "AB", ""))
+    assert made["endsAt"] == "2026-01-01T00:15:00+00:00"
