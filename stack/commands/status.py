@@ -1,6 +1,7 @@
 """`make status`: the parts, the active alerts and the telemetry that was lost."""
 
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
