@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stack.commands import status
+from stack.commands import status, up
 from stack.containers import compose
 from stack.errors import Fault
 from stack.receivers import render
@@ -190,6 +190,23 @@ def test_containers_get_copies_that_only_they_can_reach(tmp_path: Path) -> None:
     }
     render.copy_secrets(settings, ())
     assert list(folder.iterdir()) == []
+
+
+def test_make_up_looks_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up.supervisor, "running", lambda settings: pytest.fail("too late"))
+    with pytest.raises(Fault, match="SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not"):
+        up.up(settings_of(tmp_path, SLACK_CHANNEL="#llm"))
+
+
+def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    up._tell(chosen(everything(tmp_path)))
+    up._tell(())
+    said, nobody = capsys.readouterr().out.splitlines()
+    assert "the log store, slack (#llm), slack-cost (#cost), email (oncall@example.org), " in said
+    assert "pagerduty, webhook, heartbeat-outside (`make alert-test` follows one)" in said
+    assert "alerts go to the log store (docs/alerts.md" in nobody
 
 
 @pytest.mark.parametrize(
