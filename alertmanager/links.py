@@ -5,7 +5,14 @@ import time
 from urllib.parse import parse_qs
 
 from alertmanager.pages import Pages, Window
-from alertmanager.worst import BEFORE_SECONDS, MAX_SELECTOR, UnansweredError, Worst, is_selector
+from alertmanager.worst import (
+    BEFORE_SECONDS,
+    MAX_SELECTOR,
+    Exemplar,
+    UnansweredError,
+    Worst,
+    is_selector,
+)
 
 MAX_MODEL = 256
 LAST_SECOND = 253_402_300_799
@@ -69,6 +76,15 @@ class Links:
             like = f'name{{label="value"}}, of at most {MAX_SELECTOR} characters'
             raise RefusedError(f"selector must be a plain one, {like}")
         _check_order(at, until)
+        found = self._found(selector, at, until)
+        page = self._pages.trace(found)
+        if not page:
+            why = f"The trace is {found.trace_id}, but alertlog was told of no page for traces."
+            fix = "Set ALERTLOG_GRAFANA_URL, ALERTLOG_TEMPO_URL or ALERTLOG_JAEGER_URL."
+            raise NothingError(why, fix)
+        return page
+
+    def _found(self, selector: str, at: float, until: float) -> Exemplar:
         if self._worst is None:
             why = "alertlog was told of no Prometheus, and so knows no exemplars."
             raise NothingError(why, "Set ALERTLOG_PROMETHEUS_URL and start it again.")
@@ -80,18 +96,13 @@ class Links:
         if found is None:
             why = f"No request has left an exemplar for {selector} in that time."
             raise NothingError(why, "Look at the board that the alert names, or at its logs.")
-        page = self._pages.trace(found)
-        if not page:
-            why = f"The trace is {found.trace_id}, but alertlog was told of no page for traces."
-            fix = "Set ALERTLOG_GRAFANA_URL, ALERTLOG_TEMPO_URL or ALERTLOG_JAEGER_URL."
-            raise NothingError(why, fix)
-        return page
+        return found
 
     def logs(self, query: Query) -> str:
         """The page of what the server logged around a moment."""
         at, model, now = query.moment("at"), query.text("model"), time.time()
         until = query.moment("until", max(at, min(now, at + BEFORE_SECONDS)))
-        if len(model) > MAX_MODEL or not (model.isprintable() or not model):
+        if len(model) > MAX_MODEL or not model.isprintable():
             raise RefusedError(f"model must be a name of at most {MAX_MODEL} characters")
         _check_order(at, until)
         page = self._pages.logs(model, Window(max(0.0, at - BEFORE_SECONDS), until))

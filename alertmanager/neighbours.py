@@ -7,7 +7,10 @@ alertlog has no keys, and every page that somebody opens can send requests to lo
 import ipaddress
 from email.message import Message
 
-FOREIGN = "a page from elsewhere may not ask\n"
+FOREIGN = (
+    "a page from elsewhere may not ask; call this by an address or by a name without a dot, "
+    "and without Origin\n"
+)
 
 
 def _host(header: str) -> str:

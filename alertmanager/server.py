@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
     """GET by the desk and /metrics; POST /alerts and POST /heartbeat."""
 
     server: "Server"
+    server_version = "alertlog"
+    sys_version = ""
     timeout = 15
 
     def do_GET(self) -> None:

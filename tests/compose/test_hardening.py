@@ -99,6 +99,10 @@ def test_who_pushes_reaches_the_collector(found: dict[str, Container], source: s
     assert _reaches(found[source], "otel-collector", 4318)
 
 
+def test_alertlog_reaches_the_prometheus_that_it_asks(found: dict[str, Container]) -> None:
+    assert _reaches(found["alertlog"], "prometheus", 9090)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "port"),
     [

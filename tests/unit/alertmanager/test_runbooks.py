@@ -1,6 +1,5 @@
 """Runbooks as pages: each of the repository's own, and what hostile files and paths come to."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from alertmanager.frame import POLICY, STYLE
 from alertmanager.markdown import headings, slug, to_html
 from alertmanager.runbooks import Library
 from tests.unit.alert_desk import REPO, ask, settings
-from tests.unit.html_page import VOID, Page
+from tests.unit.html_page import Page
 from tests.unit.listening import listening
 
 OURS = Library(REPO / "docs")
@@ -24,14 +23,6 @@ def show(address: str) -> Page:
     text = OURS.show(address)
     assert text is not None, address
     return Page(text)
-
-
-@pytest.fixture(autouse=True)
-def _rules_and_breaks() -> Iterator[None]:
-    added = {"hr", "br"} - VOID
-    VOID.update(added)
-    yield
-    VOID.difference_update(added)
 
 
 def test_every_chapter_is_served() -> None:

@@ -184,12 +184,19 @@ def test_addresses_name_services(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_alertlog_has_the_documents_and_sends_browsers_to_published_ports(profile: str) -> None:
+def test_alertlog_has_the_runbooks_and_what_they_lead_to(profile: str) -> None:
     service = services(profile)["alertlog"]
-    found = alertlog_settings.load(service["environment"])
-    assert {v["target"]: v["source"] for v in service["volumes"]} == {
-        str(found.docs): str(REPO / "docs")
-    }
+    docs = alertlog_settings.load(service["environment"]).docs
+    mounted = {v["target"]: v["source"] for v in service["volumes"]}
+    assert mounted.pop(str(docs / "runbooks")) == str(REPO / "docs/runbooks")
+    books = (path.read_text() for path in (REPO / "docs/runbooks").glob("*.md"))
+    linked = {name for text in books for name in re.findall(r"\]\(\.\./([\w.-]+)", text)}
+    assert mounted == {str(docs / name): str(REPO / "docs" / name) for name in linked}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_alertlog_sends_browsers_to_published_ports(profile: str) -> None:
+    found = alertlog_settings.load(services(profile)["alertlog"]["environment"])
     every = services(profile).values()
     ports = {port["published"] for one in every for port in one.get("ports", [])}
     opened = [found.grafana, *found.stores.values()]

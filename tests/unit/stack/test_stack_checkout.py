@@ -14,7 +14,8 @@ from stack.readiness import checkout, preflight
 from stack.settings import Settings, load
 
 REPO = Path(__file__).resolve().parents[3]
-MOUNTED = ("alertmanager", "grafana", "loki", "otel-collector", "prometheus", "server", "tempo")
+FOLDERS = "alertmanager docs grafana loki otel-collector prometheus server tempo"
+MOUNTED = tuple(FOLDERS.split())
 
 
 def settings_of(repo: Path, **values: str) -> Settings:
