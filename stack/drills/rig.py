@@ -157,6 +157,17 @@ def _tried(action: Callable[[], None]) -> list[Fault]:
 
 
 @contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Nobody's impatience leaves the files as they are: it takes a minute at most."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def rigged(settings: Settings, url: str) -> Iterator[Rig]:
     """Shortened rules and the receiver at this URL, for the block."""
     rig = Rig(settings)
@@ -166,4 +177,5 @@ def rigged(settings: Settings, url: str) -> Iterator[Rig]:
         rig.route(url)
         yield rig
     finally:
-        rig.put_back()
+        with _undisturbed():
+            rig.put_back()
