@@ -18,7 +18,6 @@ from stack.parts import memo
 from stack.say import clock, say, title
 from stack.settings import Settings
 
-
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
