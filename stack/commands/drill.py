@@ -18,6 +18,8 @@ from stack.parts import memo
 from stack.say import clock, say, title
 from stack.settings import Settings
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
 
 def _list() -> int:
     say("make drill CAUSE=name, or ALL=1:")
@@ -67,7 +69,14 @@ def _summary(results: list[Result], seconds: float) -> int:
     return 0
 
 
-def _ended(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
+def _patience(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
+    say("  putting the stack back first")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
+    """The first word to stop ends the drill; another one while it is taken back changes nothing."""
+    for each in _STOPS:
+        signal.signal(each, _patience)
     raise KeyboardInterrupt
 
 
@@ -78,8 +87,8 @@ def drill(settings: Settings) -> int:
         return _list()
     hands = Hands(settings)
     _check(hands)
-    # Whoever ends this politely wants the stack back as it was, too.
-    signal.signal(signal.SIGTERM, _ended)
+    for each in _STOPS:
+        signal.signal(each, _interrupted)
     started = time.monotonic()
     title(f"{len(drills)} drills; people's receivers are not told of them")
     with receiving() as receiver, rigged(settings, receiver.url) as rig:

@@ -1,6 +1,7 @@
 """The course of drills: calm before, the alerts and no others, silence after."""
 
 import time
+import xmlrpc.client
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -146,7 +147,7 @@ def perform(scene: Scene, drill: Drill) -> Result:
             _collect(scene, drill, result)
         if not drill.ends_with_server:
             _wait_silence(scene, drill, result)
-    except Fault as fault:
+    except (Fault, OSError, xmlrpc.client.Error) as fault:
         result.problem = str(fault)
     result.began = scene.began
     scene.receiver.refuses = ""

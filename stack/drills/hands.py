@@ -43,6 +43,10 @@ class Hands:
             return found
         raise Fault("no native stack of this state folder runs", "MODE=native make up")
 
+    def variables(self) -> dict[str, str]:
+        """What `make up` gave this stack: every variable of its parts' configurations."""
+        return variables_of(self.supervisor().pid())
+
     def name(self, part: str) -> str:
         """The part that stands for `traces` or `logs`, any other as it is called."""
         runs = lineup.running(self.settings)
@@ -109,8 +113,7 @@ class Hands:
     @contextmanager
     def standing_in(self, part: str, changed: Mapping[str, str], *more: str) -> Iterator[None]:
         """The part with other variables and more arguments, in its own place for the block."""
-        variables = variables_of(self.supervisor().pid())
-        ours = program(self.settings, part, variables)
+        ours = program(self.settings, part, self.variables())
         log = self.settings.logs / f"drill-{part}.log"
         with self.stopped(part), log.open("wb") as out:
             process = subprocess.Popen(

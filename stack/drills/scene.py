@@ -31,6 +31,11 @@ class Scene:
     """The API key of the drill's callers where the drill's server asks for one."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
+    @property
+    def model(self) -> str:
+        """The name of the model that is served."""
+        return self.hands.variables()["SERVED_MODEL_NAME"]
+
     def begin(self) -> None:
         """From now on the cause is there."""
         self.began = time.time()
@@ -62,7 +67,8 @@ class Scene:
         key: str = "",
     ) -> Iterator[Traffic]:
         """Callers at work for the block."""
-        traffic = Traffic(self.settings, asked, pause, key or self.key)
+        chosen = key or self.key or self.settings.values.get("API_KEY", "")
+        traffic = Traffic(self.model, asked, pause, chosen)
         with traffic.running(callers, each_after):
             yield traffic
 

@@ -40,12 +40,12 @@ def _small(scene: Scene, folder: Path) -> Mapping[str, str]:
     budgets = {"tenants": {SPENDER: {"day": 0.00001}}}
     (folder / "budgets.yaml").write_text(json.dumps(budgets), encoding="utf-8")
     (folder / "keys.yaml").write_text(json.dumps({"tenants": digests}), encoding="utf-8")
-    prices(folder).write_text(_price(scene.settings.served_name), encoding="utf-8")
+    prices(folder).write_text(_price(scene.model), encoding="utf-8")
     return {
         "LLM_SERVER_PRICES": str(prices(folder)),
         "LLM_SERVER_BUDGETS": str(folder / "budgets.yaml"),
         "LLM_SERVER_KEYS": str(folder / "keys.yaml"),
-        "VLLM_ARGS": f"{scene.settings.vllm_args} --max-num-seqs 2",
+        "VLLM_ARGS": f"{scene.hands.variables()['VLLM_ARGS']} --max-num-seqs 2",
     }
 
 

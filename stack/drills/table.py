@@ -1,7 +1,8 @@
 """The table of drills: each cause, what has to come of it, and what may come beside it."""
 
-from stack.drills.causes import cost, history, monitoring, parts, recorded, serving, telemetry
+from stack.drills.causes import cost, monitoring, parts, serving, telemetry
 from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.recorded_table import RECORDED
 from stack.drills.servers import HASTY, SMALL
 
 _PARTS = {
@@ -198,73 +199,6 @@ _OF_COST = (
     ),
 )
 
-_RECORDED = (
-    Drill(
-        "gpu",
-        "a GPU with memory errors, a hot one, a full one, an idle one, a driver that hangs",
-        alerts("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
-        recorded.GPU,
-        recorded=True,
-    ),
-    Drill(
-        "machine",
-        "memory low, a disk full, a disk that fills, a clock that is wrong",
-        alerts("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew"),
-        recorded.MACHINE_FULL,
-        recorded=True,
-        seconds=210,
-    ),
-    Drill(
-        "engine",
-        "an engine that lets nobody in, and one that throws requests out",
-        alerts("AdmissionLivelock", "KvCachePreempting"),
-        recorded.ENGINE,
-        recorded=True,
-    ),
-    Drill(
-        "ledger",
-        "the bill does not add up, device time is unknown, steps are predicted badly",
-        alerts("LedgerError", "GpuCostMissing", "StepModelInaccurate"),
-        recorded.LEDGER,
-        recorded=True,
-    ),
-    Drill(
-        "spending",
-        "a budget nearly spent, a request of over 1000 times the usual tokens",
-        alerts("TenantBudgetSoft", "RequestTokensExtreme"),
-        recorded.BUDGET_AND_TOKENS,
-        recorded=True,
-    ),
-    Drill(
-        "spend-grows",
-        "a model costs 2000 times what it did before",
-        alerts("CostSpike"),
-        history.spend_grows,
-        recorded=True,
-    ),
-    Drill(
-        "quantile-ceiling",
-        "every observation lies above the last edge of its grid",
-        alerts("QuantileIsACeiling"),
-        recorded.CEILING,
-        recorded=True,
-    ),
-    Drill(
-        "telemetry",
-        "errors of a hook, spans refused by the Collector, requests without exemplars",
-        alerts("HookErrors", "TelemetryRefused", "ExemplarsMissing"),
-        recorded.TELEMETRY,
-        recorded=True,
-    ),
-    Drill(
-        "watchers",
-        "Prometheus skips evaluations, and found its write-ahead log corrupt",
-        alerts("RuleEvaluationMissed", "WalCorruption"),
-        recorded.WATCHERS,
-        recorded=True,
-    ),
-)
-
 
 def _in_order(drills: tuple[Drill, ...]) -> tuple[Drill, ...]:
     """Those of one server together, and what only ends with its server last among them."""
@@ -272,5 +206,5 @@ def _in_order(drills: tuple[Drill, ...]) -> tuple[Drill, ...]:
     return tuple(sorted(drills, key=lambda d: (servers.index(d.server), d.ends_with_server)))
 
 
-DRILLS = _in_order(_OF_PARTS + _OF_TELEMETRY + _OF_WATCHERS + _OF_SERVING + _OF_COST + _RECORDED)
+DRILLS = _in_order(_OF_PARTS + _OF_TELEMETRY + _OF_WATCHERS + _OF_SERVING + _OF_COST + RECORDED)
 """Every drill, in the order in which `ALL=1` performs them."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stack.request.chat import HOST, PORT
-from stack.settings import Settings
 
 PATH = "/v1/completions"
 _PATIENCE_SECONDS = 300.0
@@ -40,10 +39,10 @@ class Asked:
 class Traffic:
     """Callers at work; `ended` counts answers by status, 0 for none."""
 
-    settings: Settings
+    model: str
     asked: Asked
     pause: float
-    key: str = ""
+    key: str
     ended: Counter[int] = field(default_factory=Counter)
     _over: threading.Event = field(default_factory=threading.Event)
     _open: set[http.client.HTTPConnection] = field(default_factory=set)
@@ -54,11 +53,10 @@ class Traffic:
         connection = http.client.HTTPConnection(HOST, PORT, timeout=patience)
         with self._lock:
             self._open.add(connection)
-        key = self.key or self.settings.values.get("API_KEY", "")
         headers = {"Content-Type": "application/json"}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
-            body = self.asked.body(self.settings.served_name)
+            body = self.asked.body(self.model)
             connection.request("POST", PATH, body, headers)
             answer = connection.getresponse()
             answer.read()

@@ -15,6 +15,7 @@ import yaml
 from stack import settings
 from stack.commands import drill as command
 from stack.drills import aftermath, course, pages, routes, table
+from stack.drills.causes import history
 from stack.drills.drill import Drill, Expected, alerts
 from stack.drills.receiver import Notice, receiving
 from stack.drills.rig import Rig
@@ -24,10 +25,6 @@ from stack.http import answered, get_text
 from tests.conftest import REPO
 
 ALERTS = sorted((REPO / "prometheus" / "alerts").glob("*.yaml"))
-NOT_DRILLED = {
-    "CostSpike": "asks for 1440 evaluations of the day before, which no shorter window holds",
-}
-"""Why an alert has no drill."""
 
 
 def shipped() -> set[str]:
@@ -41,11 +38,7 @@ def drilled() -> set[str]:
 
 
 def test_every_alert_has_a_drill() -> None:
-    assert shipped() - drilled() - set(NOT_DRILLED) == set()
-
-
-def test_a_reason_is_given_only_where_there_is_no_drill() -> None:
-    assert not set(NOT_DRILLED) & drilled()
+    assert shipped() - drilled() == set()
 
 
 def test_every_alert_of_the_table_is_shipped() -> None:
@@ -209,7 +202,7 @@ def test_the_rig_writes_every_shipped_file(tmp_path: Path) -> None:
     config = yaml.safe_load((rig.folder / "prometheus.yaml").read_text())
     shipped_config = yaml.safe_load((REPO / "prometheus" / "prometheus.yaml").read_text())
     assert config["global"].pop("evaluation_interval") == "5s"
-    assert config["global"].pop("rule_query_offset") == "5s"
+    assert config["global"].pop("rule_query_offset") == "0s"
     for key in ("evaluation_interval", "rule_query_offset"):
         shipped_config["global"].pop(key)
     assert config == shipped_config
@@ -252,3 +245,13 @@ def test_what_a_drill_leaves_behind_is_silenced_and_nothing_else() -> None:
     assert all(pattern.fullmatch(name) for name in ("A", "B.", "C", "TargetRestarted"))
     assert not any(pattern.fullmatch(name) for name in ("Bx", "Watchdog", "AB", ""))
     assert made["endsAt"] == "2026-01-01T00:15:00+00:00"
+
+
+def test_a_past_is_one_value_at_every_step() -> None:
+    made = history.document("m:n", {"model": "x"}, 2.5, 1000.0, 1100.0)
+    (metric,) = made["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+    points = metric["gauge"]["dataPoints"]
+    times = [int(point["timeUnixNano"]) for point in points]
+    assert (metric["name"], {point["asDouble"] for point in points}) == ("m:n", {2.5})
+    assert (times[0], len(times), times == sorted(set(times))) == (10**12, 2000, True)
+    assert times[-1] < 1100 * 10**9
