@@ -13,8 +13,11 @@ from alertmanager.runbooks import Library
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
+OF_ALERT = "/runbooks/alert/"
+"""Before an alert's name: for a board, which knows no chapter."""
 INDEX = (
-    "GET /health, /metrics, /runbooks/, /runbooks/CHAPTER, /docs/NAME, /alerts, /heartbeat,\n"
+    "GET /health, /metrics, /runbooks/, /runbooks/CHAPTER, /runbooks/alert/NAME, /docs/NAME,\n"
+    "/alerts, /heartbeat,\n"
     "/trace?selector=SELECTOR&at=UNIX_SECONDS, /logs?at=UNIX_SECONDS&model=NAME;\n"
     "POST /alerts, /heartbeat\n"
 )
@@ -56,6 +59,9 @@ class Desk:
         if path in self._leading:
             return self._led(path, query)
         # Names are compared as they were sent: nothing that is escaped is a name of ours.
+        if path.startswith(OF_ALERT):
+            place = self._library.of_alert(path.removeprefix(OF_ALERT))
+            return Answer(302, "", location=place) if place else Answer(404, INDEX)
         shown = self._library.show(path)
         return Answer(404, INDEX) if shown is None else Answer(200, shown, HTML)
 

@@ -41,14 +41,22 @@ class Library:
     def _place(self, path: Path) -> str:
         return path.relative_to(self._docs).as_posix()
 
-    def index(self) -> str:
-        """The list of alerts by chapter."""
-        chapters = [
+    def _chapters(self) -> list[tuple[str, list[str]]]:
+        return [
             (address, headings(path.read_text(encoding="utf-8", errors="replace"), 2))
             for address, path in self.files().items()
             if address.startswith("/runbooks/")
         ]
-        found = "".join(_chapter(address, alerts) for address, alerts in chapters)
+
+    def of_alert(self, name: str) -> str | None:
+        """Where the runbook speaks of an alert of that name, None where it does not."""
+        places = (at for at, alerts in self._chapters() if name in alerts)
+        address = next(places, None)
+        return f"{address}#{slug(name)}" if address else None
+
+    def index(self) -> str:
+        """The list of alerts by chapter."""
+        found = "".join(_chapter(address, alerts) for address, alerts in self._chapters())
         none = f"<p>No runbooks in {escape(str(self._docs))}: set ALERTLOG_DOCS.</p>\n"
         return page("Runbooks", f"<h1>Runbooks</h1>\n{found or none}")
 

@@ -71,6 +71,12 @@ def test_the_runbook_url_of_every_alert_opens_at_its_place() -> None:
         assert parts.fragment in show(parts.path).ids, url
 
 
+def test_an_alert_is_found_by_its_name_alone() -> None:
+    assert OURS.of_alert("EngineStalled") == "/runbooks/use#enginestalled"
+    for stranger in ("enginestalled", "", "../logs", "EngineStalled\r\nx: y"):
+        assert OURS.of_alert(stranger) is None
+
+
 def test_a_heading_becomes_the_id_that_a_link_names() -> None:
     assert slug("EngineStalled") == "enginestalled"
     assert slug("Beside the `convention`, v0.1") == "beside-the-convention-v01"
