@@ -80,6 +80,15 @@ def test_a_stranger_is_what_neither_is_expected_nor_allowed() -> None:
     assert course.strangers(drill, came, ("D",)) == ["C"]
 
 
+def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> None:
+    real, ours = (
+        notice("DiskWillFill", instance="x:9100"),
+        notice("DiskWillFill", instance="drill-0"),
+    )
+    assert course.strangers(a_drill("A"), [real]) == []
+    assert course.strangers(a_drill("A"), [real, ours]) == ["DiskWillFill"]
+
+
 def test_an_expected_alert_is_known_by_its_labels() -> None:
     down = Expected("TargetDown", {"job": "x"})
     assert down.is_met_by({"alertname": "TargetDown", "job": "x", "instance": "i"})
