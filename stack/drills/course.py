@@ -88,9 +88,11 @@ def _arrived(expected: Expected, notices: list[Notice], began: float) -> Seen | 
 
 def touched(drills: Iterable[Drill]) -> set[str]:
     """Every alert that these drills may have set off."""
-    every = list(drills)
-    expected = {one.name for drill in every for one in drill.expected}
-    return {*expected, *(name for drill in every for name in drill.allowed), *RESTART}
+    found = set[str]()
+    for drill in drills:
+        found |= {one.name for one in drill.expected} | set(drill.allowed)
+        found |= set(RESTART) if drill.server else set()
+    return found
 
 
 def strangers(drill: Drill, notices: Iterable[Notice], more: Iterable[str] = ()) -> list[str]:
