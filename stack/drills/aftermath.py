@@ -13,6 +13,8 @@ from stack.http import answered, get_json
 AUTHOR = "make drill"
 SECONDS = 900
 """Longer than the windows of all but the slow error budgets."""
+HEARD = ("TargetDown", "TargetMissing", "EngineStalled", "LedgerError", "LedgerNotKept")
+"""What ends with its cause has no window to remember a drill by: it is never kept back."""
 
 
 def _post(silence: Mapping[str, Any]) -> None:
@@ -36,8 +38,9 @@ def silence(names: Iterable[str], now: datetime.datetime) -> dict[str, Any]:
 
 
 def quiet(names: Iterable[str]) -> None:
-    """Silence these alerts for SECONDS; raises Fault where Alertmanager refuses."""
-    _post(silence(names, datetime.datetime.now(datetime.UTC)))
+    """Silence those of these alerts that outlast a drill; raises Fault for a refusal."""
+    if lasting := set(names) - set(HEARD):
+        _post(silence(lasting, datetime.datetime.now(datetime.UTC)))
 
 
 def lift() -> None:

@@ -1,7 +1,7 @@
 """The rows of what cannot be caused here: drills on recorded series."""
 
 from stack.drills.causes import history, recorded
-from stack.drills.drill import Drill, alerts
+from stack.drills.drill import Drill, Expected, alerts
 
 RECORDED = (
     Drill(
@@ -14,7 +14,10 @@ RECORDED = (
     Drill(
         "machine",
         "memory low, a disk full, a disk that fills, a clock that is wrong",
-        alerts("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew"),
+        tuple(
+            Expected(name, {"instance": "drill-0"})
+            for name in ("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew")
+        ),
         recorded.MACHINE_FULL,
         recorded=True,
         seconds=210,

@@ -13,8 +13,8 @@ _PARTS = {
     "node-exporter": "node-exporter",
     "server": "server",
 }
-_SLOW = ("CostSpike", "ErrorBudgetBurn")
-"""What an unusual load may set off as well."""
+_LOAD = ("CostSpike", "ErrorBudgetBurn", "EventLoopLagHigh", "StepModelInaccurate")
+"""What an unusual load may set off as well, and on two cores does."""
 
 
 def _down(name: str, part: str) -> Drill:
@@ -22,8 +22,9 @@ def _down(name: str, part: str) -> Drill:
     labels = {"store": part} if part in ("traces", "logs") else {"job": job}
     about = f"{'the store of ' if 'store' in labels else ''}{part} is stopped and stays down"
     expected = (Expected("TargetDown", labels),)
-    # Its return is a restart, which is told once it no longer counts as down.
-    return Drill(f"{name}-down", about, expected, parts.down(part), ("TargetRestarted",))
+    # Its return is a restart, which is told once it no longer counts as down; so is what was lost.
+    allowed = ("TargetRestarted", *(("TelemetryLost",) if name == "collector" else ()))
+    return Drill(f"{name}-down", about, expected, parts.down(part), allowed)
 
 
 _OF_PARTS = (
@@ -60,14 +61,14 @@ _OF_TELEMETRY = (
         "the Collector is away for longer than the server keeps what it has",
         alerts("TelemetryLost"),
         telemetry.lost,
-        ("TargetDown", "TargetRestarted", *_SLOW),
+        ("TargetDown", "TargetRestarted", *_LOAD),
     ),
     Drill(
         "queue-full",
         "a Collector with a small queue cannot reach the store of logs",
         alerts("CollectorQueueFilling", "TelemetryDiscarded"),
         telemetry.queue_full,
-        ("TargetRestarted", "TelemetryRefused", "TelemetryLost", *_SLOW),
+        ("TargetRestarted", "TelemetryRefused", "TelemetryLost", *_LOAD),
     ),
 )
 
@@ -118,7 +119,7 @@ _OF_SERVING = (
         "the engine core is stopped (SIGSTOP) while requests run",
         alerts("EngineStalled"),
         serving.engine_stopped,
-        ("AbortShareHigh", *_SLOW),
+        ("AbortShareHigh", *_LOAD),
     ),
     Drill(
         "loop-blocked",
@@ -132,14 +133,14 @@ _OF_SERVING = (
         "callers hang up after 0.3 s",
         alerts("AbortShareHigh"),
         serving.leaving_callers,
-        _SLOW,
+        _LOAD,
     ),
     Drill(
         "queue-grows",
         "one caller more each second, where two are served at a time",
         alerts("QueueGrowing"),
         serving.growing_queue,
-        ("OldestRequestWaitsTooLong", "AbortShareHigh", *_SLOW),
+        ("OldestRequestWaitsTooLong", "AbortShareHigh", *_LOAD),
         SMALL,
     ),
     Drill(
@@ -147,7 +148,7 @@ _OF_SERVING = (
         "40 callers at once, where two are served at a time",
         alerts("OldestRequestWaitsTooLong"),
         serving.standing_queue,
-        ("QueueGrowing", "AbortShareHigh", *_SLOW),
+        ("QueueGrowing", "AbortShareHigh", *_LOAD),
         SMALL,
     ),
     Drill(
@@ -155,7 +156,7 @@ _OF_SERVING = (
         "every request runs past the server's deadline",
         (Expected("ErrorBudgetBurn", {"objective": "availability", "severity": "critical"}),),
         serving.all_fail,
-        ("UnpricedModel", "GpuCostMissing", "AbortShareHigh", "OldestRequestWaitsTooLong", *_SLOW),
+        ("UnpricedModel", "GpuCostMissing", "AbortShareHigh", "OldestRequestWaitsTooLong", *_LOAD),
         HASTY,
     ),
 )
@@ -166,7 +167,7 @@ _OF_COST = (
         "long inputs with one token of answer",
         alerts("CostPer1kOutputTokensHigh"),
         cost.dear_requests,
-        _SLOW,
+        _LOAD,
     ),
     Drill(
         "books-not-kept",

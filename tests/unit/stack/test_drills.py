@@ -80,6 +80,15 @@ def test_a_stranger_is_what_neither_is_expected_nor_allowed() -> None:
     assert course.strangers(drill, came, ("D",)) == ["C"]
 
 
+def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> None:
+    real, ours = (
+        notice("DiskWillFill", instance="x:9100"),
+        notice("DiskWillFill", instance="drill-0"),
+    )
+    assert course.strangers(a_drill("A"), [real]) == []
+    assert course.strangers(a_drill("A"), [real, ours]) == ["DiskWillFill"]
+
+
 def test_an_expected_alert_is_known_by_its_labels() -> None:
     down = Expected("TargetDown", {"job": "x"})
     assert down.is_met_by({"alertname": "TargetDown", "job": "x", "instance": "i"})
@@ -237,7 +246,7 @@ def test_a_drill_without_a_stack_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_drill_leaves_behind_is_silenced_and_nothing_else() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    drills = [a_drill("A", allowed=("B.",)), a_drill("C")]
+    drills = [a_drill("A", allowed=("B.",)), a_drill("C", "TargetRestarted")]
     made = aftermath.silence(course.touched(drills), now)
     (matcher,) = made["matchers"]
     assert (matcher["name"], matcher["isRegex"], matcher["isEqual"]) == ("alertname", True, True)
@@ -255,3 +264,14 @@ def test_a_past_is_one_value_at_every_step() -> None:
     assert (metric["name"], {point["asDouble"] for point in points}) == ("m:n", {2.5})
     assert (times[0], len(times), times == sorted(set(times))) == (10**12, 2000, True)
     assert times[-1] < 1100 * 10**9
+
+
+def test_an_outage_after_a_drill_is_heard() -> None:
+    assert "TargetDown" in aftermath.HEARD and "EngineStalled" in aftermath.HEARD
+    assert set(aftermath.HEARD) <= shipped() | {"EngineStalled"}
+
+
+def test_a_drill_that_exchanges_no_server_restarts_nothing() -> None:
+    assert course.touched([a_drill("A", allowed=("B",))]) == {"A", "B"}
+    other = Drill("x", "x", alerts("A"), nothing, server="small")
+    assert course.touched([other]) == {"A", *course.RESTART}

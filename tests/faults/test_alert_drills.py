@@ -1,4 +1,7 @@
-"""Three drills of `make drill`: a cause that pages, one at a part, one of those who watch."""
+"""Three drills of `make drill`: a cause that pages, one at a part, one of those who watch.
+
+Before the kills of the other files: what they leave fires for ten minutes, and a drill needs calm.
+"""
 
 import re
 
