@@ -5,8 +5,10 @@ import re
 
 from stack.stores.protocol import Value
 
-_NUMBER = re.compile(r".*_(seconds|tokens|microdollars|percent)|status_code|severity_number")
-_LISTS = ("finish_reasons", "gpu_model_versions")
+_NUMBER = re.compile(
+    r".*_(seconds|tokens|microdollars|percent|requests)|traces|status_code|severity_number"
+)
+_LISTS = ("finish_reasons", "gpu_model_versions", "trace_ids", "silent_processes")
 _BOOLEANS = ("stream",)
 
 
