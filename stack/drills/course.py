@@ -24,7 +24,7 @@ RESTART = ("TargetDown", "TargetRestarted", "ScrapeFlapping")
 FORECASTS = ("DiskWillFill",)
 """What a shortened window makes of any burst of writes: the drill's own has another instance."""
 SENSITIVE = ("EventLoopLagHigh",)
-"""One moment in a hundred of 20 seconds instead of 5 minutes: two busy cores do that by themselves."""
+"""One moment in a hundred of 20 seconds, not of 5 minutes: two busy cores do that by themselves."""
 
 
 @dataclass(frozen=True)
