@@ -26,21 +26,33 @@ def prices(folder: Path) -> Path:
     return folder / "prices.yaml"
 
 
-def _price(model: str) -> str:
-    # JSON is YAML.
-    source = "chosen for a drill"
-    entry = {"model": model, "from": "2026-01-01", "source": source}
-    list_price = {**entry, "input": 0.1, "cached_input": 0.05, "output": 0.4}
-    device = {"device": "*", "from": "2026-01-01", "source": source, "per_hour": 0.1}
-    return json.dumps({"currency": "USD", "prices": [list_price], "devices": [device]})
+_PRICES = """currency: USD
+prices:
+  - model: {model}
+    from: 2026-01-01
+    source: a drill
+    input: 0.10
+    cached_input: 0.05
+    output: 0.40
+devices:
+  - {{device: "*", from: 2026-01-01, source: a drill, per_hour: 0.10}}
+"""
+PRICE = "    input: 0.10"
+"""What a drill spoils in the price list."""
 
 
-def _small(scene: Scene, folder: Path) -> Mapping[str, str]:
+def price_list(model: str) -> str:
+    """A price list with one model, at the price of the embedded one."""
+    return _PRICES.format(model=json.dumps(model))
+
+
+def small(scene: Scene, folder: Path) -> Mapping[str, str]:
+    """Write the files of the small server; returns its variables."""
     digests = {hashlib.sha256(name.encode()).hexdigest(): name for name in (KEY, SPENDER)}
     budgets = {"tenants": {SPENDER: {"day": 0.00001}}}
     (folder / "budgets.yaml").write_text(json.dumps(budgets), encoding="utf-8")
     (folder / "keys.yaml").write_text(json.dumps({"tenants": digests}), encoding="utf-8")
-    prices(folder).write_text(_price(scene.model), encoding="utf-8")
+    prices(folder).write_text(price_list(scene.model), encoding="utf-8")
     return {
         "LLM_SERVER_PRICES": str(prices(folder)),
         "LLM_SERVER_BUDGETS": str(folder / "budgets.yaml"),
@@ -49,15 +61,16 @@ def _small(scene: Scene, folder: Path) -> Mapping[str, str]:
     }
 
 
-def _hasty(_: Scene, folder: Path) -> Mapping[str, str]:
+def hasty(_: Scene, folder: Path) -> Mapping[str, str]:
+    """Write the files of the hasty server; returns its variables."""
     path = folder / "no-price.yaml"
-    path.write_text(_price("a-model-that-nobody-serves"), encoding="utf-8")
+    path.write_text(price_list("a-model-that-nobody-serves"), encoding="utf-8")
     return {"LLM_SERVER_PRICES": str(path), "LLM_SERVER_DEADLINE_SECONDS": str(DEADLINE_SECONDS)}
 
 
 _SETTINGS: Mapping[str, Callable[[Scene, Path], Mapping[str, str]]] = {
-    SMALL: _small,
-    HASTY: _hasty,
+    SMALL: small,
+    HASTY: hasty,
 }
 
 

@@ -13,7 +13,7 @@ _PARTS = {
     "node-exporter": "node-exporter",
     "server": "server",
 }
-_LOAD = ("CostSpike", "ErrorBudgetBurn", "EventLoopLagHigh", "StepModelInaccurate")
+_LOAD = ("CostSpike", "ErrorBudgetBurn", "StepModelInaccurate")
 """What an unusual load may set off as well, and on two cores does."""
 
 

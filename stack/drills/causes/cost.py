@@ -33,7 +33,7 @@ def bad_prices(scene: Scene) -> Iterator[None]:
     """The price list is saved with an error in it."""
     file = servers.prices(scene.rig.folder / "server")
     sound = file.read_text(encoding="utf-8")
-    file.write_text(sound.replace('"input": 0.1', '"input": "free"'), encoding="utf-8")
+    file.write_text(sound.replace(servers.PRICE, "    input: free"), encoding="utf-8")
     try:
         scene.begin()
         yield

@@ -6,18 +6,23 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from server.pricing.budgets import read_budgets
+from server.pricing.price_list import read_prices
+from server.settings import SettingsError
 from stack import settings
 from stack.commands import drill as command
-from stack.drills import aftermath, course, pages, routes, table
+from stack.drills import aftermath, course, pages, routes, servers, table
 from stack.drills.causes import history
 from stack.drills.drill import Drill, Expected, alerts
-from stack.drills.receiver import Notice, receiving
+from stack.drills.receiver import Notice, Receiver, receiving
 from stack.drills.rig import Rig
 from stack.drills.scene import Scene
 from stack.errors import Fault
@@ -275,3 +280,34 @@ def test_a_drill_that_exchanges_no_server_restarts_nothing() -> None:
     assert course.touched([a_drill("A", allowed=("B",))]) == {"A", "B"}
     other = Drill("x", "x", alerts("A"), nothing, server="small")
     assert course.touched([other]) == {"A", *course.RESTART}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """The files and the variables of the small server."""
+    variables = {"SERVED_MODEL_NAME": 'odd: "name"', "VLLM_ARGS": "--dtype float32"}
+    hands = SimpleNamespace(variables=lambda: variables)
+    scene = Scene(None, hands, None, Receiver())  # type: ignore[arg-type]
+    return tmp_path, dict(servers.small(scene, tmp_path))
+
+
+def test_the_small_server_reads_its_files(served: tuple[Path, dict[str, str]]) -> None:
+    folder, changed = served
+    assert changed["VLLM_ARGS"] == "--dtype float32 --max-num-seqs 2"
+    known = read_budgets(Path(changed["LLM_SERVER_BUDGETS"]))
+    assert known.tenants[servers.SPENDER].day == Decimal("0.00001")
+    keys = yaml.safe_load(Path(changed["LLM_SERVER_KEYS"]).read_text())["tenants"]
+    assert set(keys.values()) == {servers.KEY, servers.SPENDER}
+    assert Path(changed["LLM_SERVER_PRICES"]) == servers.prices(folder)
+
+
+def test_the_drills_price_list_is_sound_until_it_is_spoiled(
+    served: tuple[Path, dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = servers.prices(served[0])
+    assert read_prices(file)
+    text = file.read_text()
+    assert text.count(servers.PRICE) == 1
+    file.write_text(text.replace(servers.PRICE, "    input: free"))
+    with pytest.raises(SettingsError, match="input"):
+        read_prices(file)
