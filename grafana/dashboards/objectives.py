@@ -28,8 +28,9 @@ def error_budgets() -> list[Panel]:
         table(
             "Error budgets",
             "Each objective of each model: what is left of 30 days' budget, the burn rate over an "
-            "hour, and how long the rest lasts at that pace (empty: for ever); below 0 more was "
-            "bad than the objective allows: ship nothing risky before it is mended.",
+            "hour, and how long the rest lasts at that pace (empty: for ever, or nothing is left); "
+            "below 0 more was bad than the objective allows: ship nothing risky before it is "
+            "mended.",
             [
                 Now(LEFT),
                 Now(f"model_objective:slo_burn:ratio1h{MODELS}"),

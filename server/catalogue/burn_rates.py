@@ -65,7 +65,7 @@ _ALERT = """\
             request's trace, then the runbook.
           value: >-
             {{{{ $value | printf "%.1f" }}}} times the pace that uses the budget up in 30 days
-          threshold: "{factor:g} times, over {long} and {short}"
+          threshold: "{factor:g} times, over {long} and {short} (few requests: over {long})"
           dashboard_url: >-
             http://127.0.0.1:3000/d/llm-overview?var-model={{{{ $labels.model | urlquery }}}}
           runbook_url: http://127.0.0.1:9095/runbooks/slo#errorbudgetburn

@@ -118,11 +118,23 @@ _EXHAUSTION = """\
 * on (model, objective)
 sum by (model, objective) (increase(instance_model_objective:slo_requests:total[30d])))
 /
-(model_objective:slo_bad_requests:increase1h
+((
+model_objective:slo_bad_requests:increase1h
 - on (model, objective)
+(model_objective:slo_bad_requests:increase1h offset 30d
+or 0 * model_objective:slo_bad_requests:increase1h)
+)
+- on (model, objective)
+(
 model_objective:slo_requests:increase1h
+- on (model, objective)
+(model_objective:slo_requests:increase1h offset 30d
+or 0 * model_objective:slo_requests:increase1h)
+)
 * on (objective) group_left () objective:slo_error_budget:ratio
 > 0)"""
+"""What is left, over how much faster than the budget bad requests come: those of an hour enter the
+window of 30 days, and those of an hour 30 days ago leave it, where there were any."""
 
 
 def rules(thresholds: Mapping[str, Threshold]) -> str:
@@ -132,7 +144,7 @@ def rules(thresholds: Mapping[str, Threshold]) -> str:
         _RULES_HEAD
         + _GROUP.format(name="error-budget", interval="")
         + "".join(_counters(kept))
-        + "".join(_windows(("5m", "30m", "1h", "2h", "6h")))
+        + "".join(_windows(("5m", "15m", "30m", "1h", "2h", "6h")))
         + _GROUP.format(name="error-budget-days", interval="    interval: 1m\n")
         + "".join(_windows(("1d", "3d")))
         + "".join(_requests(window) for window in ("12h", "2d", "6d"))
