@@ -26,7 +26,10 @@ _LINKED = ("prometheus.yaml", "rules", "alerts", "targets")
 _RELOADED = re.compile(r"^prometheus_config_last_reload_success_timestamp_seconds (\S+)$", re.M)
 _WORKED = re.compile(r"^prometheus_config_last_reload_successful 1$", re.M)
 _EVALUATION = re.compile(r"^(  (evaluation_interval|rule_query_offset): ).*$", re.M)
-_FAST = {"evaluation_interval": "5s", "rule_query_offset": "0s"}
+_FAST = {
+    "evaluation_interval": f"{windows.EVALUATION_SECONDS}s",
+    "rule_query_offset": "0s",
+}
 
 
 def _link(path: Path, target: Path) -> None:

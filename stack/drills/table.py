@@ -196,15 +196,19 @@ _OF_COST = (
         "a model is served that the price list does not have",
         alerts("UnpricedModel"),
         cost.unpriced,
-        server=HASTY,
+        _LOAD,
+        HASTY,
     ),
 )
 
 
 def _in_order(drills: tuple[Drill, ...]) -> tuple[Drill, ...]:
-    """Those of one server together, and what only ends with its server last among them."""
+    """Those of one server together; last among them what ends with it, or burns a budget."""
     servers = list(dict.fromkeys(drill.server for drill in drills))
-    return tuple(sorted(drills, key=lambda d: (servers.index(d.server), d.ends_with_server)))
+    last = ("requests-fail",)
+    return tuple(
+        sorted(drills, key=lambda d: (servers.index(d.server), d.ends_with_server, d.name in last))
+    )
 
 
 DRILLS = _in_order(_OF_PARTS + _OF_TELEMETRY + _OF_WATCHERS + _OF_SERVING + _OF_COST + RECORDED)

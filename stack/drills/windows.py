@@ -1,8 +1,8 @@
 """Shortens the durations of a rule file, and nothing else of it.
 
 A drill cannot wait for a window of three days. The map is logarithmic, so that the order of
-windows stays, each holds at least four scrapes, and the longest is two minutes. How old a process
-has to be for its window to be full is such a duration, though PromQL writes it as a number.
+windows stays, each holds at least four scrapes, and the longest is little over a minute. How old
+a process has to be for its window to be full is such a duration, though PromQL writes a number.
 """
 
 import math
@@ -24,8 +24,9 @@ _HOLDERS = ("groups", "rules")
 """Keys whose content is looked through; what stands in any other belongs to it as a whole."""
 
 FLOOR_SECONDS = 20
+EVALUATION_SECONDS = 5
 KEPT_MINUTES = 5.0
-STEP_SECONDS = 10
+STEP_SECONDS = 5
 
 
 def seconds_of(duration: str) -> float:
@@ -34,7 +35,7 @@ def seconds_of(duration: str) -> float:
 
 
 def shorten(duration: str) -> str:
-    """The drill's duration: itself up to 20 s, 20 s up to 5 minutes, 10 s more a doubling."""
+    """The drill's duration: itself up to 20 s, 20 s up to 5 minutes, 5 s more a doubling."""
     seconds = seconds_of(duration)
     if seconds <= FLOOR_SECONDS:
         return duration
@@ -42,12 +43,17 @@ def shorten(duration: str) -> str:
     return f"{FLOOR_SECONDS + round(STEP_SECONDS * doublings)}s"
 
 
+def _step(duration: str) -> str:
+    """The step of a subquery: not longer than an evaluation of the drill's, or a window has one."""
+    return duration if seconds_of(duration) <= EVALUATION_SECONDS else f"{EVALUATION_SECONDS}s"
+
+
 def _window(match: re.Match[str]) -> str:
     text = match.group(0)
-    for group in (3, 2, 1):
+    for group, change in ((3, shorten), (2, _step), (1, shorten)):
         if match.group(group) is not None:
             start, end = (edge - match.start() for edge in match.span(group))
-            text = text[:start] + shorten(match.group(group)) + text[end:]
+            text = text[:start] + change(match.group(group)) + text[end:]
     return text
 
 

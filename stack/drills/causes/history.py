@@ -12,7 +12,7 @@ from stack.errors import Fault
 from stack.http import answered
 from stack.request.signals import PROMETHEUS
 
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.02
 """So that the shortened day of CostSpike holds the 1440 evaluations for which it asks."""
 PAST_SECONDS = 240.0
 _USUAL, _SPIKE = 1.0, 2000.0
