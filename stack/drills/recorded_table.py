@@ -24,8 +24,9 @@ RECORDED = (
     ),
     Drill(
         "engine",
-        "an engine that lets nobody in, and one that throws requests out",
-        alerts("AdmissionLivelock", "KvCachePreempting"),
+        "an engine that lets nobody in, one that throws requests out, a start that does not end, a "
+        "loop that stands still",
+        alerts("AdmissionLivelock", "KvCachePreempting", "ServerNotReady", "EventLoopBlocked"),
         recorded.ENGINE,
         recorded=True,
     ),

@@ -125,6 +125,8 @@ ENGINE = pages(
             Series('vllm:num_preemptions_total{model_name="drill"}', rising(1)),
         ),
     ),
+    (SERVER, (Series('llm_server_not_ready{reason="starting"}', steady(1)),)),
+    (SERVER, (Series("llm_event_loop_lag_seconds_count", steady(1000)),)),
 )
 
 CEILING = pages(
