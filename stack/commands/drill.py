@@ -33,13 +33,13 @@ def _list() -> int:
 def chosen(settings: Settings) -> tuple[Drill, ...]:
     """The drills that are asked for; raises Fault for a name that is none."""
     if settings.values.get("ALL", "") not in ("", "0"):
-        return table.DRILLS
+        return table.ALL
     wanted = [name for name in settings.values.get("CAUSE", "").split(",") if name]
-    known = {drill.name: drill for drill in table.DRILLS}
+    known = {drill.name: drill for drill in (*table.DRILLS, *table.ALL)}
     for name in wanted:
         if name not in known:
             raise Fault(f"CAUSE={name} is no drill", "`make drill` lists them", code=2)
-    return tuple(drill for drill in table.DRILLS if drill.name in wanted)
+    return tuple(drill for name, drill in known.items() if name in wanted)
 
 
 def _is_aftermath(alert: Alert) -> bool:

@@ -127,7 +127,7 @@ class Hands:
             )
             try:
                 wait(
-                    f"answer of the drill's {part} ({last_error(log)}; see {log})",
+                    f"answer of the drill's {part} (see {log})",
                     lambda: process.poll() is not None or probe(self.part(part).probe_url),
                     BACK_SECONDS,
                 )

@@ -1,7 +1,11 @@
 """The rows of what cannot be caused here: drills on recorded series."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from stack.drills.causes import history, recorded
 from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.scene import Scene
 
 RECORDED = (
     Drill(
@@ -15,7 +19,7 @@ RECORDED = (
         "machine",
         "memory low, a disk full, a disk that fills, a clock that is wrong",
         tuple(
-            Expected(name, {"instance": "drill-0"})
+            Expected(name, {"instance": "drill-machine"})
             for name in ("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew")
         ),
         recorded.MACHINE_FULL,
@@ -73,3 +77,22 @@ RECORDED = (
         recorded=True,
     ),
 )
+
+
+@contextmanager
+def _all(scene: Scene) -> Iterator[None]:
+    with ExitStack() as causes:
+        for drill in RECORDED:
+            causes.enter_context(drill.cause(scene))
+        yield
+
+
+TOGETHER = Drill(
+    "recorded",
+    "all recorded series at once, which do not know of each other",
+    tuple(expected for drill in RECORDED for expected in drill.expected),
+    _all,
+    recorded=True,
+    seconds=max(drill.seconds for drill in RECORDED),
+)
+"""What `ALL=1` performs in the place of each: a drill a minute would be ten of them."""

@@ -2,7 +2,7 @@
 
 from stack.drills.causes import cost, monitoring, parts, serving, telemetry
 from stack.drills.drill import Drill, Expected, alerts
-from stack.drills.recorded_table import RECORDED
+from stack.drills.recorded_table import RECORDED, TOGETHER
 from stack.drills.servers import HASTY, SMALL
 
 _PARTS = {
@@ -212,4 +212,6 @@ def _in_order(drills: tuple[Drill, ...]) -> tuple[Drill, ...]:
 
 
 DRILLS = _in_order(_OF_PARTS + _OF_TELEMETRY + _OF_WATCHERS + _OF_SERVING + _OF_COST + RECORDED)
-"""Every drill, in the order in which `ALL=1` performs them."""
+"""Every drill, in the order in which they are performed."""
+ALL = _in_order((*(drill for drill in DRILLS if not drill.recorded), TOGETHER))
+"""What `ALL=1` performs."""

@@ -49,5 +49,5 @@ def spend_grows(scene: Scene) -> Iterator[None]:
     if status != 200:
         raise Fault(f"Prometheus took no samples of the past: {why}", "`make status`")
     spend = Series('llm_cost_microdollars_total{model="drill"}', rising(_SPIKE))
-    with scene.target(recorded(spend), "llm-server", "drill-0"):
+    with scene.target(recorded(spend), "llm-server", "drill-history"):
         yield

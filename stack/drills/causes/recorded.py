@@ -18,14 +18,15 @@ SKEW_SECONDS = 30.0
 _DISK = 'device="drill", fstype="ext4", mountpoint="{}"'
 
 
-def pages(*targets: tuple[str, tuple[Series, ...]]) -> Cause:
-    """A target of each job with its series; each has an instance of its own."""
+def pages(name: str, *targets: tuple[str, tuple[Series, ...]]) -> Cause:
+    """A target of each job with its series; each has an instance of its own, the first by name."""
 
     @contextmanager
     def cause(scene: Scene) -> Iterator[None]:
         with ExitStack() as served:
             for number, (job, series) in enumerate(targets):
-                served.enter_context(scene.target(recorded(*series), job, f"drill-{number}"))
+                instance = f"drill-{name}-{number}" if number else f"drill-{name}"
+                served.enter_context(scene.target(recorded(*series), job, instance))
             yield
 
     return cause
@@ -36,6 +37,7 @@ def _gpu(gpu: int, name: str, value: float, more: str = "") -> Series:
 
 
 GPU = pages(
+    "gpu",
     (
         SERVER,
         (
@@ -46,7 +48,7 @@ GPU = pages(
             _gpu(3, "gpu_utilization_ratio", 0.01),
             Series("llm_gpu_read_age_seconds", steady(300)),
         ),
-    )
+    ),
 )
 
 
@@ -59,6 +61,7 @@ def _disk(mount: str, name: str) -> str:
 
 
 MACHINE_FULL = pages(
+    "machine",
     (
         MACHINE,
         (
@@ -70,10 +73,11 @@ MACHINE_FULL = pages(
             Series(_disk("/filling", "size"), steady(100e9)),
             Series("node_time_seconds", _skewed),
         ),
-    )
+    ),
 )
 
 LEDGER = pages(
+    "ledger",
     (
         SERVER,
         (
@@ -93,6 +97,7 @@ LEDGER = pages(
 
 _EXTREME_SECONDS = 60.0
 BUDGET_AND_TOKENS = pages(
+    "spending",
     (
         SERVER,
         (
@@ -105,10 +110,11 @@ BUDGET_AND_TOKENS = pages(
                 lambda seconds: 20 * seconds + (1 if seconds > _EXTREME_SECONDS else 0),
             ),
         ),
-    )
+    ),
 )
 
 ENGINE = pages(
+    "engine",
     (
         SERVER,
         (
@@ -130,6 +136,7 @@ ENGINE = pages(
 )
 
 CEILING = pages(
+    "ceiling",
     (
         SERVER,
         (
@@ -139,10 +146,11 @@ CEILING = pages(
             ),
             Series('llm_request_phase_seconds_count{model="drill", phase="queue"}', rising(3)),
         ),
-    )
+    ),
 )
 
 TELEMETRY = pages(
+    "telemetry",
     (
         SERVER,
         (
@@ -154,6 +162,7 @@ TELEMETRY = pages(
 )
 
 WATCHERS = pages(
+    "watchers",
     (
         PROMETHEUS,
         (
@@ -163,5 +172,5 @@ WATCHERS = pages(
             Series('prometheus_rule_group_iterations_total{rule_group="drill"}', rising(0.2)),
             Series("prometheus_tsdb_wal_corruptions_total", jumping(12, 1)),
         ),
-    )
+    ),
 )

@@ -3,22 +3,25 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stack.drills.hands import wait
 from stack.drills.scene import Scene
 from stack.drills.traffic import Asked
 
 BUSY = Asked(tokens_out=4)
 GIVEN_UP_SECONDS = 150.0
 """The server keeps what the Collector does not take for over a minute."""
+_GIVEN_UP = 'sum(llm_telemetry_items_total{job="llm-server", result=~"failed|dropped"})'
 QUEUE_BYTES = 400_000
 
 
 @contextmanager
 def lost(scene: Scene) -> Iterator[None]:
     """The Collector is away until the server gives up what it holds, then it comes back."""
-    given_up = 'sum(llm_telemetry_items_total{job="llm-server", result=~"failed|dropped"}) > 0'
+    before = scene.total(_GIVEN_UP)
     scene.begin()
     with scene.hands.stopped("otel-collector"), scene.traffic(BUSY):
-        scene.wait_total("telemetry that is given up", given_up, GIVEN_UP_SECONDS)
+        what = "telemetry that is given up"
+        wait(what, lambda: scene.total(_GIVEN_UP) > before, GIVEN_UP_SECONDS)
     # While the Collector counts as down its symptoms are not told: they arrive now.
     yield
 

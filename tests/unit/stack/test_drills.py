@@ -51,6 +51,11 @@ def test_every_alert_of_the_table_is_shipped() -> None:
     assert (drilled() | allowed) - shipped() - {"DrillProbe"} == set()
 
 
+def test_all_of_them_expect_what_each_does() -> None:
+    every = {str(one) for drill in table.DRILLS for one in drill.expected}
+    assert {str(one) for drill in table.ALL for one in drill.expected} == every
+
+
 def test_names_are_a_drills_own_and_fit_the_list() -> None:
     names = [drill.name for drill in table.DRILLS]
     assert len(set(names)) == len(names) >= 20
@@ -88,7 +93,7 @@ def test_a_stranger_is_what_neither_is_expected_nor_allowed() -> None:
 def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> None:
     real, ours = (
         notice("DiskWillFill", instance="x:9100"),
-        notice("DiskWillFill", instance="drill-0"),
+        notice("DiskWillFill", instance="drill-machine"),
     )
     assert course.strangers(a_drill("A"), [real]) == []
     assert course.strangers(a_drill("A"), [real, ours]) == ["DiskWillFill"]
@@ -230,7 +235,7 @@ def test_drills_are_chosen_by_name_or_all() -> None:
     assert asked() == []
     assert asked(CAUSE="target-missing") == ["target-missing"]
     assert asked(CAUSE="target-missing,alertlog-down") == ["alertlog-down", "target-missing"]
-    assert len(asked(ALL="1")) == len(table.DRILLS)
+    assert asked(ALL="1") == [drill.name for drill in table.ALL]
     with pytest.raises(Fault, match="CAUSE=nobody is no drill"):
         asked(CAUSE="nobody")
 
