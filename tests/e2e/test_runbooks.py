@@ -9,7 +9,7 @@ from server.catalogue.uses import Use, uses
 from tests.e2e.client import poll
 from tests.e2e.stores import HTTP, PROMETHEUS, query
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("stack")]
 ALERTS = {alert.annotations["runbook_url"]: alert for alert in read()}
 QUERIES = [use for use in uses() if "docs/runbooks/" in use.where]
 
