@@ -1,23 +1,34 @@
 """The rows of what cannot be caused here: drills on recorded series."""
 
 from stack.drills.causes import history, recorded
-from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.drill import Drill, Expected
+
+
+def _at(instance: str, *names: str) -> tuple[Expected, ...]:
+    """Alerts about a target of the drill's own: a real one of that name is another's."""
+    return tuple(Expected(name, {"instance": instance}) for name in names)
+
+
+def _of(label: str, *names: str) -> tuple[Expected, ...]:
+    """Alerts that are counted over all replicas, of the drill's own model or tenant."""
+    return tuple(Expected(name, {label: "drill"}) for name in names)
+
 
 RECORDED = (
     Drill(
         "gpu",
         "a GPU with memory errors, a hot one, a full one, an idle one, a driver that hangs",
-        alerts("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
+        _at(
+            "drill-0",
+            *("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
+        ),
         recorded.GPU,
         recorded=True,
     ),
     Drill(
         "machine",
         "memory low, a disk full, a disk that fills, a clock that is wrong",
-        tuple(
-            Expected(name, {"instance": "drill-0"})
-            for name in ("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew")
-        ),
+        _at("drill-0", "MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew"),
         recorded.MACHINE_FULL,
         recorded=True,
         seconds=210,
@@ -25,49 +36,58 @@ RECORDED = (
     Drill(
         "engine",
         "an engine that lets nobody in, and one that throws requests out",
-        alerts("AdmissionLivelock", "KvCachePreempting"),
+        (*_at("drill-0", "AdmissionLivelock"), *_at("drill-1", "KvCachePreempting")),
         recorded.ENGINE,
         recorded=True,
     ),
     Drill(
         "ledger",
         "the bill does not add up, device time is unknown, steps are predicted badly",
-        alerts("LedgerError", "GpuCostMissing", "StepModelInaccurate"),
+        (
+            *_at("drill-0", "LedgerError"),
+            *_of("model", "GpuCostMissing"),
+            *_at("drill-1", "StepModelInaccurate"),
+        ),
         recorded.LEDGER,
         recorded=True,
     ),
     Drill(
         "spending",
         "a budget nearly spent, a request of over 1000 times the usual tokens",
-        alerts("TenantBudgetSoft", "RequestTokensExtreme"),
+        (*_of("tenant", "TenantBudgetSoft"), *_of("model", "RequestTokensExtreme")),
         recorded.BUDGET_AND_TOKENS,
         recorded=True,
     ),
     Drill(
         "spend-grows",
         "a model costs 2000 times what it did before",
-        alerts("CostSpike"),
+        _of("model", "CostSpike"),
         history.spend_grows,
         recorded=True,
     ),
     Drill(
         "quantile-ceiling",
         "every observation lies above the last edge of its grid",
-        alerts("QuantileIsACeiling"),
+        _of("model", "QuantileIsACeiling"),
         recorded.CEILING,
         recorded=True,
     ),
     Drill(
         "telemetry",
         "errors of a hook, spans refused by the Collector, requests without exemplars",
-        alerts("HookErrors", "TelemetryRefused", "ExemplarsMissing"),
+        (
+            *_at("drill-0", "HookErrors"),
+            # Summed over all that there is, so these two have nothing of the drill's own.
+            Expected("TelemetryRefused", {"signal": "spans"}),
+            Expected("ExemplarsMissing"),
+        ),
         recorded.TELEMETRY,
         recorded=True,
     ),
     Drill(
         "watchers",
         "Prometheus skips evaluations, and found its write-ahead log corrupt",
-        alerts("RuleEvaluationMissed", "WalCorruption"),
+        _at("drill-0", "RuleEvaluationMissed", "WalCorruption"),
         recorded.WATCHERS,
         recorded=True,
     ),
