@@ -1,5 +1,6 @@
 """The gate of alerts: each lacks nothing, and every kind of lack is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,14 @@ def test_a_thin_runbook_is_named(old: str, new: str, named: str) -> None:
     thin = Pages({("use", "Broken"): SECTION.replace(old, new)}, PAGES.boards)
     (found,) = alerts.faults(GOOD, thin)
     assert named in found
+
+
+def test_who_is_told_to_restart_the_server_is_told_how() -> None:
+    """And how to take a replica out of traffic: the phrase is a link to the commands."""
+    for chapter in sorted((alerts.REPO / "docs/runbooks").glob("*.md")):
+        text = re.sub(r"\[[^\]]*\]\([^)]*\)|^### .*$", "", chapter.read_text(), flags=re.M)
+        found = re.search(r"(?<!not )restart the server|the replica out of traffic", text, re.I)
+        assert found is None, (chapter.name, found)
 
 
 def scenario_file(folder: Path, text: str) -> Path:
