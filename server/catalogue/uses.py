@@ -26,7 +26,7 @@ _CALL = re.compile(
     r"\s*(\(|by\b)"
 )
 _NAMED = re.compile(r"[A-Za-z_]\w*:\w+:\w+|[A-Za-z_:][\w:]*{[^{}]*=")
-"""What begins with a recorded name (two colons) or a selector. A bare name may be a word of prose."""
+"""What begins with a recorded name (two colons) or a selector; a bare name may be prose."""
 _SPAN = re.compile(r"`([^`]+)`")
 _VARIABLE = re.compile(r"label_values\((.+),.*\)|query_result\((.+)\)")
 
