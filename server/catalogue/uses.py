@@ -25,6 +25,8 @@ _CALL = re.compile(
     r"[\d\s/*e]*(sum|min|max|avg|count|abs|round|rate|increase|topk|histogram_quantile)"
     r"\s*(\(|by\b)"
 )
+_NAMED = re.compile(r"[A-Za-z_]\w*:\w+:\w+|[A-Za-z_:][\w:]*{[^{}]*=")
+"""What begins with a recorded name (two colons) or a selector; a bare name may be prose."""
 _SPAN = re.compile(r"`([^`]+)`")
 _VARIABLE = re.compile(r"label_values\((.+),.*\)|query_result\((.+)\)")
 
@@ -131,7 +133,7 @@ def _runbooks(repo: Path) -> Iterator[Use]:
     for path in sorted(repo.glob("docs/runbooks/*.md")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             for text in _SPAN.findall(line):
-                if _CALL.match(text):
+                if _CALL.match(text) or _NAMED.match(text):
                     yield Use(f"line {number} ({path.relative_to(repo)})", text)
 
 

@@ -1,5 +1,6 @@
 """The gate of alerts: each lacks nothing, and every kind of lack is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ SECTION = """
 **False alarms seen:** none yet.
 """
 PAGES = Pages({("use", "Broken"): SECTION}, {"llm-use": frozenset({"var-model"})})
+BOARD = "http://127.0.0.1:3000/d/llm-use?var-model="
 GOOD = Alert(
     "prometheus/alerts/use.yaml",
     "Broken",
@@ -32,7 +34,7 @@ GOOD = Alert(
         "description": "d",
         "value": "1",
         "threshold": "0",
-        "dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-model={{ $labels.model }}",
+        "dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-model={{ $labels.model | urlquery }}",
         "runbook_url": "http://127.0.0.1:9095/runbooks/use#broken",
     },
 )
@@ -45,7 +47,8 @@ def test_the_shipped_alerts_lack_nothing() -> None:
 
 def test_a_whole_alert_passes() -> None:
     """With and without exemplars."""
-    with_exemplars = {**GOOD.annotations, "exemplars": "x_bucket{}"}
+    quoted = '{{ if eq $labels.a "b" }}x_bucket{model={{ $labels.model | printf "%q" }}}{{ end }}'
+    with_exemplars = {**GOOD.annotations, "exemplars": quoted}
     assert list(alerts.faults(GOOD, PAGES)) == []
     assert (
         list(alerts.faults(Alert(GOOD.file, GOOD.name, GOOD.labels, with_exemplars), PAGES)) == []
@@ -63,6 +66,12 @@ def test_a_whole_alert_passes() -> None:
         ({}, {"dashboard_url": "http://127.0.0.1:3000/d/gone"}, "no board"),
         ({}, {"dashboard_url": "https://example.org/d/llm-use"}, "no board"),
         ({}, {"dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-gpu=1"}, "no variable gpu"),
+        ({}, {"dashboard_url": BOARD + "{{ $labels.model }}"}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + "{{$labels.model}}"}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + '{{ $labels.model | printf "%q" }}'}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + "{{ $labels.model | urlquery | toUpper }}"}, "urlquery"),
+        ({}, {"exemplars": 'x{model="{{ $labels.model }}"}'}, 'printf "%q"'),
+        ({}, {"exemplars": "x{model={{- $labels.model | urlquery -}}}"}, 'printf "%q"'),
         ({}, {"runbook_url": "http://127.0.0.1:9095/runbooks/use#other"}, "runbook_url must be"),
         ({}, {"runbook_url": "http://127.0.0.1:9095/runbooks/red#broken"}, "runbook_url must be"),
     ],
@@ -90,6 +99,14 @@ def test_a_thin_runbook_is_named(old: str, new: str, named: str) -> None:
     thin = Pages({("use", "Broken"): SECTION.replace(old, new)}, PAGES.boards)
     (found,) = alerts.faults(GOOD, thin)
     assert named in found
+
+
+def test_who_is_told_to_restart_the_server_is_told_how() -> None:
+    """And how to take a replica out of traffic: the phrase is a link to the commands."""
+    for chapter in sorted((alerts.REPO / "docs/runbooks").glob("*.md")):
+        text = re.sub(r"\[[^\]]*\]\([^)]*\)|^### .*$", "", chapter.read_text(), flags=re.M)
+        found = re.search(r"(?<!not )restart the server|the replica out of traffic", text, re.I)
+        assert found is None, (chapter.name, found)
 
 
 def scenario_file(folder: Path, text: str) -> Path:
