@@ -13,6 +13,11 @@ MODELS = '{model=~"$model"}'
 LEFT = f"model_objective:slo_budget_left:ratio_increase30d{MODELS}"
 
 
+def _row(series: str) -> str:
+    # By its labels alone, without its name, or each number would be a row of its own.
+    return f"max by (objective, model) ({series})"
+
+
 def error_budgets() -> list[Panel]:
     """Return how fast each budget goes, what is left of it and how long that lasts."""
     return [
@@ -32,9 +37,9 @@ def error_budgets() -> list[Panel]:
             "below 0 more was bad than the objective allows: ship nothing risky before it is "
             "mended.",
             [
-                Now(LEFT),
-                Now(f"model_objective:slo_burn:ratio1h{MODELS}"),
-                Now(f"model_objective:slo_budget_exhaustion:seconds{MODELS}"),
+                Now(_row(LEFT)),
+                Now(_row(f"model_objective:slo_burn:ratio1h{MODELS}")),
+                Now(_row(f"model_objective:slo_budget_exhaustion:seconds{MODELS}")),
             ],
             {
                 "objective": ("Objective", "string"),
@@ -63,9 +68,9 @@ def firing_alerts() -> list[Panel]:
             {
                 "severity": ("Severity", "string"),
                 "alertname": ("Alert", "string"),
-                "team": ("Team", "string"),
                 "model": ("Model", "string"),
                 "objective": ("Objective", "string"),
+                "window": ("Window", "string"),
                 "job": ("Part", "string"),
                 "instance": ("Instance", "string"),
                 "tenant": ("Tenant", "string"),

@@ -93,7 +93,12 @@ def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Ans
     known = asked.values | expand.macros(asked.window, interval, least)
     query = expand.fill(target["expr"], known)
     answer.queries.append(query)
-    return _prometheus(stores, target, query, asked.window, interval, answer.data)
+    if target.get("instant"):
+        # As Grafana names the field of numbers: by its query only where there are several.
+        alone = len(panel.targets) == 1
+        column = "Value" if alone else f"Value #{target['refId']}"
+        return shapes.rows(stores.prometheus_instant(query, asked.window), column)
+    return _series(stores, target, query, asked.window, interval, answer.data)
 
 
 def _question(stores: Stores, target: Json, asked: Page, step: float, answer: Answer) -> None:
@@ -104,12 +109,9 @@ def _question(stores: Stores, target: Json, asked: Page, step: float, answer: An
         questions.QUESTIONS[name].put(stores, put, answer.data)
 
 
-def _prometheus(
+def _series(
     stores: Stores, target: Json, query: str, window: Window, step: float, data: Data
 ) -> list[Row]:
-    if target.get("instant"):
-        column = f"Value #{target['refId']}"
-        return shapes.rows(stores.prometheus_instant(query, window), column)
     found = stores.prometheus_range(query, window, step)
     data.series += shapes.series(found, target.get("legendFormat", ""))
     if target.get("exemplar"):

@@ -211,6 +211,17 @@ def test_a_panel_whose_metrics_are_there_has_no_excuse(
     assert excuses.excuse(stores, panel, Window(0, 1)) == ""
 
 
+def test_the_number_of_a_table_with_one_query_has_no_letter(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fires = {"metric": {"alertname": "TargetDown"}, "value": [NOW, str(1000 * NOW)]}
+    monkeypatch.setattr(Stores, "prometheus_instant", lambda *_: [fires])
+    asked = evaluate.page(stores, board.load()[0], NOW, {})
+    (answer,) = (a for a in asked.answers if a.panel.title == "Firing alerts")
+    (row,) = answer.data.rows
+    assert {"Alert", "Since"} <= row.keys()
+
+
 def test_a_page_may_be_of_any_length(stores: Stores) -> None:
     one = board.load()[0]
     assert evaluate.page(stores, one, NOW, {}).window == Window(NOW - 1800, NOW)
