@@ -148,7 +148,7 @@ def rules(thresholds: Mapping[str, Threshold]) -> str:
         + _GROUP.format(name="error-budget-days", interval="    interval: 1m\n")
         + "".join(_windows(("1d", "3d")))
         + "".join(_requests(window) for window in ("12h", "2d", "6d"))
-        + _GROUP.format(name="error-budget-left", interval="    interval: 4m\n")
+        + _GROUP.format(name="error-budget-left", interval="    interval: 2m\n")
         + _record("model_objective:slo_budget_left:ratio_increase30d", _LEFT)
         + _record("model_objective:slo_budget_exhaustion:seconds", _EXHAUSTION)
     )

@@ -35,5 +35,5 @@ def test_prometheus_evaluates_every_rule() -> None:
         }
         return [f"{r['name']}: {r.get('lastError')}" for r in rules if r["health"] != "ok"]
 
-    # A group is first evaluated up to its interval after the start, the slowest 4 minutes.
+    # A group is first evaluated up to its interval after the start, the slowest 2 minutes.
     poll("every rule evaluated without an error", lambda: not unwell(), seconds=300)
