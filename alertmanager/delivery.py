@@ -1,5 +1,6 @@
 """Hands each state change of an alert to the Collector, once."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,16 +17,17 @@ from server.signals import otel_environment
 
 EXPORT_SECONDS = 5.0
 REMEMBERED = 10_000
-"""State changes kept to tell a repetition by; each is about 200 bytes."""
+"""State changes kept to tell a repetition by; each takes some 125 bytes, whatever its labels."""
 
 ALERTS = Counter("alertlog_alerts_total", "Alerts received, by what became of them.", ["result"])
 RESULTS = ("delivered", "failed", "repeated")
 
-Change = tuple[str, str, str]
 
 
-def _change(alert: Alert) -> Change:
-    return json.dumps(alert["labels"], sort_keys=True), alert["status"], alert["startsAt"]
+def _change(alert: Alert) -> bytes:
+    # Labels and start may be as large as a webhook: all of them count, none of them is kept.
+    change = alert["labels"], alert["status"], alert["startsAt"]
+    return hashlib.sha256(json.dumps(change, sort_keys=True).encode()).digest()
 
 
 class AlertLog:
@@ -37,7 +39,7 @@ class AlertLog:
     def __init__(self, exporter: LogRecordExporter, worst: Worst | None = None) -> None:
         self._exporter = exporter
         self._worst = worst
-        self._delivered: dict[Change, None] = {}
+        self._delivered: dict[bytes, None] = {}
         self._lock = threading.Lock()
 
     def deliver(self, alerts: Sequence[Alert]) -> bool:
@@ -58,7 +60,7 @@ class AlertLog:
         ALERTS.labels("delivered" if taken else "failed").inc(len(alerts))
         return taken
 
-    def _remember(self, fresh: Mapping[Change, Alert]) -> None:
+    def _remember(self, fresh: Mapping[bytes, Alert]) -> None:
         self._delivered.update(dict.fromkeys(fresh))
         while len(self._delivered) > REMEMBERED:
             del self._delivered[next(iter(self._delivered))]

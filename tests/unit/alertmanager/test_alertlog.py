@@ -153,6 +153,16 @@ def test_a_repetition_is_not_a_change_and_the_end_is(server: Server, collector: 
     assert counted("repeated") == before + 1
 
 
+def test_what_is_remembered_is_small_and_tells_large_labels_apart(
+    server: Server, collector: Collector
+) -> None:
+    alike = [{**FIRING["labels"], "x": "a" * 100_000 + end} for end in "bcb"]
+    assert post(server, *({**FIRING, "labels": labels} for labels in alike))[0] == 200
+    assert len(collector.records()) == 2
+    kept = server.alertlog._delivered
+    assert [len(key) for key in kept] == [32, 32]
+
+
 def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: Collector) -> None:
     collector.status = 503
     before = counted("failed")
