@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from alertmanager import delivery
 from alertmanager.alertlog import build
-from alertmanager.delivery import AlertLog
+from alertmanager.delivery import REST_SECONDS, AlertLog
 from alertmanager.server import MAX_BODY_BYTES, Server
 from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
 from tests.unit import alert_desk
@@ -39,6 +40,11 @@ def hasty(server: Server, collector: Collector) -> Iterator[None]:
     patient, server.alertlog._exporter = server.alertlog._exporter, exporter(collector, 0.5)
     yield
     server.alertlog._exporter = patient
+
+
+def rested(server: Server) -> None:
+    """As if the time after a failure had passed."""
+    server.alertlog._rests_until = 0.0
 
 
 def ask(
@@ -171,6 +177,36 @@ def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: 
     assert (status, "send again" in reason) == (503, True)
     assert counted("failed") == before + 1
     collector.status = 200
+    rested(server)
+    assert post(server, FIRING)[0] == 200
+    assert len(collector.records()) == 1
+
+
+def test_a_collector_that_has_just_failed_is_left_alone_for_a_while(collector: Collector) -> None:
+    at = [100.0]
+    log = AlertLog(exporter(collector, 0.5), now=lambda: at[0])
+    assert log.deliver([FIRING])
+    collector.status = 503
+    assert not log.deliver([RESOLVED])
+    collector.status = 200
+    at[0] += REST_SECONDS - 0.1
+    assert not log.deliver([RESOLVED])
+    assert len(collector.records()) == 1
+    # What it has already is no reason to refuse.
+    assert log.deliver([FIRING])
+    at[0] += 0.2
+    assert log.deliver([FIRING, RESOLVED])
+    assert [attributes(r)["status"] for r in collector.records()] == ["firing", "resolved"]
+
+
+def test_nobody_waits_long_behind_another_and_nothing_is_lost(
+    server: Server, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.01)
+    before = counted("failed")
+    with server.alertlog._lock:
+        assert post(server, FIRING)[0] == 503
+    assert counted("failed") == before + 1
     assert post(server, FIRING)[0] == 200
     assert len(collector.records()) == 1
 
