@@ -30,7 +30,6 @@ ALERTS = Counter("alertlog_alerts_total", "Alerts received, by what became of th
 RESULTS = ("delivered", "failed", "repeated")
 
 
-
 def _change(alert: Alert) -> bytes:
     # Labels and start may be as large as a webhook: all of them count, none of them is kept.
     change = alert["labels"], alert["status"], alert["startsAt"]
