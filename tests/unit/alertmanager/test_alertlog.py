@@ -246,11 +246,28 @@ def test_one_bad_alert_refuses_the_whole_request(server: Server, collector: Coll
 
 
 @pytest.mark.parametrize(
-    ("length", "status"), [(str(MAX_BODY_BYTES + 1), 413), ("-1", 411), ("x", 411)]
+    ("length", "status"),
+    [(str(MAX_BODY_BYTES + 1), 413), ("9" * 5000, 413), ("-1", 411), ("x", 411), ("", 411)],
 )
 def test_a_body_of_bad_length_is_not_read(server: Server, length: str, status: int) -> None:
     headers = {"Content-Length": length}
     assert ask(server, "POST", "/alerts", b"", headers)[0] == status
+
+
+def test_a_client_that_leaves_early_is_not_reported(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError(), TimeoutError()):
+        try:
+            raise error
+        except OSError:
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert capsys.readouterr().err == ""
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        server.handle_error(None, ("127.0.0.1", 1))
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_the_largest_body_is_taken(server: Server) -> None:
