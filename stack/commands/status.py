@@ -18,7 +18,7 @@ from stack.parts import lineup
 from stack.parts.memo import remembered
 from stack.parts.table import GRAFANA, Part, parts
 from stack.receivers import running as alertmanager
-from stack.say import lasting, paint, say, title
+from stack.say import lasting, paint, say, title, visible
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
 from stack.stores.running import stores
@@ -110,7 +110,7 @@ def _lost() -> None:
     if lines:
         title("Telemetry lost since its part started")
     for line in lines:
-        say(f"  {line}")
+        say(f"  {visible(line)}")
 
 
 def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
