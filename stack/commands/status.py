@@ -11,7 +11,7 @@ from stack.alerts.read import read
 from stack.alerts.told import gaps, sentence
 from stack.containers import compose
 from stack.evidence import grafana, recorded
-from stack.http import answered, get_json, refusal
+from stack.http import UNREADABLE, answered, get_json, refusal
 from stack.native import supervisor
 from stack.native.supervisor import Process
 from stack.parts import lineup
@@ -73,11 +73,11 @@ def heartbeat_line(status: int, body: str) -> tuple[bool, str]:
     try:
         said = json.loads(body)
         state, age = str(said["status"]), said["age_seconds"]
-    except (ValueError, KeyError, TypeError):
+        last = "never came" if age is None else f"{lasting(float(age))} ago"
+    except UNREADABLE:
         return False, f"not known: alertlog answered {status or 'nothing'}"
     if state == "waiting":
         return True, "heartbeat of the alerts: none yet, alertlog has just started"
-    last = "never came" if age is None else f"{lasting(float(age))} ago"
     if state == "ok":
         return True, f"heartbeat of the alerts: {last}"
     return False, (
@@ -97,16 +97,23 @@ def _rows(query: str) -> list[Any]:
     return list(answer["data"]["result"]) if answer else []
 
 
-def _lost() -> None:
+def _lost_lines() -> list[str]:
     lines = [
         f"{float(row['value'][1]):.0f} {row['metric']['signal']} {row['metric']['result']}"
         for row in _rows(_LOST)
     ]
-    lines += [
+    return lines + [
         f"{float(row['value'][1]):.0f} thrown away by {row['metric']['job']}: "
         f"{row['metric'].get('reason', 'no reason given')}"
         for row in _rows(_DISCARDED)
     ]
+
+
+def _lost() -> None:
+    try:
+        lines = _lost_lines()
+    except UNREADABLE:
+        lines = ["not known: what answers on port 9090 is no Prometheus"]
     if lines:
         title("Telemetry lost since its part started")
     for line in lines:

@@ -219,6 +219,8 @@ def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (200, "ok\n", False, "not known: alertlog answered 200"),
         (0, "refused", False, "not known: alertlog answered nothing"),
         (200, [], False, "not known"),
+        (200, {"status": "ok", "age_seconds": "x"}, False, "not known"),
+        (200, {"status": "ok", "age_seconds": 1e999}, False, "not known"),
         (200, {"status": "ok", "age_seconds": None}, True, "never came"),
     ],
 )
