@@ -92,7 +92,8 @@ def _need(settings: Settings, key: str, because: str) -> str:
 def _shaped(settings: Settings, key: str, shape: re.Pattern[str], like: str) -> str:
     value = _value(settings, key)
     if value and not shape.fullmatch(value):
-        raise Fault(f"{key}={value} is not understood", f"write it like {like}")
+        # Not the value: some write user and password in front of a host.
+        raise Fault(f"{key} is not understood", f"write it like {like}")
     return value
 
 

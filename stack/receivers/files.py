@@ -28,8 +28,11 @@ def secret(settings: Settings, key: str, kind: Kind) -> Path:
     """The file that this key names; raises Fault with the fix, and never with what is in it."""
     path = settings.repo / settings.values[key]
     if not path.is_file():
+        # Not the value: who takes the key for the secret's own has put the secret there.
         raise Fault(
-            f"{key}: there is no file {path}", f"put {kind.words} into it, alone, chmod 600"
+            f"{key}: there is no file of that name",
+            f"its value is the name of a file, not the secret: put {kind.words} "
+            "into a file, alone, chmod 600, and the file's name into .env",
         )
     if stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
         raise Fault(f"{key}: everybody on this machine may use {path}", f"chmod 600 {path}")

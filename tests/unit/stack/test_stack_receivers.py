@@ -64,7 +64,8 @@ def test_a_team_has_a_receiver_of_its_own(tmp_path: Path) -> None:
 def test_a_secret_file_of_no_use_is_named_with_key_and_fix(tmp_path: Path, key: str) -> None:
     more = {**EMAIL, **LOGIN} if "EMAIL" in key else {}
     missing = refusal(tmp_path, **more, **{key: str(tmp_path / "none")})
-    assert missing.startswith(f"{key}: there is no file {tmp_path}/none: put ")
+    assert missing.startswith(f"{key}: there is no file of that name: its value is the name of a ")
+    assert str(tmp_path) not in missing
     assert "there is no file" in refusal(tmp_path, **more, **{key: str(tmp_path)})
     path = tmp_path / key.lower()
     for text, reason in (("", "is empty"), (" \n", "is empty")):
@@ -85,6 +86,35 @@ def test_a_secret_file_that_everybody_may_use_is_refused(tmp_path: Path, bits: i
     assert line.endswith(f"may use {path}: chmod 600 {path}")
     path.chmod(0o640)
     assert names(tmp_path, PAGERDUTY_KEY_FILE=str(path)) == ["pagerduty"]
+
+
+@pytest.mark.parametrize("key", [*SECRET_KEYS, "ALERT_EMAIL_PASSWORD_FILE"])
+@pytest.mark.parametrize("value", [UNLIKELY, f"https://hooks.example.org/{UNLIKELY}"])
+def test_a_secret_in_place_of_its_file_is_not_shown(tmp_path: Path, key: str, value: str) -> None:
+    more = {**EMAIL, **LOGIN} if "EMAIL" in key else {}
+    assert "its value is the name of a file, not the secret" in refusal(
+        tmp_path, **more, **{key: value}
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ALERT_EMAIL_SMARTHOST", f"user:{UNLIKELY}@smtp.example.org:587"),
+        ("ALERT_EMAIL_SMARTHOST", f"smtp://{UNLIKELY}:587"),
+        ("ALERT_EMAIL_SMARTHOST", f"{UNLIKELY}:smtp:587"),
+        ("ALERT_EMAIL_FROM", f"smtp://x:{UNLIKELY}@y@z"),
+        ("ALERT_EMAIL_TO", f"x {UNLIKELY}"),
+        ("ALERT_EMAIL_USER", f"alerts {UNLIKELY}"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_not_shown(tmp_path: Path, key: str, value: str) -> None:
+    login = {
+        **LOGIN,
+        "ALERT_EMAIL_PASSWORD_FILE": secret_file(tmp_path, "ALERT_EMAIL_PASSWORD_FILE"),
+    }
+    said = refusal(tmp_path, **{**EMAIL, **login, key: value})
+    assert said.startswith(f"{key} is not understood: write it like ")
 
 
 @pytest.mark.parametrize(
