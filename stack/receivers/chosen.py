@@ -1,5 +1,6 @@
 """The receivers that `.env` names beside alertlog: what is set by half is refused."""
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,10 @@ SEVERITIES = {
 _CHANNEL = re.compile(r"[#@]?[^\s{}<>#@]{1,80}")
 _ADDRESS = r"[^\s@{},<>\"]+@[^\s@{},<>\"]+"
 _ADDRESSES = re.compile(rf"{_ADDRESS}(\s*,\s*{_ADDRESS})*")
-_SMARTHOST = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+_SMARTHOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 _USER = re.compile(r"[^\s{}]+")
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_MAX_VALUE = 2000
+"""Characters of a value; longer than any list of addresses, shorter than a file put there."""
 _EMAIL = ("ALERT_EMAIL_FROM", "ALERT_EMAIL_SMARTHOST")
 _LOGIN = ("ALERT_EMAIL_USER", "ALERT_EMAIL_PASSWORD_FILE")
 
@@ -91,7 +93,9 @@ def _need(settings: Settings, key: str, because: str) -> str:
 
 def _shaped(settings: Settings, key: str, shape: re.Pattern[str], like: str) -> str:
     value = _value(settings, key)
-    if value and not shape.fullmatch(value):
+    # YAML allows no control characters, and nobody sees those that it does.
+    is_one = len(value) <= _MAX_VALUE and value.isprintable() and shape.fullmatch(value)
+    if value and not is_one:
         # Not the value: some write user and password in front of a host.
         raise Fault(f"{key} is not understood", f"write it like {like}")
     return value
@@ -133,6 +137,8 @@ def _email(settings: Settings) -> Iterator[Receiver]:
 def _relay(settings: Settings) -> dict[str, str]:
     sender = _shaped(settings, _EMAIL[0], re.compile(_ADDRESS), "alerts@example.org")
     relay = _shaped(settings, _EMAIL[1], _SMARTHOST, "smtp.example.org:587")
+    if not files.is_port(relay.rpartition(":")[2]):
+        raise Fault(f"{_EMAIL[1]} has a port that is none", "give one from 1 to 65535, such as 587")
     user = _shaped(settings, _LOGIN[0], _USER, "alerts@example.org")
     host = relay.rpartition(":")[0]
     return {"sender": sender, "smarthost": relay, "user": user, "host": host}
@@ -149,4 +155,7 @@ def _login(settings: Settings) -> Path | None:
 
 def is_on_this_machine(host: str) -> bool:
     """True for a mail relay that no network lies in front of."""
-    return host in _LOOPBACK
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -125,6 +125,15 @@ def test_a_value_that_is_not_understood_is_not_shown(tmp_path: Path, key: str, v
         ("ALERT_WEBHOOK_URL_FILE", f"https://x/{{{{{UNLIKELY}}}}}"),
         ("ALERT_WEBHOOK_URL_FILE", f"https://x/a {UNLIKELY}"),
         ("ALERT_HEARTBEAT_URL_FILE", "https://"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x:0/{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x:99999/{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x:/{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x/%zz{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x/\x7f{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://x/\u202e{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"https://[x/{UNLIKELY}"),
+        ("ALERT_WEBHOOK_URL_FILE", f"\ufeffhttps://x/{UNLIKELY}"),
+        ("PAGERDUTY_KEY_FILE", f"\ufeff{UNLIKELY}"),
         ("PAGERDUTY_KEY_FILE", f"two words {UNLIKELY}"),
         ("PAGERDUTY_KEY_FILE", f"{{{{ {UNLIKELY} }}}}"),
     ],
@@ -170,6 +179,82 @@ def test_a_channel_that_is_none_is_refused(tmp_path: Path, channel: str) -> None
     assert said.endswith("is not understood: write it like #llm-alerts")
 
 
+@pytest.mark.parametrize("text", ["\ufeffpw", "p\0w", "p\x7fw", "p\x9bw", "p\nw", "p\u2028w"])
+def test_a_password_that_nobody_typed_is_refused(tmp_path: Path, text: str) -> None:
+    path = secret_file(tmp_path, "ALERT_EMAIL_PASSWORD_FILE", text)
+    said = refusal(tmp_path, **EMAIL, **LOGIN, ALERT_EMAIL_PASSWORD_FILE=path)
+    assert f"ALERT_EMAIL_PASSWORD_FILE: {path} does not hold a password in one line" in said
+
+
+@pytest.mark.parametrize("text", ["p:w\"'#x \ty", "größe 😀", "{{ .X }}"])
+def test_a_password_may_be_odd(tmp_path: Path, text: str) -> None:
+    path = secret_file(tmp_path, "ALERT_EMAIL_PASSWORD_FILE", text)
+    assert names(tmp_path, **EMAIL, **LOGIN, ALERT_EMAIL_PASSWORD_FILE=path) == ["email"]
+
+
+@pytest.mark.parametrize(
+    "text", ["https://u:p%40w@[::1]:8443/a?b=c#d", "http://x.example:65535", "https://x/a;b=(1)~"]
+)
+def test_an_address_may_be_odd(tmp_path: Path, text: str) -> None:
+    path = secret_file(tmp_path, "ALERT_WEBHOOK_URL_FILE", text)
+    assert names(tmp_path, ALERT_WEBHOOK_URL_FILE=path) == ["webhook"]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+def test_a_secret_of_megabytes_is_not_read(tmp_path: Path, key: str) -> None:
+    path = secret_file(tmp_path, key, SECRETS[key] + "a" * 3_000_000)
+    assert f"{path} holds more than 4096 bytes: put " in refusal(tmp_path, **{key: path})
+
+
+@pytest.mark.parametrize("value", ["a" * 5000, "a\0b", "/dev/null", "\udcff"])
+def test_a_path_that_cannot_be_is_no_file(tmp_path: Path, value: str) -> None:
+    said = refusal(tmp_path, SLACK_WEBHOOK_FILE=value)
+    assert said.startswith("SLACK_WEBHOOK_FILE: there is no file of that name: ")
+
+
+@pytest.mark.parametrize("letter", ["\x7f", "\x9b", "\n", "\u202e", "\udcff"])
+def test_a_path_with_a_control_character_is_refused(tmp_path: Path, letter: str) -> None:
+    folder = tmp_path / f"x{letter}x"
+    folder.mkdir()
+    said = refusal(tmp_path, SLACK_WEBHOOK_FILE=secret_file(folder, "SLACK_WEBHOOK_FILE"))
+    assert said == (
+        "SLACK_WEBHOOK_FILE: a control character is in the file's path: give it another name"
+    )
+
+
+@pytest.mark.parametrize("letter", ["\x7f", "\x85", "\x9b", "\u200b", "\ufeff", "\udcff", "\x01"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("SLACK_CHANNEL", "#a{}b"),
+        ("ALERT_EMAIL_TO", "a{}@b.c"),
+        ("ALERT_EMAIL_FROM", "a@b{}c"),
+        ("ALERT_EMAIL_SMARTHOST", "smtp{}x:25"),
+        ("ALERT_EMAIL_USER", "a{}b"),
+    ],
+)
+def test_a_control_character_in_a_value_is_refused(
+    tmp_path: Path, key: str, value: str, letter: str
+) -> None:
+    secrets = ("SLACK_WEBHOOK_FILE", "ALERT_EMAIL_PASSWORD_FILE")
+    files = {name: secret_file(tmp_path, name) for name in secrets}
+    said = refusal(tmp_path, **{**files, **EMAIL, **LOGIN, key: value.format(letter)})
+    assert said.startswith(f"{key} is not understood: write it like ") and said.isprintable()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "00000"])
+def test_a_port_of_a_relay_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    said = refusal(tmp_path, **{**EMAIL, "ALERT_EMAIL_SMARTHOST": f"smtp.example.org:{port}"})
+    assert said.startswith("ALERT_EMAIL_SMARTHOST has a port that is none: give one from 1 to ")
+
+
+@pytest.mark.parametrize("key", [*EMAIL, "SLACK_CHANNEL"])
+def test_a_value_of_megabytes_is_refused(tmp_path: Path, key: str) -> None:
+    file = secret_file(tmp_path, "SLACK_WEBHOOK_FILE")
+    values = {**EMAIL, "SLACK_WEBHOOK_FILE": file, key: "a" * 3_000_000 + "@b:25"}
+    assert refusal(tmp_path, **values).startswith(f"{key} is not understood: ")
+
+
 def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
     settings = everything(tmp_path)
     receivers = chosen(settings)
@@ -180,11 +265,12 @@ def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
 
 
 def test_only_a_relay_on_this_machine_may_do_without_tls(tmp_path: Path) -> None:
-    for relay, tls in (("smtp.example.org:25", "true"), ("127.0.0.1:25", "false")):
-        keys = {**EMAIL, "ALERT_EMAIL_SMARTHOST": relay}
-        settings = settings_of(tmp_path, **keys)
+    here = ("127.0.0.1:25", "127.0.0.2:25", "localhost:25", "[::1]:25")
+    elsewhere = ("smtp.example.org:25", "127.0.0.1.example.org:25", "[::2]:25", "10.0.0.1:25")
+    for relay in (*here, *elsewhere):
+        settings = settings_of(tmp_path, **{**EMAIL, "ALERT_EMAIL_SMARTHOST": relay})
         text = render.rendered(settings, chosen(settings), render.on_host)
-        assert f"require_tls: {tls}\n" in text
+        assert f"require_tls: {'false' if relay in here else 'true'}\n" in text
 
 
 def test_an_older_link_to_the_checkout_is_not_written_through(tmp_path: Path) -> None:
