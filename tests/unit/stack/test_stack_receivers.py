@@ -1,5 +1,6 @@
 """What `.env` may say of receivers: half of one is refused in one line that names key and fix."""
 
+import errno
 import json
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ from stack.commands import status, up
 from stack.containers import compose
 from stack.errors import Fault
 from stack.receivers import render
-from stack.receivers.chosen import chosen
+from stack.receivers.chosen import Receiver, chosen
 from tests.unit.receiving import EMAIL, LOGIN, SECRETS, everything, secret_file, settings_of
 
 SECRET_KEYS = [key for key in SECRETS if "EMAIL" not in key]
@@ -278,12 +279,48 @@ def test_an_older_link_to_the_checkout_is_not_written_through(tmp_path: Path) ->
     precious.write_text("committed")
     render.path(settings).parent.mkdir(parents=True)
     render.path(settings).symlink_to(precious)
-    render.write(settings, (), render.on_host)
+    render.write(settings, (), render.in_container)
     assert precious.read_text() == "committed"
     before = render.path(settings).stat().st_ino
-    render.write(settings, chosen(settings), render.on_host)
+    render.write(settings, chosen(settings), render.in_container)
     # A container that has the file mounted sees the new text only in the same file.
     assert render.path(settings).stat().st_ino == before
+    assert render.path(settings).read_text() == render.rendered(
+        settings, chosen(settings), render.in_container
+    )
+
+
+@pytest.mark.parametrize("place", [render.on_host, render.in_container])
+def test_a_write_that_fails_leaves_the_old_files_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: render.Place
+) -> None:
+    settings = everything(tmp_path)
+    receivers = chosen(settings)
+    render.copy_secrets(settings, receivers)
+    render.write(settings, receivers, place)
+    files = [render.path(settings), *render.secrets_folder(settings).iterdir()]
+    before = {file: file.read_bytes() for file in files}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    secret_file(tmp_path, "PAGERDUTY_KEY_FILE", "another")
+    monkeypatch.setattr(render.os, "fsync", full)
+    for attempt in (
+        lambda: render.write(settings, (), place),
+        lambda: render.copy_secrets(settings, receivers),
+    ):
+        with pytest.raises(OSError, match="No space"):
+            attempt()
+    odd = (Receiver("slack", "slack", receivers[0].secret, {"channel": "#\udcff"}),)
+    with pytest.raises(UnicodeEncodeError):
+        render.write(settings, odd, place)
+    assert {file: file.read_bytes() for file in files} == before
+    monkeypatch.undo()
+    render.write(settings, receivers, place)
+    render.copy_secrets(settings, receivers)
+    left = [*render.path(settings).parent.iterdir(), *render.secrets_folder(settings).iterdir()]
+    assert not [file for file in left if file.name.endswith(".new")]
 
 
 def test_containers_get_copies_that_only_they_can_reach(tmp_path: Path) -> None:
