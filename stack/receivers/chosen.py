@@ -3,12 +3,12 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stack.errors import Fault
 from stack.receivers import files
-from stack.settings import Settings
+from stack.settings import Settings, read_env_file
 
 TEAMS = ("serving", "observability", "cost")
 """Whom an alert's label `team` names, and so whom a key may be written for: SLACK_CHANNEL_COST."""
@@ -27,6 +27,7 @@ _SMARTHOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5
 _USER = re.compile(r"[^\s{}]+")
 _MAX_VALUE = 2000
 """Characters of a value; longer than any list of addresses, shorter than a file put there."""
+_WEBHOOKS = ("SLACK_WEBHOOK_FILE", *(f"SLACK_WEBHOOK_FILE_{team.upper()}" for team in TEAMS))
 _EMAIL = ("ALERT_EMAIL_FROM", "ALERT_EMAIL_SMARTHOST")
 _LOGIN = ("ALERT_EMAIL_USER", "ALERT_EMAIL_PASSWORD_FILE")
 
@@ -51,7 +52,9 @@ class Receiver:
 
 def chosen(settings: Settings) -> tuple[Receiver, ...]:
     """Every receiver that the settings name; raises Fault with key and fix for one of no use."""
-    _check_teams(settings)
+    ours = read_env_file(settings.repo / ".env")
+    _check_teams(ours)
+    settings = _without_foreign(settings, ours)
     found = [*_slack(settings), *_email(settings)]
     for kind, key, holds in (
         ("pagerduty", "PAGERDUTY_KEY_FILE", files.KEY),
@@ -68,9 +71,25 @@ def _value(settings: Settings, key: str) -> str:
     return settings.values.get(key, "").strip()
 
 
-def _check_teams(settings: Settings) -> None:
+def _without_foreign(settings: Settings, ours: Mapping[str, str]) -> Settings:
+    """The settings without a channel that only the shell names, where no webhook is named.
+
+    Other tools call theirs SLACK_CHANNEL too; a channel alone reaches nobody.
+    """
+    if any(_value(settings, key) for key in _WEBHOOKS):
+        return settings
+    kept = {
+        key: text
+        for key, text in settings.values.items()
+        if not key.startswith("SLACK_CHANNEL") or ours.get(key)
+    }
+    return replace(settings, values=kept)
+
+
+def _check_teams(ours: Mapping[str, str]) -> None:
+    """Of `.env` only: the shell has variables of others, such as SLACK_CHANNEL_ID in many a CI."""
     known = {team.upper() for team in TEAMS}
-    for key in sorted(settings.values):
+    for key in sorted(ours):
         for base in ("SLACK_CHANNEL_", "SLACK_WEBHOOK_FILE_", "ALERT_EMAIL_TO_"):
             if key.startswith(base) and key.removeprefix(base) not in known:
                 raise Fault(f"{key} names no team", f"teams are {', '.join(sorted(known))}")

@@ -13,6 +13,7 @@ from stack.containers import compose
 from stack.errors import Fault
 from stack.receivers import render
 from stack.receivers.chosen import Receiver, chosen
+from stack.settings import load
 from tests.unit.receiving import EMAIL, LOGIN, SECRETS, everything, secret_file, settings_of
 
 SECRET_KEYS = [key for key in SECRETS if "EMAIL" not in key]
@@ -147,10 +148,10 @@ def test_a_secret_of_another_kind_is_refused_unseen(tmp_path: Path, key: str, te
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"SLACK_CHANNEL": "#llm"}, "SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not: set"),
-        ({"SLACK_CHANNEL_COST": "#c"}, "SLACK_CHANNEL_COST is set, but SLACK_WEBHOOK_FILE is not"),
-        ({"SLACK_CHANNEL_SALES": "#s"}, "SLACK_CHANNEL_SALES names no team: teams are COST, "),
-        ({"ALERT_EMAIL_TO_SALES": "a@b"}, "ALERT_EMAIL_TO_SALES names no team"),
+        (
+            {"SLACK_WEBHOOK_FILE_COST": "/none"},
+            "SLACK_WEBHOOK_FILE_COST is set, but SLACK_WEBHOOK_FILE is not: set",
+        ),
         ({"ALERT_EMAIL_TO": "a@b.c"}, "ALERT_EMAIL_TO is set, but ALERT_EMAIL_FROM is not: set"),
         ({"ALERT_EMAIL_TO_COST": "a@b.c"}, "ALERT_EMAIL_TO_COST is set, but ALERT_EMAIL_TO is not"),
         (LOGIN, "ALERT_EMAIL_USER is set, but ALERT_EMAIL_TO is not"),
@@ -171,6 +172,55 @@ def test_a_secret_of_another_kind_is_refused_unseen(tmp_path: Path, key: str, te
 )
 def test_what_is_set_by_half_is_refused(tmp_path: Path, values: dict[str, str], said: str) -> None:
     assert said in refusal(tmp_path, **values)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SLACK_CHANNEL=#llm", "SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not: set"),
+        ("SLACK_CHANNEL_COST=#c", "SLACK_CHANNEL_COST is set, but SLACK_WEBHOOK_FILE is not"),
+        ("SLACK_CHANNEL_SALES=#s", "SLACK_CHANNEL_SALES names no team: teams are COST, "),
+        ("SLACK_CHANNEL_ID=C0123", "SLACK_CHANNEL_ID names no team"),
+        ("SLACK_WEBHOOK_FILE_SALES=x", "SLACK_WEBHOOK_FILE_SALES names no team"),
+        ("ALERT_EMAIL_TO_SALES=a@b", "ALERT_EMAIL_TO_SALES names no team"),
+    ],
+)
+def test_a_line_of_env_that_reaches_nobody_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n")
+    key, _, value = line.partition("=")
+    # The environment wins, as it does for every key.
+    for more in ({}, {key: value}):
+        with pytest.raises(Fault) as caught:
+            chosen(load(tmp_path, more))
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"SLACK_CHANNEL": "general deploys"},
+        {"SLACK_CHANNEL_ID": "C0123", "SLACK_CHANNEL": "#ci", "SLACK_CHANNEL_COST": "#x"},
+        {"SLACK_CHANNEL_SALES": "#s", "ALERT_EMAIL_TO_SALES": "a@b", "SLACK_WEBHOOK_FILE_X": "x"},
+        {"SLACK_CHANNEL": "#ci", "SLACK_WEBHOOK_FILE_X": "x"},
+    ],
+)
+def test_what_others_set_in_the_shell_stops_nothing(
+    tmp_path: Path, foreign: dict[str, str]
+) -> None:
+    for text in ("", "SLACK_CHANNEL=\n"):
+        (tmp_path / ".env").write_text(text)
+        assert chosen(load(tmp_path, foreign)) == ()
+    (tmp_path / ".env").write_text("PAGERDUTY_KEY_FILE=pagerduty_key_file\n")
+    secret_file(tmp_path, "PAGERDUTY_KEY_FILE")
+    assert [one.name for one in chosen(load(tmp_path, foreign))] == ["pagerduty"]
+
+
+def test_with_a_webhook_the_shells_channel_counts(tmp_path: Path) -> None:
+    file = secret_file(tmp_path, "SLACK_WEBHOOK_FILE")
+    (tmp_path / ".env").write_text(f"SLACK_WEBHOOK_FILE={file}\nSLACK_CHANNEL=#env\n")
+    for shell, channel in (({}, "#env"), ({"SLACK_CHANNEL": "#shell"}, "#shell")):
+        (slack,) = chosen(load(tmp_path, shell))
+        assert slack.words["channel"] == channel
 
 
 @pytest.mark.parametrize("channel", ["#a b", "{{ .X }}", "<!channel>", "##"])
@@ -349,8 +399,8 @@ def test_make_up_looks_before_anything_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(up.supervisor, "running", lambda settings: pytest.fail("too late"))
-    with pytest.raises(Fault, match="SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not"):
-        up.up(settings_of(tmp_path, SLACK_CHANNEL="#llm"))
+    with pytest.raises(Fault, match="ALERT_EMAIL_TO is set, but ALERT_EMAIL_FROM is not"):
+        up.up(settings_of(tmp_path, ALERT_EMAIL_TO="a@b.c"))
 
 
 def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
