@@ -53,7 +53,7 @@ def _data_sources(settings: Settings, wanted: tuple[Part, ...]) -> bool:
     """True when Grafana does not run or has each of its data sources; else says what is wrong."""
     found = grafana.problems(settings) if GRAFANA in wanted else []
     for problem in found:
-        say(f"  {paint('NOT HEALTHY', 'red')}  {problem}")
+        say(f"  {paint('NOT HEALTHY', 'red')}  {visible(problem)}")
     return not found
 
 
@@ -136,7 +136,7 @@ def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
 def _recorded(store: LogStore) -> None:
     title("Requests and their records")
     for line in recorded_lines(recorded.settled(store), store.name):
-        say(f"  {line}")
+        say(f"  {visible(line)}")
 
 
 def status(settings: Settings) -> int:
