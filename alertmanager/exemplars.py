@@ -30,9 +30,13 @@ def of_alerts(worst: Worst | None, alerts: Sequence[Alert]) -> list[Exemplar | N
     if worst is None or not wanted:
         return found
 
+    until = time.monotonic() + PATIENCE_SECONDS
+
     def ask() -> None:
         for index in wanted:
-            found[index] = _find(worst, alerts[index])
+            # Nobody waits for it any more, and whoever follows a link would be sent away.
+            if (seconds := until - time.monotonic()) > 0:
+                found[index] = _find(worst, alerts[index], seconds)
 
     within(PATIENCE_SECONDS, ask)
     # What comes later may not change what is handed out.
@@ -44,10 +48,10 @@ def _selector(alert: Alert) -> str:
     return selector if is_selector(selector) else ""
 
 
-def _find(worst: Worst, alert: Alert) -> Exemplar | None:
+def _find(worst: Worst, alert: Alert, seconds: float) -> Exemplar | None:
     now = time.time()
     until = _moment(alert.get("endsAt"), now) if alert["status"] == "resolved" else now
     try:
-        return worst.find(_selector(alert), _moment(alert["startsAt"], until), until)
+        return worst.find(_selector(alert), _moment(alert["startsAt"], until), until, seconds)
     except UnansweredError:
         return None

@@ -1,7 +1,9 @@
 """alertlog's HTTP: what Alertmanager posts, and what Prometheus and people ask."""
 
+import sys
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
@@ -15,6 +17,7 @@ from alertmanager.routes import Answer, Desk
 from alertmanager.webhook import Alert, RefusedError, read_alerts
 
 MAX_BODY_BYTES = 1 << 20
+_MAX_DIGITS = 20
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -57,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             raise RefusedError(411, "a Content-Length is needed")
-        if int(length) > MAX_BODY_BYTES:
+        # Python reads no number of more than 4300 digits.
+        if len(length) > _MAX_DIGITS or int(length) > MAX_BODY_BYTES:
             raise RefusedError(413, f"at most {MAX_BODY_BYTES} bytes")
         return self.rfile.read(int(length))
 
@@ -97,6 +101,11 @@ class Server(ThreadingHTTPServer):
         self.desk = desk
         self._newest = newest
         self._heartbeat = heartbeat
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that left: whoever asks may, at any moment."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     def take(self, path: str, alerts: Sequence[Alert]) -> Answer:
         """What becomes of alerts that were posted to a path."""

@@ -1,21 +1,23 @@
 """Asks Prometheus for the worst exemplar of a selector: the request that an alert is about."""
 
+import contextlib
 import json
 import math
 import re
+import socket
 import threading
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 MAX_SELECTOR = 1024
 MAX_ANSWER_BYTES = 8 << 20
 """What 15 minutes of some 200 buckets come to; more than this is asked for over a shorter time."""
 ASK_SECONDS = 5.0
+"""For one question, however many answers it takes."""
 BEFORE_SECONDS = 900.0
 """An alert looks back: what set it off has happened before it began."""
 _SHORTER = 300.0
@@ -50,16 +52,6 @@ class _TooMuchError(UnansweredError):
     """The answer is larger than is read."""
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows nobody: Prometheus answers itself."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """No request at all, so that the redirect is an answer like any other but 200."""
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
-
-
 def is_selector(text: str) -> bool:
     """True for `name{label="value", ...}` and nothing that Prometheus would compute."""
     return len(text) <= MAX_SELECTOR and _SELECTOR.fullmatch(text) is not None
@@ -76,7 +68,7 @@ def within(seconds: float, ask: Callable[[], T]) -> T | None:
             return
 
     # A timeout of a socket begins anew with each piece that arrives; this one does not.
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, name="within", daemon=True)
     thread.start()
     thread.join(seconds)
     return found[0] if found else None
@@ -109,40 +101,73 @@ class Worst:
         self._url = url
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
 
-    def find(self, selector: str, at: float, until: float) -> Exemplar | None:
+    def find(
+        self, selector: str, at: float, until: float, seconds: float = ASK_SECONDS
+    ) -> Exemplar | None:
         """The exemplar of the highest value from a quarter of an hour before `at` to `until`.
 
         Where there are more than can be read, that of the minutes around `at`; Unix seconds.
-        Raises UnansweredError.
+        Raises UnansweredError, after so many seconds in any case.
         """
+        deadline = time.monotonic() + seconds
         begin = max(0.0, at - BEFORE_SECONDS)
         windows = [(begin, until), (begin, at), (max(0.0, at - _SHORTER), at)]
         for start, end in windows:
             try:
-                body = self._ask(selector, start, end)
+                body = self._ask(selector, start, end, deadline)
             except _TooMuchError:
                 continue
             return max(_exemplars(body), key=lambda one: (one.value, one.at), default=None)
         raise UnansweredError("Prometheus has more exemplars than are read: narrow the selector")
 
-    def _ask(self, selector: str, start: float, end: float) -> bytes:
+    def _ask(self, selector: str, start: float, end: float, deadline: float) -> bytes:
         asked = urlencode({"query": selector, "start": f"{start:.3f}", "end": f"{end:.3f}"})
         if not self._turns.acquire(blocking=False):
             raise UnansweredError("others are asking Prometheus: try again")
         try:
-            return _read(f"{self._url}/api/v1/query_exemplars?{asked}")
+            return _read(f"{self._url}/api/v1/query_exemplars?{asked}", deadline)
         finally:
             self._turns.release()
 
 
-def _read(url: str) -> bytes:
+def _read(url: str, deadline: float) -> bytes:
+    """The body of a GET that follows nobody elsewhere and goes past any proxy."""
     try:
-        with _OPENER.open(url, timeout=ASK_SECONDS) as answer:
-            body: bytes = answer.read(MAX_ANSWER_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        raise UnansweredError(f"Prometheus answered {error.code}") from error
+        status, body = _get(url, deadline)
     except (OSError, ValueError, HTTPException) as error:
         raise UnansweredError(f"Prometheus does not answer ({type(error).__name__})") from error
+    if status != 200:
+        raise UnansweredError(f"Prometheus answered {status}")
     if len(body) > MAX_ANSWER_BYTES:
         raise _TooMuchError
     return body
+
+
+def _get(url: str, deadline: float) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.netloc, timeout=_left(deadline))
+    with contextlib.closing(connection):
+        connection.connect()
+        # A timeout of a socket begins anew with each piece that arrives; the end of it does not.
+        end = threading.Timer(_left(deadline), _hang_up, [connection.sock])
+        end.start()
+        try:
+            connection.request("GET", f"{parts.path}?{parts.query}")
+            answer = connection.getresponse()
+            body = answer.read(MAX_ANSWER_BYTES + 1)
+        finally:
+            end.cancel()
+        _left(deadline)
+        return answer.status, body
+
+
+def _left(deadline: float) -> float:
+    if (left := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
+
+
+def _hang_up(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)

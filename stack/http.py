@@ -39,6 +39,10 @@ def refusal(url: str, timeout: float = 2.0) -> str | None:
         return ""
 
 
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What an answer of another shape raises where it is read: something else is on that port."""
+
+
 class Unanswered(Exception):  # noqa: N818, it says what happened
     """A URL that did not answer 2xx: its text names URL and reason, `status` is 0 without one."""
 
@@ -88,5 +92,5 @@ def get_json(url: str, timeout: float = 5.0) -> Any:
     text = get_text(url, timeout, "application/json")
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         return None

@@ -25,6 +25,11 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
+def visible(text: str) -> str:
+    """One line of visible characters, others as `·`: nothing from elsewhere steers a terminal."""
+    return "".join(letter if letter.isprintable() else "·" for letter in " ".join(text.split()))
+
+
 @dataclass(eq=False)
 class Ticker:
     """A line that shows what is waited for and for how long; its label may change meanwhile."""

@@ -53,6 +53,11 @@ class Alert:
         return not self.is_firing, bool(self.suppressed_by), worst, self.since
 
 
+def is_time(unix_seconds: float) -> bool:
+    """True for a moment of the years 1 to 9999, which a calendar has."""
+    return -62_135_596_800 <= unix_seconds < 253_402_300_800
+
+
 def moment(text: str) -> float:
     """The Unix time of an RFC 3339 time stamp, as both systems write it."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

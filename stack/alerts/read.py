@@ -1,15 +1,16 @@
 """Reads the alerts: Prometheus says what fires, Alertmanager who is told of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from stack.alerts.alert import WATCHDOG, Alert, moment
-from stack.http import get_json
+from stack.alerts.alert import WATCHDOG, Alert, is_time, moment
+from stack.http import UNREADABLE, get_json
 from stack.request.signals import PROMETHEUS
 
 ALERTMANAGER = "http://127.0.0.1:9093"
 Row = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,35 @@ class Board:
         return heard and not any(alert.is_critical for alert in self.alerts)
 
 
+def _texts(found: Any) -> dict[str, str]:
+    """Labels or annotations; raises TypeError for anything else."""
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        raise TypeError("labels and annotations are texts by name")
+    return found
+
+
+def _list(found: Any) -> list[Any]:
+    if not isinstance(found, list):
+        raise TypeError("what there are many of is a list")
+    return found
+
+
+def _when(text: str, seconds: float = 0.0) -> float:
+    """So many seconds after a time stamp, in Unix seconds; raises ValueError for no such time."""
+    since = moment(text) + seconds
+    if not is_time(since):
+        raise ValueError("no time of a calendar")
+    return since
+
+
+def _readable(ask: Callable[[], T]) -> T | None:
+    """What `ask` makes of an answer; None for one that is none: something else is on that port."""
+    try:
+        return ask()
+    except UNREADABLE:
+        return None
+
+
 def from_rules(groups: Iterable[Row]) -> Iterator[Alert]:
     """The alerts in an answer of Prometheus's /api/v1/rules.
 
@@ -49,10 +79,10 @@ def from_rules(groups: Iterable[Row]) -> Iterator[Alert]:
         for row in rule["alerts"]:
             is_firing = row["state"] == "firing"
             waited = float(rule.get("duration", 0)) if is_firing else 0.0
-            since = moment(row["activeAt"]) + waited
-            notes = row.get("annotations", {})
+            since = _when(row["activeAt"], waited)
+            notes = _texts(row.get("annotations", {}))
             value = notes.get("value") or str(row.get("value", ""))
-            yield Alert(row["labels"], notes, is_firing, since, value)
+            yield Alert(_texts(row["labels"]), notes, is_firing, since, value)
 
 
 def _quiet(row: Row, names: Mapping[str, str], silences: Mapping[str, str]) -> Iterator[str]:
@@ -72,9 +102,9 @@ def from_alertmanager(rows: Iterable[Row], silences: Iterable[Row]) -> Iterator[
     names = {row.get("fingerprint", ""): row["labels"].get("alertname", "?") for row in rows}
     reasons = {one["id"]: f"by {one['createdBy']}: {one['comment']}" for one in silences}
     for row in rows:
-        notes, since = row.get("annotations", {}), moment(row["startsAt"])
+        notes, since = _texts(row.get("annotations", {})), _when(row["startsAt"])
         quiet = tuple(dict.fromkeys(_quiet(row, names, reasons)))
-        yield Alert(row["labels"], notes, True, since, notes.get("value", ""), quiet)
+        yield Alert(_texts(row["labels"]), notes, True, since, notes.get("value", ""), quiet)
 
 
 def together(known: Iterable[Alert], told: Iterable[Alert]) -> tuple[Alert, ...]:
@@ -88,16 +118,26 @@ def together(known: Iterable[Alert], told: Iterable[Alert]) -> tuple[Alert, ...]
     return tuple(sorted([*merged, *heard.values()], key=lambda alert: alert.rank))
 
 
-def read() -> Board:
-    """Ask both systems; what does not answer is said in the result."""
+def _from_prometheus() -> list[Alert] | None:
     rules = get_json(f"{PROMETHEUS}/api/v1/rules?type=alert")
+    return _readable(lambda: list(from_rules(_list(rules["data"]["groups"]))))
+
+
+def _from_alertmanager() -> list[Alert] | None:
     rows = get_json(f"{ALERTMANAGER}/api/v2/alerts?active=true&silenced=true&inhibited=true")
     silences = get_json(f"{ALERTMANAGER}/api/v2/silences") if rows else []
-    known = from_rules(rules["data"]["groups"]) if rules else ()
-    every = together(known, from_alertmanager(rows or [], silences or []))
+    told = _readable(lambda: list(from_alertmanager(_list(rows), silences or [])))
+    # A silence that cannot be read is no reason to say that nobody is told.
+    return _readable(lambda: list(from_alertmanager(_list(rows), []))) if told is None else told
+
+
+def read() -> Board:
+    """Ask both systems; which of them gave no answer that can be read is said in the result."""
+    known, told = _from_prometheus(), _from_alertmanager()
+    every = together(known or (), told or ())
     return Board(
         alerts=tuple(alert for alert in every if alert.name != WATCHDOG),
-        prometheus=rules is not None,
-        alertmanager=rows is not None,
+        prometheus=known is not None,
+        alertmanager=told is not None,
         watchdog=any(alert.name == WATCHDOG and alert.is_firing for alert in every),
     )

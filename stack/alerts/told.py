@@ -3,13 +3,13 @@
 import datetime
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stack.alerts.alert import WATCHDOG, Alert
 from stack.alerts.read import Board
 from stack.request.signals import Exemplar
-from stack.say import lasting, paint
+from stack.say import lasting, paint, visible
 
 WIDTH = 96
 _COLOURS = {"critical": "red", "warning": "yellow"}
@@ -39,15 +39,22 @@ def runbook_of(alert: Alert) -> str:
     return alert.notes.get("runbook_url", "")
 
 
-def _clean(text: str) -> str:
-    """Nothing but visible characters: a label's value may come from a caller."""
-    return "".join(letter if letter.isprintable() else "·" for letter in " ".join(text.split()))
+def _seen(alert: Alert) -> Alert:
+    """The alert as a terminal may show it: a label's value may come from a caller."""
+    return replace(
+        alert,
+        labels={visible(key): visible(text) for key, text in alert.labels.items()},
+        notes={key: visible(text) for key, text in alert.notes.items()},
+        value=visible(alert.value),
+        suppressed_by=tuple(map(visible, alert.suppressed_by)),
+    )
 
 
 def sentence(alert: Alert, now: float) -> str:
     """One alert as a sentence: severity, name, how long, summary."""
+    alert = _seen(alert)
     text = f"  {alert.severity:<8} {alert.name} for {lasting(now - alert.since)}: "
-    text += _clean(alert.notes.get("summary", "no summary"))
+    text += alert.notes.get("summary", "no summary")
     if alert.suppressed_by:
         text += f"  [suppressed by {', '.join(alert.suppressed_by)}]"
     runbook = runbook_of(alert)
@@ -60,7 +67,7 @@ def _utc(unix_seconds: float) -> str:
 
 
 def _labels(alert: Alert) -> str:
-    return _clean(", ".join(f"{key}={value}" for key, value in alert.chosen.items()))
+    return ", ".join(f"{key}={value}" for key, value in alert.chosen.items())
 
 
 def _measured(alert: Alert) -> str:
@@ -84,19 +91,20 @@ def _rows(case: Case) -> Iterator[tuple[str, str]]:
 
 def block(case: Case, now: float) -> list[str]:
     """The lines of one firing alert."""
-    alert = case.alert
+    alert = _seen(case.alert)
     colour = "dim" if alert.suppressed_by else _COLOURS.get(alert.severity, "bold")
     head = f"{paint(f'{alert.severity:<8}', colour)} {paint(alert.name, 'bold')}"
     lasted = paint(f"for {lasting(now - alert.since)}", "dim")
     lines = [f"  {head}  {_labels(alert)}  {lasted}"]
-    lines += [f"    {row}" for row in textwrap.wrap(_clean(alert.notes.get("summary", "")), WIDTH)]
+    lines += [f"    {row}" for row in textwrap.wrap(alert.notes.get("summary", ""), WIDTH)]
     # A link or a query that is folded could not be copied, so nothing below is.
-    lines += [f"    {name:<9}{_clean(text)}" for name, text in _rows(case) if text]
+    lines += [f"    {name:<9}{visible(text)}" for name, text in _rows(case) if text]
     return lines
 
 
 def pending(alert: Alert, now: float) -> str:
     """One line for an alert that is true, but not for long enough."""
+    alert = _seen(alert)
     about = f"{alert.severity:<8} {alert.name}  {_labels(alert)}"
     return paint(f"  {about}  for {lasting(now - alert.since)}, {_measured(alert)}", "dim")
 

@@ -1,10 +1,11 @@
 """The worst request behind an alert: the highest of the exemplars that its rule points at."""
 
+import math
 import time
 from urllib.parse import urlencode
 
-from stack.alerts.alert import Alert
-from stack.http import get_json
+from stack.alerts.alert import Alert, is_time
+from stack.http import UNREADABLE, get_json
 from stack.request.signals import PROMETHEUS, Exemplar, read_exemplars
 
 BEFORE_SECONDS = 900.0
@@ -18,5 +19,12 @@ def worst(alert: Alert) -> Exemplar | None:
         return None
     query = {"query": selector, "start": alert.since - BEFORE_SECONDS, "end": time.time()}
     answer = get_json(f"{PROMETHEUS}/api/v1/query_exemplars?{urlencode(query)}")
-    found = [one for one in read_exemplars(answer) if one.trace_id]
+    try:
+        found = [one for one in read_exemplars(answer) if one.trace_id and _is_sound(one)]
+    except UNREADABLE:
+        return None
     return max(found, key=lambda one: one.value, default=None)
+
+
+def _is_sound(one: Exemplar) -> bool:
+    return isinstance(one.trace_id, str) and math.isfinite(one.value) and is_time(one.at)

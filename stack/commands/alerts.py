@@ -68,7 +68,8 @@ def _once(settings: Settings, clear: bool) -> int:
     board, now = _board(), time.time()
     if as_json:
         indent = None if clear else 2
-        say(json.dumps(document(settings, board, now), ensure_ascii=False, indent=indent))
+        # In ASCII: a terminal obeys some characters that JSON leaves as they are.
+        say(json.dumps(document(settings, board, now), indent=indent))
     else:
         if clear and is_terminal():
             say(_CLEAR)

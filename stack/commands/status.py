@@ -11,14 +11,14 @@ from stack.alerts.read import read
 from stack.alerts.told import gaps, sentence
 from stack.containers import compose
 from stack.evidence import grafana, recorded
-from stack.http import answered, get_json, refusal
+from stack.http import UNREADABLE, answered, get_json, refusal
 from stack.native import supervisor
 from stack.native.supervisor import Process
 from stack.parts import lineup
 from stack.parts.memo import remembered
 from stack.parts.table import GRAFANA, Part, parts
 from stack.receivers import running as alertmanager
-from stack.say import lasting, paint, say, title
+from stack.say import lasting, paint, say, title, visible
 from stack.settings import Settings
 from stack.stores.protocol import LogStore
 from stack.stores.running import stores
@@ -53,7 +53,7 @@ def _data_sources(settings: Settings, wanted: tuple[Part, ...]) -> bool:
     """True when Grafana does not run or has each of its data sources; else says what is wrong."""
     found = grafana.problems(settings) if GRAFANA in wanted else []
     for problem in found:
-        say(f"  {paint('NOT HEALTHY', 'red')}  {problem}")
+        say(f"  {paint('NOT HEALTHY', 'red')}  {visible(problem)}")
     return not found
 
 
@@ -73,11 +73,11 @@ def heartbeat_line(status: int, body: str) -> tuple[bool, str]:
     try:
         said = json.loads(body)
         state, age = str(said["status"]), said["age_seconds"]
-    except (ValueError, KeyError, TypeError):
+        last = "never came" if age is None else f"{lasting(float(age))} ago"
+    except UNREADABLE:
         return False, f"not known: alertlog answered {status or 'nothing'}"
     if state == "waiting":
         return True, "heartbeat of the alerts: none yet, alertlog has just started"
-    last = "never came" if age is None else f"{lasting(float(age))} ago"
     if state == "ok":
         return True, f"heartbeat of the alerts: {last}"
     return False, (
@@ -97,20 +97,27 @@ def _rows(query: str) -> list[Any]:
     return list(answer["data"]["result"]) if answer else []
 
 
-def _lost() -> None:
+def _lost_lines() -> list[str]:
     lines = [
         f"{float(row['value'][1]):.0f} {row['metric']['signal']} {row['metric']['result']}"
         for row in _rows(_LOST)
     ]
-    lines += [
+    return lines + [
         f"{float(row['value'][1]):.0f} thrown away by {row['metric']['job']}: "
         f"{row['metric'].get('reason', 'no reason given')}"
         for row in _rows(_DISCARDED)
     ]
+
+
+def _lost() -> None:
+    try:
+        lines = _lost_lines()
+    except UNREADABLE:
+        lines = ["not known: what answers on port 9090 is no Prometheus"]
     if lines:
         title("Telemetry lost since its part started")
     for line in lines:
-        say(f"  {line}")
+        say(f"  {visible(line)}")
 
 
 def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
@@ -129,7 +136,7 @@ def recorded_lines(seen: recorded.Recorded | str, store: str) -> list[str]:
 def _recorded(store: LogStore) -> None:
     title("Requests and their records")
     for line in recorded_lines(recorded.settled(store), store.name):
-        say(f"  {line}")
+        say(f"  {visible(line)}")
 
 
 def status(settings: Settings) -> int:

@@ -1,13 +1,14 @@
 """The receivers that `.env` names beside alertlog: what is set by half is refused."""
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stack.errors import Fault
 from stack.receivers import files
-from stack.settings import Settings
+from stack.settings import Settings, read_env_file
 
 TEAMS = ("serving", "observability", "cost")
 """Whom an alert's label `team` names, and so whom a key may be written for: SLACK_CHANNEL_COST."""
@@ -22,9 +23,11 @@ SEVERITIES = {
 _CHANNEL = re.compile(r"[#@]?[^\s{}<>#@]{1,80}")
 _ADDRESS = r"[^\s@{},<>\"]+@[^\s@{},<>\"]+"
 _ADDRESSES = re.compile(rf"{_ADDRESS}(\s*,\s*{_ADDRESS})*")
-_SMARTHOST = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+_SMARTHOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 _USER = re.compile(r"[^\s{}]+")
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_MAX_VALUE = 2000
+"""Characters of a value; longer than any list of addresses, shorter than a file put there."""
+_WEBHOOKS = ("SLACK_WEBHOOK_FILE", *(f"SLACK_WEBHOOK_FILE_{team.upper()}" for team in TEAMS))
 _EMAIL = ("ALERT_EMAIL_FROM", "ALERT_EMAIL_SMARTHOST")
 _LOGIN = ("ALERT_EMAIL_USER", "ALERT_EMAIL_PASSWORD_FILE")
 
@@ -49,7 +52,9 @@ class Receiver:
 
 def chosen(settings: Settings) -> tuple[Receiver, ...]:
     """Every receiver that the settings name; raises Fault with key and fix for one of no use."""
-    _check_teams(settings)
+    ours = read_env_file(settings.repo / ".env")
+    _check_teams(ours)
+    settings = _without_foreign(settings, ours)
     found = [*_slack(settings), *_email(settings)]
     for kind, key, holds in (
         ("pagerduty", "PAGERDUTY_KEY_FILE", files.KEY),
@@ -66,9 +71,25 @@ def _value(settings: Settings, key: str) -> str:
     return settings.values.get(key, "").strip()
 
 
-def _check_teams(settings: Settings) -> None:
+def _without_foreign(settings: Settings, ours: Mapping[str, str]) -> Settings:
+    """The settings without a channel that only the shell names, where no webhook is named.
+
+    Other tools call theirs SLACK_CHANNEL too; a channel alone reaches nobody.
+    """
+    if any(_value(settings, key) for key in _WEBHOOKS):
+        return settings
+    kept = {
+        key: text
+        for key, text in settings.values.items()
+        if not key.startswith("SLACK_CHANNEL") or ours.get(key)
+    }
+    return replace(settings, values=kept)
+
+
+def _check_teams(ours: Mapping[str, str]) -> None:
+    """Of `.env` only: the shell has variables of others, such as SLACK_CHANNEL_ID in many a CI."""
     known = {team.upper() for team in TEAMS}
-    for key in sorted(settings.values):
+    for key in sorted(ours):
         for base in ("SLACK_CHANNEL_", "SLACK_WEBHOOK_FILE_", "ALERT_EMAIL_TO_"):
             if key.startswith(base) and key.removeprefix(base) not in known:
                 raise Fault(f"{key} names no team", f"teams are {', '.join(sorted(known))}")
@@ -91,8 +112,11 @@ def _need(settings: Settings, key: str, because: str) -> str:
 
 def _shaped(settings: Settings, key: str, shape: re.Pattern[str], like: str) -> str:
     value = _value(settings, key)
-    if value and not shape.fullmatch(value):
-        raise Fault(f"{key}={value} is not understood", f"write it like {like}")
+    # YAML allows no control characters, and nobody sees those that it does.
+    is_one = len(value) <= _MAX_VALUE and value.isprintable() and shape.fullmatch(value)
+    if value and not is_one:
+        # Not the value: some write user and password in front of a host.
+        raise Fault(f"{key} is not understood", f"write it like {like}")
     return value
 
 
@@ -132,6 +156,8 @@ def _email(settings: Settings) -> Iterator[Receiver]:
 def _relay(settings: Settings) -> dict[str, str]:
     sender = _shaped(settings, _EMAIL[0], re.compile(_ADDRESS), "alerts@example.org")
     relay = _shaped(settings, _EMAIL[1], _SMARTHOST, "smtp.example.org:587")
+    if not files.is_port(relay.rpartition(":")[2]):
+        raise Fault(f"{_EMAIL[1]} has a port that is none", "give one from 1 to 65535, such as 587")
     user = _shaped(settings, _LOGIN[0], _USER, "alerts@example.org")
     host = relay.rpartition(":")[0]
     return {"sender": sender, "smarthost": relay, "user": user, "host": host}
@@ -148,4 +174,7 @@ def _login(settings: Settings) -> Path | None:
 
 def is_on_this_machine(host: str) -> bool:
     """True for a mail relay that no network lies in front of."""
-    return host in _LOOPBACK
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,7 +1,7 @@
 """Alertmanager's configuration with the receivers of `.env`, written where both ways find it."""
 
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from string import Template
@@ -81,9 +81,25 @@ def write(settings: Settings, receivers: tuple[Receiver, ...], place: Place) -> 
     # An older version linked to the checkout's file, which must not be written through.
     if target.is_symlink():
         target.unlink()
-    # Into the same file: a container that has it mounted would not see another in its place.
-    target.write_text(text, encoding="utf-8")
-    target.chmod(0o644)
+    beside = _beside(target, text.encode("utf-8"))
+    if place is in_container and target.is_file():
+        # Into the same file: a container that has it mounted would not see another in its place.
+        # That there is room for all of it is known by now.
+        target.write_bytes(beside.read_bytes())
+        beside.unlink()
+    else:
+        beside.replace(target)
+
+
+def _beside(target: Path, content: bytes) -> Path:
+    """A whole new file in the same folder: what fails half-way leaves the old one as it is."""
+    beside = target.with_name(f".{target.name}.new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.chmod(0o644)
+    return beside
 
 
 def secrets_folder(settings: Settings) -> Path:
@@ -104,5 +120,4 @@ def copy_secrets(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
     for stale in [there for there in folder.iterdir() if there.name not in wanted]:
         stale.unlink()
     for name, source in wanted.items():
-        shutil.copyfile(source, folder / name)
-        (folder / name).chmod(0o644)
+        _beside(folder / name, source.read_bytes()).replace(folder / name)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from alertmanager import delivery
 from alertmanager.alertlog import build
-from alertmanager.delivery import AlertLog
+from alertmanager.delivery import REST_SECONDS, AlertLog
 from alertmanager.server import MAX_BODY_BYTES, Server
 from server.signals.log_values import MAX_FIELDS, MAX_LINE, MAX_TEXT
 from tests.unit import alert_desk
@@ -39,6 +40,11 @@ def hasty(server: Server, collector: Collector) -> Iterator[None]:
     patient, server.alertlog._exporter = server.alertlog._exporter, exporter(collector, 0.5)
     yield
     server.alertlog._exporter = patient
+
+
+def rested(server: Server) -> None:
+    """As if the time after a failure had passed."""
+    server.alertlog._rests_until = 0.0
 
 
 def ask(
@@ -153,6 +159,16 @@ def test_a_repetition_is_not_a_change_and_the_end_is(server: Server, collector: 
     assert counted("repeated") == before + 1
 
 
+def test_what_is_remembered_is_small_and_tells_large_labels_apart(
+    server: Server, collector: Collector
+) -> None:
+    alike = [{**FIRING["labels"], "x": "a" * 100_000 + end} for end in "bcb"]
+    assert post(server, *({**FIRING, "labels": labels} for labels in alike))[0] == 200
+    assert len(collector.records()) == 2
+    kept = server.alertlog._delivered
+    assert [len(key) for key in kept] == [32, 32]
+
+
 def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: Collector) -> None:
     collector.status = 503
     before = counted("failed")
@@ -161,6 +177,36 @@ def test_nothing_is_lost_while_the_collector_refuses(server: Server, collector: 
     assert (status, "send again" in reason) == (503, True)
     assert counted("failed") == before + 1
     collector.status = 200
+    rested(server)
+    assert post(server, FIRING)[0] == 200
+    assert len(collector.records()) == 1
+
+
+def test_a_collector_that_has_just_failed_is_left_alone_for_a_while(collector: Collector) -> None:
+    at = [100.0]
+    log = AlertLog(exporter(collector, 0.5), now=lambda: at[0])
+    assert log.deliver([FIRING])
+    collector.status = 503
+    assert not log.deliver([RESOLVED])
+    collector.status = 200
+    at[0] += REST_SECONDS - 0.1
+    assert not log.deliver([RESOLVED])
+    assert len(collector.records()) == 1
+    # What it has already is no reason to refuse.
+    assert log.deliver([FIRING])
+    at[0] += 0.2
+    assert log.deliver([FIRING, RESOLVED])
+    assert [attributes(r)["status"] for r in collector.records()] == ["firing", "resolved"]
+
+
+def test_nobody_waits_long_behind_another_and_nothing_is_lost(
+    server: Server, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "WAIT_SECONDS", 0.01)
+    before = counted("failed")
+    with server.alertlog._lock:
+        assert post(server, FIRING)[0] == 503
+    assert counted("failed") == before + 1
     assert post(server, FIRING)[0] == 200
     assert len(collector.records()) == 1
 
@@ -200,11 +246,28 @@ def test_one_bad_alert_refuses_the_whole_request(server: Server, collector: Coll
 
 
 @pytest.mark.parametrize(
-    ("length", "status"), [(str(MAX_BODY_BYTES + 1), 413), ("-1", 411), ("x", 411)]
+    ("length", "status"),
+    [(str(MAX_BODY_BYTES + 1), 413), ("9" * 5000, 413), ("-1", 411), ("x", 411), ("", 411)],
 )
 def test_a_body_of_bad_length_is_not_read(server: Server, length: str, status: int) -> None:
     headers = {"Content-Length": length}
     assert ask(server, "POST", "/alerts", b"", headers)[0] == status
+
+
+def test_a_client_that_leaves_early_is_not_reported(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError(), TimeoutError()):
+        try:
+            raise error
+        except OSError:
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert capsys.readouterr().err == ""
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        server.handle_error(None, ("127.0.0.1", 1))
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_the_largest_body_is_taken(server: Server) -> None:

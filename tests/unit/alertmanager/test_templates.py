@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from alertmanager.links import MAX_MODEL
+from alertmanager.worst import MAX_SELECTOR
 from tests.unit.receiving import ALERTMANAGER, amtool, needs_amtool
 
 pytestmark = needs_amtool
@@ -286,3 +288,27 @@ def test_a_long_text_is_cut(tmp_path: Path) -> None:
     notes = {**FIRING["annotations"], "summary": "ä" * 5000}
     title = said(tmp_path, "slack.title", {**FIRING, "annotations": notes})
     assert title.endswith("ä…") and len(title) < 700
+
+
+@pytest.mark.parametrize("letter", ["&", "\n", "😀"])
+def test_a_long_label_makes_no_long_link(tmp_path: Path, letter: str) -> None:
+    notes = {**FIRING["annotations"], "exemplars": f'x{{model="{letter * 9000}"}}'}
+    notes["dashboard_url"] = "http://127.0.0.1:3000/d/llm-red"
+    labels = {**FIRING["labels"], "model": letter * 9000}
+    alert = {**FIRING, "labels": labels, "annotations": notes}
+    logs = parse_qs(urlsplit(url_of(tmp_path, "logs", alert)).query)
+    assert logs == {"at": [str(STARTED)]}
+    trace = parse_qs(urlsplit(url_of(tmp_path, "worst trace", alert)).query)
+    assert trace == {"selector": [notes["exemplars"][:1024]], "at": [str(STARTED)]}
+    assert len(said(tmp_path, "slack.text", alert)) < 3 * 4 * 1024 + 2000
+
+
+def test_the_longest_that_alertlog_takes_is_whole(tmp_path: Path) -> None:
+    selector = 'x{a="' + "ä" * (MAX_SELECTOR - 7) + '"}'
+    labels = {**FIRING["labels"], "model": "ä" * MAX_MODEL}
+    notes = {**FIRING["annotations"], "exemplars": selector}
+    alert = {**FIRING, "labels": labels, "annotations": notes}
+    trace = parse_qs(urlsplit(url_of(tmp_path, "worst trace", alert)).query)
+    assert trace["selector"] == [selector]
+    logs = parse_qs(urlsplit(url_of(tmp_path, "logs", alert)).query)
+    assert logs["model"] == [labels["model"]]

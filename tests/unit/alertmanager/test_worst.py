@@ -1,12 +1,25 @@
 """The worst exemplar of a selector, from a Prometheus that is whole, odd, slow or gone."""
 
+import contextlib
 import socket
+import threading
+import time
 
 import pytest
 
+from alertmanager import exemplars as exemplars_of_alerts
 from alertmanager import worst
 from alertmanager.worst import MAX_SELECTOR, UnansweredError, Worst, is_selector, within
-from tests.unit.alert_desk import SELECTOR, SPAN, TRACE, Prometheus, exemplar, exemplars
+from tests.unit.alert_desk import (
+    FIRING,
+    PATIENCE,
+    SELECTOR,
+    SPAN,
+    TRACE,
+    Prometheus,
+    exemplar,
+    exemplars,
+)
 from tests.unit.listening import listening
 
 AT = 1795809600.0
@@ -154,6 +167,54 @@ def test_more_than_can_be_read_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
         pytest.raises(UnansweredError, match="narrow the selector"),
     ):
         Worst(url).find(SELECTOR, AT, AT)
+
+
+def drip(listener: socket.socket, asked: list[bytes]) -> None:
+    """Answers each question with the head of an answer, and then a space at a time for ever."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_drip, args=(connection, asked), daemon=True).start()
+
+
+def _drip(connection: socket.socket, asked: list[bytes]) -> None:
+    with connection, contextlib.suppress(OSError):
+        asked.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.01)
+
+
+def test_an_answer_that_never_ends_is_left_at_the_deadline() -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener, asked), daemon=True).start()
+        asker = Worst(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(UnansweredError, match="does not answer"):
+            asker.find(SELECTOR, AT, AT, seconds=0.3)
+        assert len(asked) == 1
+        # Its turn is another's at once.
+        assert all(asker._turns.acquire(blocking=False) for _ in range(worst._AT_ONCE))
+
+
+def test_one_deadline_holds_for_all_alerts_of_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exemplars_of_alerts, "PATIENCE_SECONDS", 0.3)
+    alert = {**FIRING, "annotations": {"exemplars": SELECTOR}}
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener, asked), daemon=True).start()
+        asker = Worst(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        assert exemplars_of_alerts.of_alerts(asker, [alert] * 3) == [None] * 3
+        # The one that asked has gone when its time is over: nobody asks for the others behind it.
+        asking = [one for one in threading.enumerate() if "within" in one.name]
+        for one in asking:
+            one.join(PATIENCE)
+        assert not any(one.is_alive() for one in asking)
+        assert len(asked) == 1
+        assert all(asker._turns.acquire(blocking=False) for _ in range(worst._AT_ONCE))
 
 
 def test_only_so_many_ask_at_once() -> None:

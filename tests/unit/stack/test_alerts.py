@@ -19,6 +19,7 @@ from stack.errors import Fault
 from tests.conftest import REPO
 from tests.unit.fake_store import Answer, FakeStore, as_json, serving
 
+Said = pytest.CaptureFixture[str]
 NOON = 1_767_268_800.0
 DOWN = {"alertname": "TargetDown", "severity": "critical", "team": "observability", "job": "x"}
 SLOW = {"alertname": "ScrapeSlow", "severity": "warning", "job": "x"}
@@ -100,10 +101,27 @@ def test_a_block_says_how_bad_since_when_where_to_look() -> None:
     assert "team=" not in text
 
 
-def test_a_label_cannot_write_to_the_terminal() -> None:
-    hostile = Alert({**DOWN, "job": "\x1b[2Jx\n\r"}, {"summary": "\x1b]0;t\x07"}, True, NOON)
-    lines = [*told.block(told.Case(hostile, ["\x1b[1m"]), NOON), told.sentence(hostile, NOON)]
-    assert all(row.isprintable() for row in [*lines, told.pending(hostile, NOON)])
+STEERING = "\x1b[2J\x1b]0;t\x07\r\n\x7f\x9b1m\u202e\u2066\u2028\ud800"
+
+
+def test_nothing_of_an_alert_steers_the_terminal() -> None:
+    labels = dict.fromkeys(("alertname", "severity", "job", f"a{STEERING}"), f"x{STEERING}")
+    names = ("summary", "value", "threshold", "runbook_url", "dashboard_url")
+    notes = dict.fromkeys(names, f"http://x/{STEERING}")
+    quiet = (f"silence by {STEERING}: {STEERING}",)
+    hostile = Alert(labels, notes, True, NOON, f"3{STEERING}", quiet)
+    seen = worst.Exemplar("5.0", 4.2, NOON, STEERING)
+    lines = told.block(told.Case(hostile, [STEERING], seen, STEERING), NOON)
+    lines += [told.sentence(hostile, NOON), told.pending(hostile, NOON)]
+    assert all(row.isprintable() for row in lines), lines
+
+
+def test_the_json_steers_no_terminal(world: dict[str, Answer], capsys: Said) -> None:
+    fires(world, rule({**SLOW, "job": STEERING}, "firing"))
+    assert run(FORMAT="json") == 0
+    said = capsys.readouterr().out
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert json.loads(said)["firing"][0]["labels"]["job"] == STEERING
 
 
 CHAPTER = """# Runbook: x
@@ -175,9 +193,6 @@ def both(monkeypatch: pytest.MonkeyPatch, store: FakeStore) -> None:
 
 def run(**values: str) -> int:
     return command.alerts(settings.load(REPO, {**os.environ, **values}))
-
-
-Said = pytest.CaptureFixture[str]
 
 
 def test_calm_is_zero(world: dict[str, Answer], capsys: Said) -> None:

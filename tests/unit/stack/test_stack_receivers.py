@@ -1,5 +1,6 @@
 """What `.env` may say of receivers: half of one is refused in one line that names key and fix."""
 
+import errno
 import json
 import stat
 from pathlib import Path
@@ -11,7 +12,8 @@ from stack.commands import status, up
 from stack.containers import compose
 from stack.errors import Fault
 from stack.receivers import render
-from stack.receivers.chosen import chosen
+from stack.receivers.chosen import Receiver, chosen
+from stack.settings import load
 from tests.unit.receiving import EMAIL, LOGIN, SECRETS, everything, secret_file, settings_of
 
 SECRET_KEYS = [key for key in SECRETS if "EMAIL" not in key]
@@ -60,57 +62,13 @@ def test_a_team_has_a_receiver_of_its_own(tmp_path: Path) -> None:
     assert own["slack-cost"].words["channel"] == "#cost"
 
 
-@pytest.mark.parametrize("key", [*SECRET_KEYS, "ALERT_EMAIL_PASSWORD_FILE"])
-def test_a_secret_file_of_no_use_is_named_with_key_and_fix(tmp_path: Path, key: str) -> None:
-    more = {**EMAIL, **LOGIN} if "EMAIL" in key else {}
-    missing = refusal(tmp_path, **more, **{key: str(tmp_path / "none")})
-    assert missing.startswith(f"{key}: there is no file {tmp_path}/none: put ")
-    assert "there is no file" in refusal(tmp_path, **more, **{key: str(tmp_path)})
-    path = tmp_path / key.lower()
-    for text, reason in (("", "is empty"), (" \n", "is empty")):
-        path.write_text(text)
-        path.chmod(0o600)
-        assert f"{key}: {path} {reason}: put " in refusal(tmp_path, **more, **{key: str(path)})
-    path.write_bytes(b"\xff\xfe")
-    assert "is no text" in refusal(tmp_path, **more, **{key: str(path)})
-    path.write_text(f"{UNLIKELY}\n{UNLIKELY}")
-    assert "does not hold" in refusal(tmp_path, **more, **{key: str(path)})
-
-
-@pytest.mark.parametrize("bits", [0o604, 0o602, 0o644, 0o666, 0o601])
-def test_a_secret_file_that_everybody_may_use_is_refused(tmp_path: Path, bits: int) -> None:
-    path = Path(secret_file(tmp_path, "PAGERDUTY_KEY_FILE"))
-    path.chmod(bits)
-    line = refusal(tmp_path, PAGERDUTY_KEY_FILE=str(path))
-    assert line.endswith(f"may use {path}: chmod 600 {path}")
-    path.chmod(0o640)
-    assert names(tmp_path, PAGERDUTY_KEY_FILE=str(path)) == ["pagerduty"]
-
-
-@pytest.mark.parametrize(
-    ("key", "text"),
-    [
-        ("SLACK_WEBHOOK_FILE", UNLIKELY),
-        ("SLACK_WEBHOOK_FILE", f"ftp://{UNLIKELY}/"),
-        ("ALERT_WEBHOOK_URL_FILE", f"https://x/{{{{{UNLIKELY}}}}}"),
-        ("ALERT_WEBHOOK_URL_FILE", f"https://x/a {UNLIKELY}"),
-        ("ALERT_HEARTBEAT_URL_FILE", "https://"),
-        ("PAGERDUTY_KEY_FILE", f"two words {UNLIKELY}"),
-        ("PAGERDUTY_KEY_FILE", f"{{{{ {UNLIKELY} }}}}"),
-    ],
-)
-def test_a_secret_of_another_kind_is_refused_unseen(tmp_path: Path, key: str, text: str) -> None:
-    path = secret_file(tmp_path, key, text)
-    assert f"{key}: {path} does not hold " in refusal(tmp_path, **{key: path})
-
-
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"SLACK_CHANNEL": "#llm"}, "SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not: set"),
-        ({"SLACK_CHANNEL_COST": "#c"}, "SLACK_CHANNEL_COST is set, but SLACK_WEBHOOK_FILE is not"),
-        ({"SLACK_CHANNEL_SALES": "#s"}, "SLACK_CHANNEL_SALES names no team: teams are COST, "),
-        ({"ALERT_EMAIL_TO_SALES": "a@b"}, "ALERT_EMAIL_TO_SALES names no team"),
+        (
+            {"SLACK_WEBHOOK_FILE_COST": "/none"},
+            "SLACK_WEBHOOK_FILE_COST is set, but SLACK_WEBHOOK_FILE is not: set",
+        ),
         ({"ALERT_EMAIL_TO": "a@b.c"}, "ALERT_EMAIL_TO is set, but ALERT_EMAIL_FROM is not: set"),
         ({"ALERT_EMAIL_TO_COST": "a@b.c"}, "ALERT_EMAIL_TO_COST is set, but ALERT_EMAIL_TO is not"),
         (LOGIN, "ALERT_EMAIL_USER is set, but ALERT_EMAIL_TO is not"),
@@ -133,11 +91,53 @@ def test_what_is_set_by_half_is_refused(tmp_path: Path, values: dict[str, str], 
     assert said in refusal(tmp_path, **values)
 
 
-@pytest.mark.parametrize("channel", ["#a b", "{{ .X }}", "<!channel>", "##"])
-def test_a_channel_that_is_none_is_refused(tmp_path: Path, channel: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SLACK_CHANNEL=#llm", "SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not: set"),
+        ("SLACK_CHANNEL_COST=#c", "SLACK_CHANNEL_COST is set, but SLACK_WEBHOOK_FILE is not"),
+        ("SLACK_CHANNEL_SALES=#s", "SLACK_CHANNEL_SALES names no team: teams are COST, "),
+        ("SLACK_CHANNEL_ID=C0123", "SLACK_CHANNEL_ID names no team"),
+        ("SLACK_WEBHOOK_FILE_SALES=x", "SLACK_WEBHOOK_FILE_SALES names no team"),
+        ("ALERT_EMAIL_TO_SALES=a@b", "ALERT_EMAIL_TO_SALES names no team"),
+    ],
+)
+def test_a_line_of_env_that_reaches_nobody_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n")
+    key, _, value = line.partition("=")
+    # The environment wins, as it does for every key.
+    for more in ({}, {key: value}):
+        with pytest.raises(Fault) as caught:
+            chosen(load(tmp_path, more))
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"SLACK_CHANNEL": "general deploys"},
+        {"SLACK_CHANNEL_ID": "C0123", "SLACK_CHANNEL": "#ci", "SLACK_CHANNEL_COST": "#x"},
+        {"SLACK_CHANNEL_SALES": "#s", "ALERT_EMAIL_TO_SALES": "a@b", "SLACK_WEBHOOK_FILE_X": "x"},
+        {"SLACK_CHANNEL": "#ci", "SLACK_WEBHOOK_FILE_X": "x"},
+    ],
+)
+def test_what_others_set_in_the_shell_stops_nothing(
+    tmp_path: Path, foreign: dict[str, str]
+) -> None:
+    for text in ("", "SLACK_CHANNEL=\n"):
+        (tmp_path / ".env").write_text(text)
+        assert chosen(load(tmp_path, foreign)) == ()
+    (tmp_path / ".env").write_text("PAGERDUTY_KEY_FILE=pagerduty_key_file\n")
+    secret_file(tmp_path, "PAGERDUTY_KEY_FILE")
+    assert [one.name for one in chosen(load(tmp_path, foreign))] == ["pagerduty"]
+
+
+def test_with_a_webhook_the_shells_channel_counts(tmp_path: Path) -> None:
     file = secret_file(tmp_path, "SLACK_WEBHOOK_FILE")
-    said = refusal(tmp_path, SLACK_WEBHOOK_FILE=file, SLACK_CHANNEL=channel)
-    assert said.endswith("is not understood: write it like #llm-alerts")
+    (tmp_path / ".env").write_text(f"SLACK_WEBHOOK_FILE={file}\nSLACK_CHANNEL=#env\n")
+    for shell, channel in (({}, "#env"), ({"SLACK_CHANNEL": "#shell"}, "#shell")):
+        (slack,) = chosen(load(tmp_path, shell))
+        assert slack.words["channel"] == channel
 
 
 def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
@@ -150,11 +150,12 @@ def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
 
 
 def test_only_a_relay_on_this_machine_may_do_without_tls(tmp_path: Path) -> None:
-    for relay, tls in (("smtp.example.org:25", "true"), ("127.0.0.1:25", "false")):
-        keys = {**EMAIL, "ALERT_EMAIL_SMARTHOST": relay}
-        settings = settings_of(tmp_path, **keys)
+    here = ("127.0.0.1:25", "127.0.0.2:25", "localhost:25", "[::1]:25")
+    elsewhere = ("smtp.example.org:25", "127.0.0.1.example.org:25", "[::2]:25", "10.0.0.1:25")
+    for relay in (*here, *elsewhere):
+        settings = settings_of(tmp_path, **{**EMAIL, "ALERT_EMAIL_SMARTHOST": relay})
         text = render.rendered(settings, chosen(settings), render.on_host)
-        assert f"require_tls: {tls}\n" in text
+        assert f"require_tls: {'false' if relay in here else 'true'}\n" in text
 
 
 def test_an_older_link_to_the_checkout_is_not_written_through(tmp_path: Path) -> None:
@@ -162,12 +163,48 @@ def test_an_older_link_to_the_checkout_is_not_written_through(tmp_path: Path) ->
     precious.write_text("committed")
     render.path(settings).parent.mkdir(parents=True)
     render.path(settings).symlink_to(precious)
-    render.write(settings, (), render.on_host)
+    render.write(settings, (), render.in_container)
     assert precious.read_text() == "committed"
     before = render.path(settings).stat().st_ino
-    render.write(settings, chosen(settings), render.on_host)
+    render.write(settings, chosen(settings), render.in_container)
     # A container that has the file mounted sees the new text only in the same file.
     assert render.path(settings).stat().st_ino == before
+    assert render.path(settings).read_text() == render.rendered(
+        settings, chosen(settings), render.in_container
+    )
+
+
+@pytest.mark.parametrize("place", [render.on_host, render.in_container])
+def test_a_write_that_fails_leaves_the_old_files_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: render.Place
+) -> None:
+    settings = everything(tmp_path)
+    receivers = chosen(settings)
+    render.copy_secrets(settings, receivers)
+    render.write(settings, receivers, place)
+    files = [render.path(settings), *render.secrets_folder(settings).iterdir()]
+    before = {file: file.read_bytes() for file in files}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    secret_file(tmp_path, "PAGERDUTY_KEY_FILE", "another")
+    monkeypatch.setattr(render.os, "fsync", full)
+    for attempt in (
+        lambda: render.write(settings, (), place),
+        lambda: render.copy_secrets(settings, receivers),
+    ):
+        with pytest.raises(OSError, match="No space"):
+            attempt()
+    odd = (Receiver("slack", "slack", receivers[0].secret, {"channel": "#\udcff"}),)
+    with pytest.raises(UnicodeEncodeError):
+        render.write(settings, odd, place)
+    assert {file: file.read_bytes() for file in files} == before
+    monkeypatch.undo()
+    render.write(settings, receivers, place)
+    render.copy_secrets(settings, receivers)
+    left = [*render.path(settings).parent.iterdir(), *render.secrets_folder(settings).iterdir()]
+    assert not [file for file in left if file.name.endswith(".new")]
 
 
 def test_containers_get_copies_that_only_they_can_reach(tmp_path: Path) -> None:
@@ -196,8 +233,8 @@ def test_make_up_looks_before_anything_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(up.supervisor, "running", lambda settings: pytest.fail("too late"))
-    with pytest.raises(Fault, match="SLACK_CHANNEL is set, but SLACK_WEBHOOK_FILE is not"):
-        up.up(settings_of(tmp_path, SLACK_CHANNEL="#llm"))
+    with pytest.raises(Fault, match="ALERT_EMAIL_TO is set, but ALERT_EMAIL_FROM is not"):
+        up.up(settings_of(tmp_path, ALERT_EMAIL_TO="a@b.c"))
 
 
 def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,6 +256,8 @@ def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         (200, "ok\n", False, "not known: alertlog answered 200"),
         (0, "refused", False, "not known: alertlog answered nothing"),
         (200, [], False, "not known"),
+        (200, {"status": "ok", "age_seconds": "x"}, False, "not known"),
+        (200, {"status": "ok", "age_seconds": 1e999}, False, "not known"),
         (200, {"status": "ok", "age_seconds": None}, True, "never came"),
     ],
 )
