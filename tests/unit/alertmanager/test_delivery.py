@@ -235,7 +235,7 @@ def test_another_team_has_its_own(watched: Place, capsys: pytest.CaptureFixture[
 def test_one_that_refuses_is_named_with_the_reason(
     watched: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerttest, "WAIT_SECONDS", 3.0)
+    monkeypatch.setattr(alerttest, "WAIT_SECONDS", 10.0)
     watched.hooks.answers = {
         f"/slack/{SECRET_PATH}": (404, "no_service"),
         f"/webhook/{SECRET_PATH}": (500, "on fire"),
