@@ -28,6 +28,13 @@ BOARDS = "http://127.0.0.1:3000/d/"
 LEAST_LOOKS = 3
 _TEMPLATE = re.compile(r"{{.*?}}")
 """What a label may choose its words by."""
+_ACTION = re.compile(r"{{-?(.*?)-?}}")
+_CONTROL = ("if", "else", "with", "range", "end")
+_FILTERS = {
+    "dashboard_url": "| urlquery",
+    "exemplars": '| printf "%q"',
+}
+"""What a label's value goes through: a model may be called `a&b`, or have a quote in its name."""
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _LEAD = re.compile(r"^\*\*([^*]+):\*\*", re.MULTILINE)
 _STEP = re.compile(r"^\d+\. ", re.MULTILINE)
@@ -95,6 +102,16 @@ def faults(alert: Alert, there: Pages) -> Iterator[str]:
     else:
         yield from _wrong_board(alert.annotations["dashboard_url"], there.boards)
         yield from _wrong_runbook(alert, there.sections)
+    yield from _raw_labels(alert.annotations)
+
+
+def _raw_labels(annotations: Mapping[str, str]) -> Iterator[str]:
+    for name, through in _FILTERS.items():
+        for action in _ACTION.findall(annotations.get(name, "")):
+            words = action.split()
+            is_printed = "$labels" in action and words[0] not in _CONTROL
+            if is_printed and not action.rstrip().endswith(through):
+                yield f"{name}: {{{{{action}}}}} must end with `{through}`"
 
 
 def _wrong_board(url: str, boards: Mapping[str, frozenset[str]]) -> Iterator[str]:

@@ -96,11 +96,11 @@ def _board(metric: Metric, whose: str) -> str:
     if whose == "tenant":
         board = "llm-bill"
     variable = whose.removesuffix("_name")
-    return f"{_BOARD}/{board}?var-{variable}={{{{ $labels.{whose} }}}}"
+    return f"{_BOARD}/{board}?var-{variable}={{{{ $labels.{whose} | urlquery }}}}"
 
 
 def _exemplars(metric: Metric, by: Iterable[str]) -> str:
-    labels = ", ".join(f'{label}="{{{{ $labels.{label} }}}}"' for label in by)
+    labels = ", ".join(f'{label}={{{{ $labels.{label} | printf "%q" }}}}' for label in by)
     return _EXEMPLARS.format(name=metric.name, job=SERVER, labels=labels)
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-_LINK = re.compile(r"(?:^|/)runbooks/([a-z0-9_-]+?)(?:\.md)?#([a-z0-9_-]+)$")
+_LINK = re.compile(r"/runbooks/([a-z0-9_-]+)#([a-z0-9_-]+)$")
 _HEADING = re.compile(r"^## +(.+?)\s*$", re.M)
 _ITEM = re.compile(r"^(\d+)\. +", re.M)
 _LOOKS = "**First looks:**"

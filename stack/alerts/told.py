@@ -36,7 +36,7 @@ def gaps(board: Board) -> Iterator[str]:
 
 def runbook_of(alert: Alert) -> str:
     """Where its runbook is, empty when the rule does not say."""
-    return alert.notes.get("runbook_url") or alert.notes.get("runbook", "")
+    return alert.notes.get("runbook_url", "")
 
 
 def _clean(text: str) -> str:

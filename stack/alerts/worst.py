@@ -7,8 +7,8 @@ from stack.alerts.alert import Alert
 from stack.http import get_json
 from stack.request.signals import PROMETHEUS, Exemplar, read_exemplars
 
-BEFORE_SECONDS = 600.0
-"""How long before an alert fired its requests may have been; a longer window's are older too."""
+BEFORE_SECONDS = 900.0
+"""How long before an alert fired its requests may have been: as alertlog's link looks back."""
 
 
 def worst(alert: Alert) -> Exemplar | None:

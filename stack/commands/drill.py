@@ -94,8 +94,10 @@ def drill(settings: Settings) -> int:
     with receiving() as receiver, rigged(settings, receiver.url) as rig:
         aftermath.lift()
         scene = Scene(settings, hands, rig, receiver)
+        # Now: the drill may leave no server behind that could be asked.
+        model = scene.model
         try:
             results = course.run(scene, drills)
         finally:
-            aftermath.quiet(course.touched(drills))
+            aftermath.quiet(course.touched(drills, model))
     return _summary(results, time.monotonic() - started)

@@ -3,17 +3,26 @@
 import datetime
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stack.drills.drill import Expected
 from stack.drills.rig import ALERTMANAGER
 from stack.errors import Fault
 from stack.http import answered, get_json
 
 AUTHOR = "make drill"
+Labels = tuple[tuple[str, str], ...]
 SECONDS = 900
 """Longer than the windows of all but the slow error budgets."""
-HEARD = ("TargetDown", "TargetMissing", "EngineStalled", "LedgerError", "LedgerNotKept")
+HEARD = (
+    "AlertmanagerUnreachable",
+    "EngineStalled",
+    "LedgerError",
+    "LedgerNotKept",
+    "TargetDown",
+    "TargetMissing",
+)
 """What ends with its cause has no window to remember a drill by: it is never kept back."""
 
 
@@ -23,24 +32,33 @@ def _post(silence: Mapping[str, Any]) -> None:
         raise Fault(f"Alertmanager took no silence: {why}", "`make logs PART=alertmanager`")
 
 
-def silence(names: Iterable[str], now: datetime.datetime) -> dict[str, Any]:
-    """A silence of these alerts, and of no other."""
-    pattern = "|".join(sorted({re.escape(name) for name in names}))
-    matcher = {"name": "alertname", "value": pattern, "isRegex": True, "isEqual": True}
-    ends = now + datetime.timedelta(seconds=SECONDS)
-    return {
-        "matchers": [matcher],
-        "startsAt": now.isoformat(),
-        "endsAt": ends.isoformat(),
-        "createdBy": AUTHOR,
-        "comment": "aftermath of a drill",
-    }
+def silences(alerts: Iterable[Expected], now: datetime.datetime) -> Iterator[dict[str, Any]]:
+    """Silences of these alerts with these labels, and of no other; one for each set of labels."""
+    names: dict[Labels, set[str]] = {}
+    for alert in alerts:
+        if alert.name not in HEARD:
+            names.setdefault(tuple(sorted(alert.labels.items())), set()).add(alert.name)
+    for labels, named in sorted(names.items()):
+        pattern = "|".join(sorted(map(re.escape, named)))
+        yield {
+            "matchers": [
+                {"name": "alertname", "value": pattern, "isRegex": True, "isEqual": True},
+                *(
+                    {"name": name, "value": value, "isRegex": False, "isEqual": True}
+                    for name, value in labels
+                ),
+            ],
+            "startsAt": now.isoformat(),
+            "endsAt": (now + datetime.timedelta(seconds=SECONDS)).isoformat(),
+            "createdBy": AUTHOR,
+            "comment": "aftermath of a drill",
+        }
 
 
-def quiet(names: Iterable[str]) -> None:
+def quiet(alerts: Iterable[Expected]) -> None:
     """Silence those of these alerts that outlast a drill; raises Fault for a refusal."""
-    if lasting := set(names) - set(HEARD):
-        _post(silence(lasting, datetime.datetime.now(datetime.UTC)))
+    for silence in silences(alerts, datetime.datetime.now(datetime.UTC)):
+        _post(silence)
 
 
 def lift() -> None:

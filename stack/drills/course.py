@@ -21,6 +21,15 @@ SETTLE_SECONDS = 6.0
 """More than one evaluation: what the same cause sets off a moment later counts as well."""
 RESTART = ("TargetDown", "TargetRestarted", "ScrapeFlapping")
 """What may fire while a server is exchanged."""
+OF_MODEL = (
+    "AbortShareHigh",
+    "CostPer1kOutputTokensHigh",
+    "CostSpike",
+    "ErrorBudgetBurn",
+    "GpuCostMissing",
+    "UnpricedModel",
+)
+"""What real requests set off, and what speaks of a model: the one that the stack serves."""
 FORECASTS = ("DiskWillFill",)
 """What a shortened window makes of any burst of writes: the drill's own has another instance."""
 SENSITIVE = ("EventLoopLagHigh",)
@@ -88,18 +97,28 @@ def _arrived(expected: Expected, notices: list[Notice], began: float) -> Seen | 
     return Seen(expected, found[0].fired, found[0].arrived) if found else None
 
 
-def touched(drills: Iterable[Drill]) -> set[str]:
-    """Every alert that these drills may have set off."""
-    found = set[str]()
+def touched(drills: Iterable[Drill], model: str) -> list[Expected]:
+    """Every alert that these drills may have set off, by what its labels were then."""
+    found = list[Expected]()
     for drill in drills:
-        found |= {one.name for one in drill.expected} | set(drill.allowed)
-        found |= set(RESTART) if drill.server else set()
+        ours = [*drill.expected, *drill.allowed]
+        if not drill.recorded:
+            ours = [_of(model, one) for one in ours]
+        found += ours
+        found += [Expected(name, {"job": "llm-server"}) for name in RESTART if drill.server]
     return found
+
+
+def _of(model: str, alert: Expected) -> Expected:
+    """The alert of the model that the drill's callers asked."""
+    more = {"model": model} if alert.name in OF_MODEL else {}
+    return Expected(alert.name, {**alert.labels, **more})
 
 
 def strangers(drill: Drill, notices: Iterable[Notice], more: Iterable[str] = ()) -> list[str]:
     """Names of alerts that arrived and have no business to, in this drill."""
-    known = {*drill.allowed, *more, *(one.name for one in drill.expected), *SENSITIVE, WATCHDOG}
+    ours = {one.name for one in (*drill.expected, *drill.allowed)}
+    known = {*ours, *more, *SENSITIVE, WATCHDOG}
     return sorted({each.name for each in notices if not is_noise(each.labels)} - known)
 
 

@@ -39,8 +39,8 @@ class Drill:
     about: str
     expected: tuple[Expected, ...]
     cause: Cause
-    allowed: tuple[str, ...] = ()
-    """Names of alerts that this cause may set off as well."""
+    allowed: tuple[Expected, ...] = ()
+    """Alerts that this cause may set off as well."""
     server: str = SHIPPED
     """Which server it needs (stack/drills/servers.py); those that need one share its start."""
     recorded: bool = False

@@ -4,24 +4,35 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from stack.drills.causes import history, recorded
-from stack.drills.drill import Drill, Expected, alerts
+from stack.drills.drill import Drill, Expected
 from stack.drills.scene import Scene
+
+
+def _at(instance: str, *names: str) -> tuple[Expected, ...]:
+    """Alerts about a target of the drill's own: a real one of that name is another's."""
+    return tuple(Expected(name, {"instance": instance}) for name in names)
+
+
+def _of(label: str, *names: str) -> tuple[Expected, ...]:
+    """Alerts that are counted over all replicas, of the drill's own model or tenant."""
+    return tuple(Expected(name, {label: "drill"}) for name in names)
+
 
 RECORDED = (
     Drill(
         "gpu",
         "a GPU with memory errors, a hot one, a full one, an idle one, a driver that hangs",
-        alerts("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
+        _at(
+            "drill-gpu",
+            *("GpuFailing", "GpuTooHot", "GpuMemoryNearlyFull", "GpuIdle", "GpuNotReadable"),
+        ),
         recorded.GPU,
         recorded=True,
     ),
     Drill(
         "machine",
         "memory low, a disk full, a disk that fills, a clock that is wrong",
-        tuple(
-            Expected(name, {"instance": "drill-machine"})
-            for name in ("MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew")
-        ),
+        _at("drill-machine", "MachineMemoryLow", "DiskSpaceLow", "DiskWillFill", "ClockSkew"),
         recorded.MACHINE_FULL,
         recorded=True,
         seconds=210,
@@ -30,49 +41,63 @@ RECORDED = (
         "engine",
         "an engine that lets nobody in, one that throws requests out, a start that does not end, a "
         "loop that stands still",
-        alerts("AdmissionLivelock", "KvCachePreempting", "ServerNotReady", "EventLoopBlocked"),
+        (
+            *_at("drill-engine", "AdmissionLivelock"),
+            *_at("drill-engine-1", "KvCachePreempting"),
+            *_at("drill-engine-2", "ServerNotReady"),
+            *_at("drill-engine-3", "EventLoopBlocked"),
+        ),
         recorded.ENGINE,
         recorded=True,
     ),
     Drill(
         "ledger",
         "the bill does not add up, device time is unknown, steps are predicted badly",
-        alerts("LedgerError", "GpuCostMissing", "StepModelInaccurate"),
+        (
+            *_at("drill-ledger", "LedgerError"),
+            *_of("model", "GpuCostMissing"),
+            *_at("drill-ledger-1", "StepModelInaccurate"),
+        ),
         recorded.LEDGER,
         recorded=True,
     ),
     Drill(
         "spending",
         "a budget nearly spent, a request of over 1000 times the usual tokens",
-        alerts("TenantBudgetSoft", "RequestTokensExtreme"),
+        (*_of("tenant", "TenantBudgetSoft"), *_of("model", "RequestTokensExtreme")),
         recorded.BUDGET_AND_TOKENS,
         recorded=True,
     ),
     Drill(
         "spend-grows",
         "a model costs 2000 times what it did before",
-        alerts("CostSpike"),
+        _of("model", "CostSpike"),
         history.spend_grows,
         recorded=True,
     ),
     Drill(
         "quantile-ceiling",
         "every observation lies above the last edge of its grid",
-        alerts("QuantileIsACeiling"),
+        _of("model", "QuantileIsACeiling"),
         recorded.CEILING,
         recorded=True,
     ),
     Drill(
         "telemetry",
         "errors of a hook, spans refused by the Collector, requests without exemplars",
-        alerts("HookErrors", "TelemetryRefused", "ExemplarsMissing"),
+        (
+            *_at("drill-telemetry", "HookErrors"),
+            # Summed over all that there is, so these two have nothing of the drill's own.
+            Expected("TelemetryRefused", {"signal": "spans"}),
+            Expected("ExemplarsMissing"),
+        ),
         recorded.TELEMETRY,
         recorded=True,
     ),
     Drill(
         "watchers",
         "Prometheus skips evaluations, and found its write-ahead log corrupt",
-        alerts("RuleEvaluationMissed", "WalCorruption"),
+        _at("drill-watchers", "RuleEvaluationMissed", "WalCorruption"),
         recorded.WATCHERS,
         recorded=True,
     ),

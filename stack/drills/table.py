@@ -1,9 +1,10 @@
 """The table of drills: each cause, what has to come of it, and what may come beside it."""
 
+from stack.drills import routes
 from stack.drills.causes import cost, monitoring, parts, serving, telemetry
 from stack.drills.drill import Drill, Expected, alerts
 from stack.drills.recorded_table import RECORDED, TOGETHER
-from stack.drills.servers import HASTY, SMALL
+from stack.drills.servers import HASTY, SMALL, SPENDER
 
 _PARTS = {
     "collector": "otel-collector",
@@ -13,7 +14,7 @@ _PARTS = {
     "node-exporter": "node-exporter",
     "server": "server",
 }
-_LOAD = ("CostSpike", "ErrorBudgetBurn", "StepModelInaccurate")
+_LOAD = alerts("CostSpike", "ErrorBudgetBurn", "StepModelInaccurate")
 """What an unusual load may set off as well, and on two cores does."""
 
 
@@ -23,7 +24,8 @@ def _down(name: str, part: str) -> Drill:
     about = f"{'the store of ' if 'store' in labels else ''}{part} is stopped and stays down"
     expected = (Expected("TargetDown", labels),)
     # Its return is a restart, which is told once it no longer counts as down; so is what was lost.
-    allowed = ("TargetRestarted", *(("TelemetryLost",) if name == "collector" else ()))
+    lost = alerts("TelemetryLost") if name == "collector" else ()
+    allowed = (Expected("TargetRestarted", labels), *lost)
     return Drill(f"{name}-down", about, expected, parts.down(part), allowed)
 
 
@@ -55,20 +57,24 @@ _OF_PARTS = (
     ),
 )
 
+_COLLECTOR = tuple(
+    Expected(name, {"job": "otel-collector"}) for name in ("TargetDown", "TargetRestarted")
+)
+
 _OF_TELEMETRY = (
     Drill(
         "telemetry-lost",
         "the Collector is away for longer than the server keeps what it has",
         alerts("TelemetryLost"),
         telemetry.lost,
-        ("TargetDown", "TargetRestarted", *_LOAD),
+        (*_COLLECTOR, *_LOAD),
     ),
     Drill(
         "queue-full",
         "a Collector with a small queue cannot reach the store of logs",
         alerts("CollectorQueueFilling", "TelemetryDiscarded"),
         telemetry.queue_full,
-        ("TargetRestarted", "TelemetryRefused", "TelemetryLost", *_LOAD),
+        (*_COLLECTOR, *alerts("TelemetryRefused", "TelemetryLost"), *_LOAD),
     ),
 )
 
@@ -90,7 +96,7 @@ _OF_WATCHERS = (
         "Alertmanager is stopped and stays down",
         (Expected("TargetDown", {"job": "alertmanager"}, at_prometheus=True),),
         monitoring.alertmanager_down,
-        ("TargetRestarted", "AlertmanagerUnreachable"),
+        (Expected("TargetRestarted", {"job": "alertmanager"}), *alerts("AlertmanagerUnreachable")),
     ),
     Drill(
         "watchdog-silent",
@@ -101,9 +107,9 @@ _OF_WATCHERS = (
     Drill(
         "delivery-fails",
         "a receiver answers 500 to one alert",
-        alerts("AlertDeliveryFailing"),
+        (Expected("AlertDeliveryFailing", {"receiver_name": routes.NAME}),),
         monitoring.refusing_receiver,
-        (monitoring.PROBE,),
+        alerts(monitoring.PROBE),
     ),
     Drill(
         "series-growth",
@@ -119,14 +125,14 @@ _OF_SERVING = (
         "the engine core is stopped (SIGSTOP) while requests run",
         alerts("EngineStalled"),
         serving.engine_stopped,
-        ("AbortShareHigh", *_LOAD),
+        (*alerts("AbortShareHigh"), *_LOAD),
     ),
     Drill(
         "loop-blocked",
         "the API process stands still for half of each second",
         alerts("EventLoopLagHigh"),
         serving.blocked_loop,
-        ("ScrapeSlow",),
+        (Expected("ScrapeSlow", {"job": "llm-server"}),),
     ),
     Drill(
         "callers-leave",
@@ -140,7 +146,7 @@ _OF_SERVING = (
         "one caller more each second, where two are served at a time",
         alerts("QueueGrowing"),
         serving.growing_queue,
-        ("OldestRequestWaitsTooLong", "AbortShareHigh", *_LOAD),
+        (*alerts("OldestRequestWaitsTooLong", "AbortShareHigh"), *_LOAD),
         SMALL,
     ),
     Drill(
@@ -148,7 +154,7 @@ _OF_SERVING = (
         "40 callers at once, where two are served at a time",
         alerts("OldestRequestWaitsTooLong"),
         serving.standing_queue,
-        ("QueueGrowing", "AbortShareHigh", *_LOAD),
+        (*alerts("QueueGrowing", "AbortShareHigh"), *_LOAD),
         SMALL,
     ),
     Drill(
@@ -156,7 +162,11 @@ _OF_SERVING = (
         "every request runs past the server's deadline",
         (Expected("ErrorBudgetBurn", {"objective": "availability", "severity": "critical"}),),
         serving.all_fail,
-        ("UnpricedModel", "GpuCostMissing", "AbortShareHigh", "OldestRequestWaitsTooLong", *_LOAD),
+        (
+            *alerts("UnpricedModel", "GpuCostMissing", "AbortShareHigh"),
+            *alerts("OldestRequestWaitsTooLong"),
+            *_LOAD,
+        ),
         HASTY,
     ),
 )
@@ -185,9 +195,9 @@ _OF_COST = (
     Drill(
         "budget-exceeded",
         "a tenant with a budget of 10 microdollars spends more",
-        alerts("TenantBudgetExceeded"),
+        (Expected("TenantBudgetExceeded", {"tenant": SPENDER}),),
         cost.small_budget,
-        ("TenantBudgetSoft",),
+        (Expected("TenantBudgetSoft", {"tenant": SPENDER}),),
         SMALL,
         ends_with_server=True,
     ),

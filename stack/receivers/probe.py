@@ -41,7 +41,7 @@ class Probe:
             "value": "1",
             "threshold": "0",
             "dashboard_url": "http://127.0.0.1:3000/d/llm-overview",
-            "runbook_url": "http://127.0.0.1:9095/runbooks/monitoring#alerttest",
+            "runbook_url": "http://127.0.0.1:9095/runbooks/",
         }
         times = {"startsAt": self.began.isoformat(), "endsAt": ends.isoformat()}
         return json.dumps([{"labels": self.labels, "annotations": notes, **times}]).encode()

@@ -208,6 +208,8 @@ def test_every_receiver_is_told(watched: Place, capsys: pytest.CaptureFixture[st
     assert page["payload"]["summary"] == f"AlertTest: a test of the receivers, {name}"
     assert (page["payload"]["severity"], page["payload"]["group"]) == ("critical", "serving")
     assert [link["text"] for link in page["links"]] == ["Board", "Logs", "Runbook"]
+    # A test has no chapter of its own: the index is a page that exists.
+    assert page["links"][-1]["href"] == "http://127.0.0.1:9095/runbooks/"
     (hook,) = watched.hooks.bodies(f"/webhook/{SECRET_PATH}", name)
     assert hook["alerts"][0]["labels"]["alertname"] == "AlertTest"
     assert watched.relay.logins == [b"\0alerts@example.org\0correct horse"]

@@ -30,7 +30,7 @@ def names(matchers: list[str]) -> list[str]:
 
 
 def windows(matchers: list[str]) -> list[str]:
-    return re.findall(r"\d+[hd]", " ".join(one for one in matchers if one.startswith("window")))
+    return re.findall(r"\d+[mhd]", " ".join(one for one in matchers if one.startswith("window")))
 
 
 def steps() -> set[tuple[str, str]]:
@@ -111,6 +111,17 @@ def test_labels_that_have_to_be_equal_are_there() -> None:
 
 
 SERVER = {"job": "llm-server", "instance": "a"}
+ONE_REPLICA = (
+    "ServerNotReady",
+    "EngineStalled",
+    "EventLoopBlocked",
+    "AdmissionLivelock",
+    "QueueGrowing",
+    "OldestRequestWaitsTooLong",
+    "KvCachePreempting",
+    "GpuIdle",
+)
+"""What a replica that is down says of itself."""
 BURN = {"alertname": "ErrorBudgetBurn", "model": "m", "objective": "availability"}
 CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]] = {
     # A cause; what it silences; what it must leave.
@@ -138,17 +149,35 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
         [{"alertname": "TelemetryLost", "signal": "spans"}],
         [{"alertname": "TargetRestarted", "job": "tempo", "instance": "a"}],
     ),
-    "the server is down": (
+    "one of two servers is down": (
         {"alertname": "TargetDown", **SERVER},
+        [{"alertname": name, "instance": "a"} for name in ONE_REPLICA],
         [
-            {**BURN, "window": "1h"},
-            {"alertname": "QueueGrowing", "instance": "a"},
+            *({"alertname": name, "instance": "b"} for name in ONE_REPLICA[:3]),
+            # Another one yet: b's stalled engine silences its own queue.
+            {"alertname": "QueueGrowing", "instance": "c"},
+            {"alertname": "GpuIdle", "instance": "c", "gpu": "0"},
+            {**BURN, "window": "15m"},
+            {"alertname": "AbortShareHigh", "model": "m"},
+            {"alertname": "ExemplarsMissing", "model": "m"},
+            {"alertname": "CostSpike", "model": "m"},
+            {"alertname": "UnpricedModel", "model": "m"},
+            {"alertname": "TenantBudgetExceeded", "tenant": "t", "period": "day"},
+            {"alertname": "TelemetryLost", "signal": "spans"},
+            {"alertname": "AlertTest", "test_id": "1"},
+        ],
+    ),
+    "no server is there": (
+        {"alertname": "TargetMissing", "job": "llm-server"},
+        [
+            *({"alertname": name, "instance": "a"} for name in ONE_REPLICA),
+            {**BURN, "window": "15m"},
+            {"alertname": "AbortShareHigh", "model": "m"},
             {"alertname": "CostSpike", "model": "m"},
         ],
         [
             {"alertname": "TenantBudgetExceeded", "tenant": "t", "period": "day"},
             {"alertname": "TelemetryLost", "signal": "spans"},
-            {"alertname": "AlertTest", "test_id": "1"},
         ],
     ),
     "another part is down": (
@@ -159,11 +188,29 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
     "the engine is stalled": (
         {"alertname": "EngineStalled", **SERVER},
         [
-            {**BURN, "window": "6h"},
             {"alertname": "OldestRequestWaitsTooLong", "instance": "a", "model": "m"},
+            {"alertname": "GpuIdle", "instance": "a", "gpu": "0"},
+        ],
+        [
+            {"alertname": "QueueGrowing", "instance": "b"},
+            {"alertname": "GpuIdle", "instance": "b", "gpu": "0"},
+            # Not ready for another reason than the stall, or of another replica.
+            {"alertname": "ServerNotReady", "instance": "a"},
+            {**BURN, "window": "15m"},
             {"alertname": "AbortShareHigh", "model": "m"},
         ],
-        [{"alertname": "QueueGrowing", "instance": "b"}],
+    ),
+    "an event loop is blocked": (
+        {"alertname": "EventLoopBlocked", **SERVER},
+        [
+            {"alertname": "EventLoopLagHigh", "instance": "a"},
+            {"alertname": "OldestRequestWaitsTooLong", "instance": "a", "model": "m"},
+        ],
+        [
+            {"alertname": "EventLoopLagHigh", "instance": "b"},
+            {"alertname": "OldestRequestWaitsTooLong", "instance": "b", "model": "m"},
+            {"alertname": "ServerNotReady", "instance": "a"},
+        ],
     ),
     "a queue behind a full cache": (
         {"alertname": "KvCachePreempting", **SERVER},
@@ -171,9 +218,14 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
         [{"alertname": "QueueGrowing", "instance": "b"}],
     ),
     "budget burns fast": (
+        {**BURN, "window": "15m"},
+        [{**BURN, "window": window} for window in ("1h", "6h", "1d", "3d")],
+        [{**BURN, "window": "3d", "model": "n"}, {**BURN, "window": "1h", "objective": "other"}],
+    ),
+    "budget burns for an hour": (
         {**BURN, "window": "1h"},
-        [{**BURN, "window": "6h"}, {**BURN, "window": "1d"}, {**BURN, "window": "3d"}],
-        [{**BURN, "window": "3d", "model": "n"}, {**BURN, "window": "6h", "objective": "other"}],
+        [{**BURN, "window": window} for window in ("6h", "1d", "3d")],
+        [{**BURN, "window": "6h", "objective": "other"}],
     ),
     "the Collector is down": (
         {"alertname": "TargetDown", "job": "otel-collector", "instance": "a"},

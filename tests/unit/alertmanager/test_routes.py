@@ -95,4 +95,7 @@ def test_the_heartbeat_repeats_each_minute(tmp_path: Path) -> None:
 def test_a_page_is_seconds_away() -> None:
     route = yaml.safe_load(DEFAULT.read_text())["route"]
     assert (route["group_wait"], route["group_interval"]) == ("10s", "30s")
-    assert set(route["group_by"]) == {"alertname", "job", "model", "tenant", "test_id"}
+    assert set(route["group_by"]) == {
+        *("alertname", "severity", "job", "instance"),
+        *("model", "objective", "tenant", "test_id"),
+    }

@@ -80,6 +80,10 @@ PLAIN = (
 
 
 def said(folder: Path, name: str, *alerts: dict[str, Any], kind: str = "text") -> str:
+    return render(folder, f'{{{{ template "{name}" . }}}}', *alerts, kind=kind)
+
+
+def render(folder: Path, text: str, *alerts: dict[str, Any], kind: str = "text") -> str:
     statuses = {alert["status"] for alert in alerts}
     data = {
         "receiver": "r",
@@ -93,7 +97,7 @@ def said(folder: Path, name: str, *alerts: dict[str, Any], kind: str = "text") -
         "template",
         "render",
         f"--template.glob={ALERTMANAGER}/templates/*.tmpl",
-        f'--template.text={{{{ template "{name}" . }}}}',
+        f"--template.text={text}",
         f"--template.type={kind}",
         f"--template.data={file}",
     )
@@ -148,6 +152,48 @@ def test_the_end_says_how_long_it_lasted(tmp_path: Path) -> None:
     assert lasted in said(tmp_path, "email.html", RESOLVED, kind="html")
     assert said(tmp_path, "email.subject", RESOLVED).startswith("[RESOLVED] ErrorBudgetBurn")
     assert said(tmp_path, "slack.colour", RESOLVED) == "good"
+
+
+OVER_WARNING = {
+    **RESOLVED,
+    "labels": {
+        "alertname": "SomethingMild",
+        "severity": "warning",
+        "team": "cost",
+        "model": "elsewhere",
+        "instance": "elsewhere:9464",
+    },
+    "annotations": {
+        "summary": "elsewhere is well again",
+        "description": "elsewhere",
+        "value": "elsewhere",
+        "dashboard_url": "http://127.0.0.1:3000/d/elsewhere",
+        "runbook_url": "http://127.0.0.1:9095/runbooks/elsewhere#x",
+        "exemplars": "elsewhere",
+    },
+}
+"""Alertmanager sorts by labels, so one that is over may stand first."""
+HEADS = [name for name in PLAIN if name not in ("slack.text", "email.text")]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_head_of_a_message_is_what_fires_now(tmp_path: Path, name: str) -> None:
+    alone = said(tmp_path, name, FIRING)
+    assert said(tmp_path, name, OVER_WARNING, FIRING) == alone
+
+
+def test_the_links_of_a_page_are_those_of_what_fires_now(tmp_path: Path) -> None:
+    text = (ALERTMANAGER / "receivers" / "pagerduty.yaml").read_text()
+    links = re.findall(r"href: '(.+?)'", text)
+    assert len(links) == 4
+    for link in links:
+        alone = render(tmp_path, link, FIRING)
+        assert alone and render(tmp_path, link, OVER_WARNING, FIRING) == alone
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_message_without_alerts_is_no_error(tmp_path: Path, name: str) -> None:
+    assert "no value" not in said(tmp_path, name)
 
 
 def test_the_board_shows_the_hour_before_and_all_since(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ SECTION = """
 **False alarms seen:** none yet.
 """
 PAGES = Pages({("use", "Broken"): SECTION}, {"llm-use": frozenset({"var-model"})})
+BOARD = "http://127.0.0.1:3000/d/llm-use?var-model="
 GOOD = Alert(
     "prometheus/alerts/use.yaml",
     "Broken",
@@ -32,7 +33,7 @@ GOOD = Alert(
         "description": "d",
         "value": "1",
         "threshold": "0",
-        "dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-model={{ $labels.model }}",
+        "dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-model={{ $labels.model | urlquery }}",
         "runbook_url": "http://127.0.0.1:9095/runbooks/use#broken",
     },
 )
@@ -45,7 +46,8 @@ def test_the_shipped_alerts_lack_nothing() -> None:
 
 def test_a_whole_alert_passes() -> None:
     """With and without exemplars."""
-    with_exemplars = {**GOOD.annotations, "exemplars": "x_bucket{}"}
+    quoted = '{{ if eq $labels.a "b" }}x_bucket{model={{ $labels.model | printf "%q" }}}{{ end }}'
+    with_exemplars = {**GOOD.annotations, "exemplars": quoted}
     assert list(alerts.faults(GOOD, PAGES)) == []
     assert (
         list(alerts.faults(Alert(GOOD.file, GOOD.name, GOOD.labels, with_exemplars), PAGES)) == []
@@ -63,6 +65,12 @@ def test_a_whole_alert_passes() -> None:
         ({}, {"dashboard_url": "http://127.0.0.1:3000/d/gone"}, "no board"),
         ({}, {"dashboard_url": "https://example.org/d/llm-use"}, "no board"),
         ({}, {"dashboard_url": "http://127.0.0.1:3000/d/llm-use?var-gpu=1"}, "no variable gpu"),
+        ({}, {"dashboard_url": BOARD + "{{ $labels.model }}"}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + "{{$labels.model}}"}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + '{{ $labels.model | printf "%q" }}'}, "urlquery"),
+        ({}, {"dashboard_url": BOARD + "{{ $labels.model | urlquery | toUpper }}"}, "urlquery"),
+        ({}, {"exemplars": 'x{model="{{ $labels.model }}"}'}, 'printf "%q"'),
+        ({}, {"exemplars": "x{model={{- $labels.model | urlquery -}}}"}, 'printf "%q"'),
         ({}, {"runbook_url": "http://127.0.0.1:9095/runbooks/use#other"}, "runbook_url must be"),
         ({}, {"runbook_url": "http://127.0.0.1:9095/runbooks/red#broken"}, "runbook_url must be"),
     ],

@@ -37,11 +37,14 @@ def test_costs_go_to_the_cost_team(rule: dict[str, Any]) -> None:
 def test_the_board_shows_what_the_alert_is_about() -> None:
     boards = {name(rule): rule["annotations"]["dashboard_url"] for rule in RULES}
     of = "http://127.0.0.1:3000/d/"
-    assert boards["llm_request_phase_seconds"] == of + "llm-red?var-model={{ $labels.model }}"
+    assert (
+        boards["llm_request_phase_seconds"]
+        == of + "llm-red?var-model={{ $labels.model | urlquery }}"
+    )
     watched = boards["llm_watched_tenant_cost_microdollars"]
-    assert watched == of + "llm-bill?var-tenant={{ $labels.tenant }}"
+    assert watched == of + "llm-bill?var-tenant={{ $labels.tenant | urlquery }}"
     itl = boards["vllm:inter_token_latency_seconds"]
-    assert itl == of + "llm-red?var-model={{ $labels.model_name }}"
+    assert itl == of + "llm-red?var-model={{ $labels.model_name | urlquery }}"
 
 
 def test_the_scenarios_hold_every_histogram() -> None:

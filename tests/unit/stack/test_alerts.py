@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alertmanager import worst as of_links
 from stack import settings
 from stack.alerts import read, runbook, told, worst
 from stack.alerts.alert import Alert
@@ -79,8 +80,11 @@ def alert(**notes: str) -> Alert:
 
 
 def test_an_alert_reads_as_a_sentence() -> None:
-    text = told.sentence(alert(runbook_url="docs/runbooks/x.md#down"), NOON + 3690)
-    assert text == "  critical TargetDown for 1h01m: x is down  (docs/runbooks/x.md#down)"
+    text = told.sentence(alert(runbook_url="http://127.0.0.1:9095/runbooks/x#down"), NOON + 3690)
+    assert (
+        text
+        == "  critical TargetDown for 1h01m: x is down  (http://127.0.0.1:9095/runbooks/x#down)"
+    )
 
 
 def test_a_block_says_how_bad_since_when_where_to_look() -> None:
@@ -131,7 +135,7 @@ CHAPTER = """# Runbook: x
     ("url", "expected"),
     [
         ("http://127.0.0.1:9095/runbooks/x#targetdown", "Ask for `up`:|```promql|up == 0|```"),
-        ("docs/runbooks/x.md#targetdown", "Ask for `up`:|```promql|up == 0|```"),
+        ("docs/runbooks/x.md#targetdown", ""),
         ("http://127.0.0.1:9095/runbooks/x#gone", ""),
         ("http://127.0.0.1:9095/runbooks/gone#targetdown", ""),
         ("http://127.0.0.1:9095/runbooks/../../x#targetdown", ""),
@@ -206,6 +210,15 @@ def test_the_worst_exemplar_is_the_highest(world: dict[str, Answer], capsys: Sai
     (found,) = json.loads(capsys.readouterr().out)["firing"]
     assert (found["trace"]["id"], found["trace"]["value"]) == ("high", 9.5)
     assert "high" in found["trace"]["url"]
+
+
+def test_make_alerts_and_the_link_of_a_message_look_back_as_far() -> None:
+    assert worst.BEFORE_SECONDS == of_links.BEFORE_SECONDS
+
+
+def test_a_link_into_the_checkout_is_none() -> None:
+    """Only the annotation `runbook_url` says where a runbook is."""
+    assert told.runbook_of(alert(runbook="docs/runbooks/x.md#down")) == ""
 
 
 def test_without_a_watchdog_silence_is_no_good_news(world: dict[str, Answer], capsys: Said) -> None:

@@ -47,7 +47,7 @@ def test_every_alert_has_a_drill() -> None:
 
 
 def test_every_alert_of_the_table_is_shipped() -> None:
-    allowed = {name for drill in table.DRILLS for name in drill.allowed}
+    allowed = {one.name for drill in table.DRILLS for one in drill.allowed}
     assert (drilled() | allowed) - shipped() - {"DrillProbe"} == set()
 
 
@@ -76,7 +76,7 @@ def nothing(_: Scene) -> Iterator[None]:
 
 
 def a_drill(*names: str, allowed: tuple[str, ...] = ()) -> Drill:
-    return Drill("x", "x", alerts(*names), nothing, allowed)
+    return Drill("x", "x", alerts(*names), nothing, alerts(*allowed))
 
 
 def notice(name: str, ended: float = 0.0, **labels: str) -> Notice:
@@ -254,16 +254,74 @@ def test_a_drill_without_a_stack_is_refused(tmp_path: Path) -> None:
         command.drill(here)
 
 
+def matches(silence: dict[str, Any], labels: dict[str, str]) -> bool:
+    """As Alertmanager would: all matchers, and a label that is not there is empty."""
+
+    def one(matcher: dict[str, Any]) -> bool:
+        text = labels.get(matcher["name"], "")
+        if matcher["isRegex"]:
+            return re.fullmatch(matcher["value"], text) is not None
+        return bool(matcher["value"] == text)
+
+    return all(map(one, silence["matchers"]))
+
+
 def test_what_a_drill_leaves_behind_is_silenced_and_nothing_else() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    drills = [a_drill("A", allowed=("B.",)), a_drill("C", "TargetRestarted")]
-    made = aftermath.silence(course.touched(drills), now)
-    (matcher,) = made["matchers"]
-    assert (matcher["name"], matcher["isRegex"], matcher["isEqual"]) == ("alertname", True, True)
-    pattern = re.compile(matcher["value"])
-    assert all(pattern.fullmatch(name) for name in ("A", "B.", "C", "TargetRestarted"))
-    assert not any(pattern.fullmatch(name) for name in ("Bx", "Watchdog", "AB", ""))
+    drills = [a_drill("A", allowed=("B.",)), a_drill("C", "TargetRestarted", "TargetDown")]
+    (made,) = aftermath.silences(course.touched(drills, "m"), now)
+    for name in ("A", "B.", "C", "TargetRestarted"):
+        assert matches(made, {"alertname": name})
+    for name in ("Bx", "Watchdog", "AB", "", "TargetDown"):
+        assert not matches(made, {"alertname": name})
     assert made["endsAt"] == "2026-01-01T00:15:00+00:00"
+
+
+def silenced(labels: dict[str, str]) -> bool:
+    """True when the silences of all drills together keep this alert back."""
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    every = aftermath.silences(course.touched(table.DRILLS, "tiny"), now)
+    return any(matches(one, labels) for one in every)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "real"),
+    [
+        ("GpuFailing", {"instance": "drill-0", "gpu": "0"}, {"instance": "a:9464", "gpu": "0"}),
+        ("AdmissionLivelock", {"instance": "drill-0"}, {"instance": "a:9464"}),
+        ("DiskSpaceLow", {"instance": "drill-0"}, {"instance": "a:9100"}),
+        ("TenantBudgetExceeded", {"tenant": servers.SPENDER}, {"tenant": "acme"}),
+        ("TenantBudgetSoft", {"tenant": "drill"}, {"tenant": "acme"}),
+        ("AlertDeliveryFailing", {"receiver_name": "drill"}, {"receiver_name": "pagerduty"}),
+        ("ErrorBudgetBurn", {"model": "tiny"}, {"model": "another"}),
+        ("RequestTokensExtreme", {"model": "drill"}, {"model": "another"}),
+        ("TargetRestarted", {"job": "alertlog"}, {"job": "grafana"}),
+    ],
+)
+def test_a_real_alert_is_heard_while_the_drills_own_is_kept_back(
+    name: str, ours: dict[str, str], real: dict[str, str]
+) -> None:
+    assert silenced({"alertname": name, **ours})
+    assert not silenced({"alertname": name, **real})
+
+
+def test_no_critical_alert_is_silenced_by_its_name_alone() -> None:
+    critical = {
+        rule["alert"]
+        for path in (REPO / "prometheus" / "alerts").glob("*.yaml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+        if rule["labels"]["severity"] == "critical"
+    }
+    for name in critical:
+        assert not silenced({"alertname": name}), name
+
+
+@pytest.mark.parametrize("drill", [d for d in table.DRILLS if d.recorded], ids=lambda d: d.name)
+def test_a_drill_on_recorded_series_expects_alerts_about_these(drill: Drill) -> None:
+    for one in drill.expected:
+        about_all = one.name in ("TelemetryRefused", "ExemplarsMissing")
+        assert about_all or any(text.startswith("drill") for text in one.labels.values()), one
 
 
 def test_a_past_is_one_value_at_every_step() -> None:
@@ -282,9 +340,11 @@ def test_an_outage_after_a_drill_is_heard() -> None:
 
 
 def test_a_drill_that_exchanges_no_server_restarts_nothing() -> None:
-    assert course.touched([a_drill("A", allowed=("B",))]) == {"A", "B"}
+    assert course.touched([a_drill("A", allowed=("B",))], "m") == [Expected("A"), Expected("B")]
     other = Drill("x", "x", alerts("A"), nothing, server="small")
-    assert course.touched([other]) == {"A", *course.RESTART}
+    names = [one.name for one in course.touched([other], "m")]
+    assert names == ["A", *course.RESTART]
+    assert course.touched([other], "m")[1].labels == {"job": "llm-server"}
 
 
 @pytest.fixture
