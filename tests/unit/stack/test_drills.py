@@ -287,9 +287,9 @@ def silenced(labels: dict[str, str]) -> bool:
 @pytest.mark.parametrize(
     ("name", "ours", "real"),
     [
-        ("GpuFailing", {"instance": "drill-0", "gpu": "0"}, {"instance": "a:9464", "gpu": "0"}),
-        ("AdmissionLivelock", {"instance": "drill-0"}, {"instance": "a:9464"}),
-        ("DiskSpaceLow", {"instance": "drill-0"}, {"instance": "a:9100"}),
+        ("GpuFailing", {"instance": "drill-gpu", "gpu": "0"}, {"instance": "a:9464", "gpu": "0"}),
+        ("AdmissionLivelock", {"instance": "drill-engine"}, {"instance": "a:9464"}),
+        ("DiskSpaceLow", {"instance": "drill-machine"}, {"instance": "a:9100"}),
         ("TenantBudgetExceeded", {"tenant": servers.SPENDER}, {"tenant": "acme"}),
         ("TenantBudgetSoft", {"tenant": "drill"}, {"tenant": "acme"}),
         ("AlertDeliveryFailing", {"receiver_name": "drill"}, {"receiver_name": "pagerduty"}),
