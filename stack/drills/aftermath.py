@@ -15,6 +15,9 @@ AUTHOR = "make drill"
 Labels = tuple[tuple[str, str], ...]
 SECONDS = 900
 """Longer than the windows of all but the slow error budgets."""
+BUDGET_DAYS = 6
+"""Twice the longest window of the error budgets, which the drill's own models burn."""
+BUDGETS = "error budgets of models that only drills serve"
 HEARD = (
     "AlertmanagerUnreachable",
     "EngineStalled",
@@ -55,9 +58,25 @@ def silences(alerts: Iterable[Expected], now: datetime.datetime) -> Iterator[dic
         }
 
 
+def budgets(now: datetime.datetime) -> dict[str, Any]:
+    """The silence of the budgets that no real model has."""
+    return {
+        "matchers": [
+            {"name": "alertname", "value": "ErrorBudgetBurn", "isRegex": False, "isEqual": True},
+            {"name": "model", "value": "drill.*", "isRegex": True, "isEqual": True},
+        ],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + datetime.timedelta(days=BUDGET_DAYS)).isoformat(),
+        "createdBy": AUTHOR,
+        "comment": BUDGETS,
+    }
+
+
 def quiet(alerts: Iterable[Expected]) -> None:
     """Silence those of these alerts that outlast a drill; raises Fault for a refusal."""
-    for silence in silences(alerts, datetime.datetime.now(datetime.UTC)):
+    now = datetime.datetime.now(datetime.UTC)
+    # After lift() there is no other of the same kind.
+    for silence in (*silences(alerts, now), budgets(now)):
         _post(silence)
 
 

@@ -103,7 +103,7 @@ def touched(drills: Iterable[Drill], model: str) -> list[Expected]:
     for drill in drills:
         ours = [*drill.expected, *drill.allowed]
         if not drill.recorded:
-            ours = [_of(model, one) for one in ours]
+            ours = [_of(servers.MODELS.get(drill.server, model), one) for one in ours]
         found += ours
         found += [Expected(name, {"job": "llm-server"}) for name in RESTART if drill.server]
     return found
