@@ -18,6 +18,7 @@ from server.pricing.budgets import read_budgets
 from server.pricing.price_list import read_prices
 from server.settings import SettingsError
 from stack import settings
+from stack.alerts.alert import Alert
 from stack.commands import drill as command
 from stack.drills import aftermath, course, pages, routes, servers, table
 from stack.drills.causes import history
@@ -97,6 +98,17 @@ def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> Non
     )
     assert course.strangers(a_drill("A"), [real]) == []
     assert course.strangers(a_drill("A"), [real, ours]) == ["DiskWillFill"]
+
+
+def alert(name: str, **labels: str) -> Alert:
+    return Alert({"alertname": name, **labels}, {}, True, 1.0, "")
+
+
+def test_a_busy_machine_is_waited_for_by_the_drill_that_expects_it_alone() -> None:
+    fires = [alert("EventLoopLagHigh"), alert("TargetDown"), alert("DiskWillFill", instance="x")]
+    assert [one.name for one in course.loud(a_drill("A"), fires)] == ["TargetDown"]
+    lag = course.loud(a_drill("EventLoopLagHigh"), fires)
+    assert [one.name for one in lag] == ["EventLoopLagHigh", "TargetDown"]
 
 
 def test_an_expected_alert_is_known_by_its_labels() -> None:
@@ -342,6 +354,8 @@ def test_an_outage_after_a_drill_is_heard() -> None:
 def test_a_drill_that_exchanges_no_server_restarts_nothing() -> None:
     assert course.touched([a_drill("A", allowed=("B",))], "m") == [Expected("A"), Expected("B")]
     other = Drill("x", "x", alerts("A"), nothing, server="small")
+    hasty = Drill("x", "x", alerts("ErrorBudgetBurn"), nothing, server=servers.HASTY)
+    assert course.touched([hasty], "m")[0].labels == {"model": "drill-hasty"}
     names = [one.name for one in course.touched([other], "m")]
     assert names == ["A", *course.RESTART]
     assert course.touched([other], "m")[1].labels == {"job": "llm-server"}
