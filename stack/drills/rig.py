@@ -29,11 +29,7 @@ RELOAD_SECONDS = 30.0
 _LINKED = ("prometheus.yaml", "rules", "alerts", "targets")
 _RELOADED = re.compile(r"^prometheus_config_last_reload_success_timestamp_seconds (\S+)$", re.M)
 _WORKED = re.compile(r"^prometheus_config_last_reload_successful 1$", re.M)
-_EVALUATION = re.compile(r"^(  (evaluation_interval|rule_query_offset): ).*$", re.M)
-_FAST = {
-    "evaluation_interval": f"{windows.EVALUATION_SECONDS}s",
-    "rule_query_offset": "0s",
-}
+_EVALUATION = re.compile(r"^(  evaluation_interval: ).*$", re.M)
 
 
 def _link(path: Path, target: Path) -> None:
@@ -103,10 +99,10 @@ class Rig:
         for name in ("rules", "alerts"):
             (self.folder / name).mkdir(parents=True)
             for file in sorted((self._shipped / name).glob("*.yaml")):
-                short = windows.rules(file.read_text(encoding="utf-8"))
+                short = windows.at_once(windows.rules(file.read_text(encoding="utf-8")))
                 (self.folder / name / file.name).write_text(short, encoding="utf-8")
         config = (self._shipped / "prometheus.yaml").read_text(encoding="utf-8")
-        short = _EVALUATION.sub(lambda key: key[1] + _FAST[key[2]], config)
+        short = _EVALUATION.sub(rf"\g<1>{windows.EVALUATION_SECONDS}s", config)
         (self.folder / "prometheus.yaml").write_text(short, encoding="utf-8")
         shutil.copytree(self._shipped / "targets" / "native", self.targets)
 

@@ -19,6 +19,7 @@ SILENT_SECONDS = 400.0
 _FIRES = "expr: vector(1)"
 _BROKEN = """groups:
   - name: drill-broken
+    query_offset: 0s
     rules:
       - record: drill:broken
         expr: up * on () up

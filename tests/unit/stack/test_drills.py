@@ -233,10 +233,11 @@ def test_the_rig_writes_every_shipped_file(tmp_path: Path) -> None:
     config = yaml.safe_load((rig.folder / "prometheus.yaml").read_text())
     shipped_config = yaml.safe_load((REPO / "prometheus" / "prometheus.yaml").read_text())
     assert config["global"].pop("evaluation_interval") == "5s"
-    assert config["global"].pop("rule_query_offset") == "0s"
-    for key in ("evaluation_interval", "rule_query_offset"):
-        shipped_config["global"].pop(key)
+    shipped_config["global"].pop("evaluation_interval")
     assert config == shipped_config
+    for file in [*(rig.folder / "rules").iterdir(), *(rig.folder / "alerts").iterdir()]:
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
+            assert group["query_offset"] == "0s", (file.name, group["name"])
 
 
 def asked(**values: str) -> list[str]:
