@@ -102,12 +102,12 @@ def _perform(hands: Hands, drills: tuple[Drill, ...]) -> int:
     _heed_stops()
     title(f"{len(drills)} drills; people's receivers are not told of them")
     with receiving() as receiver, rigged(settings, receiver.url) as rig:
-        aftermath.lift()
+        lifted = aftermath.lift()
         scene = Scene(settings, hands, rig, receiver)
         # Now: the drill may leave no server behind that could be asked.
         model = scene.model
         try:
             results = course.run(scene, drills)
         finally:
-            aftermath.quiet(course.touched(drills, model))
+            aftermath.quiet(course.touched(drills, model), lifted)
     return _summary(results, time.monotonic() - started)

@@ -59,7 +59,6 @@ def put_back(settings: Settings, model: str) -> bool:
     if rig.is_linked:
         rig.link_shipped()
     # Which drills had run nobody knows: what any of them sets off is kept back as after ALL=1.
-    aftermath.lift()
-    aftermath.quiet(course.touched(table.ALL, model))
+    aftermath.quiet(course.touched(table.ALL, model), aftermath.lift())
     shutil.rmtree(rig.folder, ignore_errors=True)
     return True

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from stack.commands import drill as command
 from stack.commands import status, up
 from stack.drills import aftermath, left, servers, table
 from stack.drills.causes.cost import obstacle, unwritable
+from stack.drills.drill import Expected
 from stack.drills.hands import MARK
 from stack.drills.rig import STOPS, Rig
 from stack.errors import Fault
@@ -50,10 +52,15 @@ def here(tmp_path: Path) -> Settings:
 def no_parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No part runs: what would be asked of them is noted instead."""
     asked = list[str]()
+
+    def lift() -> list[Any]:
+        asked.append("lift")
+        return []
+
     monkeypatch.setattr(Rig, "reload_prometheus", lambda _: asked.append("prometheus"))
     monkeypatch.setattr(Rig, "reload_alertmanager", lambda _: asked.append("alertmanager"))
-    monkeypatch.setattr(aftermath, "lift", lambda: asked.append("lift"))
-    monkeypatch.setattr(aftermath, "quiet", lambda _: asked.append("quiet"))
+    monkeypatch.setattr(aftermath, "lift", lift)
+    monkeypatch.setattr(aftermath, "quiet", lambda *_: asked.append("quiet"))
     monkeypatch.setattr(left, "get_json", lambda _: [{"name": "alertlog"}])
     return asked
 
@@ -322,6 +329,34 @@ def test_budgets_of_the_drills_own_models_are_silent_for_six_days() -> None:
         assert re.fullmatch(model["value"], ours)
     assert not re.fullmatch(model["value"], "tiny-llama")
     assert made["endsAt"] == "2026-01-07T00:00:00+00:00"
+
+
+def test_what_an_earlier_drill_left_stays_silent_after_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    earlier = next(iter(aftermath.silences([Expected("TelemetryLost")], now)))
+    known = [
+        {**earlier, "id": "1", "status": {"state": "active"}},
+        {**aftermath.budgets(now), "id": "2", "status": {"state": "active"}},
+        {**earlier, "id": "3", "createdBy": "a person", "status": {"state": "active"}},
+        {**earlier, "id": "4", "status": {"state": "expired"}},
+    ]
+    posted = list[Mapping[str, Any]]()
+    monkeypatch.setattr(aftermath, "_post", posted.append)
+    monkeypatch.setattr(aftermath, "get_json", lambda _: known)
+    lifted = aftermath.lift()
+    assert [one["id"] for one in posted] == ["1", "2"]
+    posted.clear()
+    aftermath.quiet([Expected("CostSpike", {"model": "drill"})], lifted)
+    ours, still, budget = posted
+    assert ours["matchers"][0]["value"] == "CostSpike" and budget["comment"] == aftermath.BUDGETS
+    assert still["matchers"] == earlier["matchers"] and still["endsAt"] == earlier["endsAt"]
+    assert "id" not in still
+    posted.clear()
+    past = {**lifted[0], "endsAt": now.isoformat()}
+    aftermath.quiet([], [past])
+    assert [one["comment"] for one in posted] == [aftermath.BUDGETS]
 
 
 def test_every_server_of_a_drill_calls_its_model_by_a_name_of_its_own() -> None:
