@@ -5,8 +5,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from typing import IO, Any, cast
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ERASE = "\r\x1b[2K"
@@ -116,3 +117,43 @@ def step(label: str) -> Iterator[None]:
         mark = paint("✓", "green")
     finally:
         say(f"  {mark} {label} {paint(clock(time.monotonic() - start), 'dim')}")
+
+
+class _Outliving:
+    """A stream that writes into nothing once its terminal is closed or its reader has gone."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As of any stream, but for errors of the file beneath."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """As of any stream, but for errors of the file beneath."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        # What is buffered goes the same way, or the end of the program would fail by it.
+        with suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self._stream.fileno())
+            os.close(nothing)
+
+
+@contextmanager
+def outliving_readers() -> Iterator[None]:
+    """What is printed in the block fails nobody, whoever has stopped to read it."""
+    out, errors = (cast("IO[str]", _Outliving(each)) for each in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(errors):
+        yield

@@ -11,14 +11,13 @@ from stack.drills.course import Result
 from stack.drills.drill import Drill
 from stack.drills.hands import Hands
 from stack.drills.receiver import receiving
-from stack.drills.rig import rigged
+from stack.drills.rig import STOPS, rigged
 from stack.drills.scene import Scene
 from stack.errors import Fault
+from stack.native import turn
 from stack.parts import memo
-from stack.say import clock, say, title
+from stack.say import clock, outliving_readers, say, title
 from stack.settings import Settings
-
-_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _list() -> int:
@@ -51,7 +50,6 @@ def _check(hands: Hands) -> None:
     """Raise Fault where a drill could not tell its own alerts from others."""
     if memo.remembered(hands.settings).get("way") == "compose":
         raise Fault("drills need the native stack", "make down && MODE=native make up")
-    hands.supervisor()
     board = read()
     if not board.prometheus or not board.alertmanager:
         raise Fault("Prometheus or Alertmanager does not answer", "`make status`, then `make up`")
@@ -76,9 +74,16 @@ def _patience(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, th
 
 def _interrupted(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
     """The first word to stop ends the drill; another one while it is taken back changes nothing."""
-    for each in _STOPS:
+    for each in STOPS:
         signal.signal(each, _patience)
     raise KeyboardInterrupt
+
+
+def _heed_stops() -> None:
+    for each in STOPS:
+        # nohup has the end of the terminal ignored: so do we then.
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _interrupted)
 
 
 def drill(settings: Settings) -> int:
@@ -87,18 +92,23 @@ def drill(settings: Settings) -> int:
     if not drills:
         return _list()
     hands = Hands(settings)
+    hands.supervisor()
+    with turn.taken(settings, turn.DRILL), outliving_readers():
+        return _perform(hands, drills)
+
+
+def _perform(hands: Hands, drills: tuple[Drill, ...]) -> int:
+    settings, started = hands.settings, time.monotonic()
     _check(hands)
-    for each in _STOPS:
-        signal.signal(each, _interrupted)
-    started = time.monotonic()
+    _heed_stops()
     title(f"{len(drills)} drills; people's receivers are not told of them")
     with receiving() as receiver, rigged(settings, receiver.url) as rig:
-        aftermath.lift()
+        lifted = aftermath.lift()
         scene = Scene(settings, hands, rig, receiver)
         # Now: the drill may leave no server behind that could be asked.
         model = scene.model
         try:
             results = course.run(scene, drills)
         finally:
-            aftermath.quiet(course.touched(drills, model))
+            aftermath.quiet(course.touched(drills, model), lifted)
     return _summary(results, time.monotonic() - started)

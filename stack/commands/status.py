@@ -10,9 +10,10 @@ from urllib.parse import quote
 from stack.alerts.read import read
 from stack.alerts.told import gaps, sentence
 from stack.containers import compose
+from stack.drills import left
 from stack.evidence import grafana, recorded
 from stack.http import UNREADABLE, answered, get_json, refusal
-from stack.native import supervisor
+from stack.native import supervisor, turn
 from stack.native.supervisor import Process
 from stack.parts import lineup
 from stack.parts.memo import remembered
@@ -92,6 +93,17 @@ def _heartbeat() -> bool:
     return good
 
 
+def _drill(settings: Settings) -> bool:
+    """False where a drill that was killed left the stack as it had made it."""
+    if pid := turn.drill_pid(settings):
+        say(f"  a drill runs (pid {pid}): until it ends, alerts go to it alone")
+        return True
+    lines = left.found(settings)
+    for line in lines:
+        say(f"  {paint('NOT HEALTHY', 'red')}  {line}: a drill was killed, `make up` puts it right")
+    return not lines
+
+
 def _rows(query: str) -> list[Any]:
     answer = get_json(f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}")
     return list(answer["data"]["result"]) if answer else []
@@ -152,6 +164,7 @@ def status(settings: Settings) -> int:
     healthy = all([_table(wanted, seen), _data_sources(settings, wanted)])
     _alerts()
     healthy = _heartbeat() and healthy
+    healthy = (is_compose or _drill(settings)) and healthy
     _lost()
     _recorded(stores(settings).logs)
     return 0 if healthy else UNHEALTHY

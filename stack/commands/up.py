@@ -2,11 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from stack.builds import cache, gobuild, venv
+from stack.builds import gobuild, venv
 from stack.commands.welcome import welcome
 from stack.containers import compose
+from stack.drills import left
 from stack.errors import Fault
-from stack.native import orphans, processes, supervisor
+from stack.native import orphans, processes, supervisor, turn
 from stack.parts import lineup, memo
 from stack.parts.lineup import Choice, LineUp
 from stack.parts.table import parts
@@ -26,6 +27,11 @@ def _remember(settings: Settings, way: str, runs: LineUp) -> None:
     memo.remember(settings, {"way": way, **_wish(settings), **lineup.words(runs)})
 
 
+def _put_back(settings: Settings, model: str) -> None:
+    if left.put_back(settings, model):
+        say("  put back what a drill that was killed had left")
+
+
 def _already_native(
     settings: Settings, found: supervisor.Supervisor, receivers: tuple[Receiver, ...]
 ) -> None:
@@ -36,10 +42,12 @@ def _already_native(
     for key, name in lineup.words(lineup.running(settings)).items():
         if settings.values.get(key, name) not in ("", name):
             say(f"  it runs with {key}={name}: `make down && make up` changes that")
+    left.clear(settings, found)
     render.write(settings, receivers, render.on_host)
     found.start_all()
     wanted = parts(lineup.running(settings))
     health.wait(settings, wanted, found.processes, aloud=False)
+    _put_back(settings, str(known.get("model", "")))
     reload()
     say(f"  all {len(wanted)} parts are healthy")
 
@@ -69,6 +77,7 @@ def _start_native(settings: Settings, choice: Choice, receivers: tuple[Receiver,
     if orphans.find(settings):
         with step("ending what outlived an earlier supervisord"):
             orphans.end(settings)
+    left.clear(settings)
     preflight.native(settings, wanted, processes.recipes(runs))
     model = _prepare(settings, runs)
     title("2/2  Start")
@@ -78,6 +87,7 @@ def _start_native(settings: Settings, choice: Choice, receivers: tuple[Receiver,
         _remember(settings, "native", runs)
         found = processes.start(settings, model, runs, receivers)
         took = health.wait(settings, wanted, found.processes)
+        _put_back(settings, settings.served_name)
     except (Fault, KeyboardInterrupt):
         say("  taking down what was started")
         processes.stop(settings)
@@ -106,7 +116,7 @@ def _tell(receivers: tuple[Receiver, ...]) -> None:
 
 def up(settings: Settings) -> int:
     """Start the stack the way that suits this machine and wait until all of it is healthy."""
-    with cache.locked(settings.run / "up.lock", "starting this stack"):
+    with turn.taken(settings, turn.UP):
         receivers = chosen(settings)
         if found := supervisor.running(settings):
             _already_native(settings, found, receivers)
@@ -128,7 +138,8 @@ def up(settings: Settings) -> int:
 
 
 def down(settings: Settings) -> int:
-    """Stop whatever runs and wait for its end; the data stays."""
+    """Stop whatever runs and wait for its end; the data stays; raises Fault beside a drill."""
+    turn.refuse_beside_drill(turn.drill_pid(settings))
     if memo.remembered(settings).get("way") == "compose":
         compose.down(settings)
         stopped = True

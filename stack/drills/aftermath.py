@@ -15,6 +15,9 @@ AUTHOR = "make drill"
 Labels = tuple[tuple[str, str], ...]
 SECONDS = 900
 """Longer than the windows of all but the slow error budgets."""
+BUDGET_DAYS = 6
+"""Twice the longest window of the error budgets, which the drill's own models burn."""
+BUDGETS = "error budgets of models that only drills serve"
 HEARD = (
     "AlertmanagerUnreachable",
     "EngineStalled",
@@ -55,18 +58,48 @@ def silences(alerts: Iterable[Expected], now: datetime.datetime) -> Iterator[dic
         }
 
 
-def quiet(alerts: Iterable[Expected]) -> None:
-    """Silence those of these alerts that outlast a drill; raises Fault for a refusal."""
-    for silence in silences(alerts, datetime.datetime.now(datetime.UTC)):
+def budgets(now: datetime.datetime) -> dict[str, Any]:
+    """The silence of the budgets that no real model has."""
+    return {
+        "matchers": [
+            {"name": "alertname", "value": "ErrorBudgetBurn", "isRegex": False, "isEqual": True},
+            {"name": "model", "value": "drill.*", "isRegex": True, "isEqual": True},
+        ],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + datetime.timedelta(days=BUDGET_DAYS)).isoformat(),
+        "createdBy": AUTHOR,
+        "comment": BUDGETS,
+    }
+
+
+def quiet(alerts: Iterable[Expected], lifted: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Silence those of these alerts that outlast a drill, and go on with what lift() had ended.
+
+    Raises Fault for a refusal.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    still = [{**one, "startsAt": now.isoformat()} for one in lifted if _ends(one) > now]
+    for silence in (*silences(alerts, now), *still, budgets(now)):
         _post(silence)
 
 
-def lift() -> None:
-    """End the silences of earlier drills: what they would keep back is to arrive now."""
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1)
+def _ends(silence: Mapping[str, Any]) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(silence["endsAt"])
+
+
+def lift() -> list[dict[str, Any]]:
+    """End the silences of earlier drills: what they would keep back is to arrive now.
+
+    Returns them: what an earlier drill left outlasts this one.
+    """
+    soon, lifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1), []
     for known in get_json(f"{ALERTMANAGER}/api/v2/silences") or []:
         if known["createdBy"] == AUTHOR and known["status"]["state"] != "expired":
             kept = {
                 key: known[key] for key in ("id", "matchers", "startsAt", "createdBy", "comment")
             }
             _post({**kept, "endsAt": soon.isoformat()})
+            if known["comment"] != BUDGETS:
+                del kept["id"]
+                lifted.append({**kept, "endsAt": known["endsAt"]})
+    return lifted

@@ -63,22 +63,24 @@ def is_noise(labels: Mapping[str, str]) -> bool:
     return labels.get("alertname") in FORECASTS and not ours
 
 
-def _loud(board_alerts: Iterable[Alert]) -> list[Alert]:
-    return [alert for alert in board_alerts if not is_noise(alert.labels)]
+def loud(drill: Drill, board_alerts: Iterable[Alert]) -> list[Alert]:
+    """Those that stand in this drill's way: a busy machine alone is nobody's to wait for."""
+    idle = set(SENSITIVE) - {one.name for one in drill.expected}
+    return [one for one in board_alerts if not is_noise(one.labels) and one.name not in idle]
 
 
 def _fires(board_alerts: Iterable[Alert]) -> str:
     return ", ".join(sorted({alert.name for alert in board_alerts}))
 
 
-def wait_calm(what: str, limit: float = CALM_SECONDS) -> None:
+def wait_calm(drill: Drill, limit: float = CALM_SECONDS) -> None:
     """Wait until nothing fires and nothing is about to; raises Fault naming what does."""
-    until = time.monotonic() + limit
+    what, until = drill.name, time.monotonic() + limit
     quiet_looks = 0
     with ticking(f"{what}: waiting for calm") as ticker:
         while quiet_looks < 3:
             board = read()
-            left = _loud(board.alerts)
+            left = loud(drill, board.alerts)
             quiet_looks = quiet_looks + 1 if board.prometheus and not left else 0
             if left:
                 ticker.label = f"{what}: waiting for the end of {_fires(left)}"
@@ -104,7 +106,7 @@ def touched(drills: Iterable[Drill], model: str) -> list[Expected]:
     for drill in drills:
         ours = [*drill.expected, *drill.allowed]
         if not drill.recorded:
-            ours = [_of(model, one) for one in ours]
+            ours = [_of(servers.MODELS.get(drill.server, model), one) for one in ours]
         found += ours
         found += [_of_restart(name) for name in RESTART if drill.server]
     return found
@@ -121,11 +123,17 @@ def _of(model: str, alert: Expected) -> Expected:
     return Expected(alert.name, {**alert.labels, **more})
 
 
-def strangers(drill: Drill, notices: Iterable[Notice], more: Iterable[str] = ()) -> list[str]:
-    """Names of alerts that arrived and have no business to, in this drill."""
+def strangers(
+    drill: Drill, notices: Iterable[Notice], began: float, more: Iterable[str] = ()
+) -> list[str]:
+    """Names of alerts that arrived and have no business to, in a drill that began then.
+
+    What fired before its cause is not of it: the end of such a one may arrive late.
+    """
     ours = {one.name for one in (*drill.expected, *drill.allowed)}
     known = {*ours, *more, *SENSITIVE, WATCHDOG}
-    return sorted({each.name for each in notices if not is_noise(each.labels)} - known)
+    new = {each.name for each in notices if each.fired >= began and not is_noise(each.labels)}
+    return sorted(new - known)
 
 
 def _collect(scene: Scene, drill: Drill, result: Result) -> None:
@@ -139,14 +147,14 @@ def _collect(scene: Scene, drill: Drill, result: Result) -> None:
                 found = _at_prometheus(one) if one.at_prometheus else None
                 if found or (found := _arrived(one, notices, scene.began)):
                     result.seen.append(found)
-            if foreign := strangers(drill, notices):
+            if foreign := strangers(drill, notices, scene.began):
                 raise Fault(f"{', '.join(foreign)} arrived, which this cause does not explain")
             if time.monotonic() > until:
                 names = ", ".join(map(str, missing))
                 raise Fault(f"{names} did not arrive within {drill.seconds:.0f} s")
             time.sleep(LOOK_SECONDS)
         time.sleep(SETTLE_SECONDS)
-    if foreign := strangers(drill, scene.receiver.notices()):
+    if foreign := strangers(drill, scene.receiver.notices(), scene.began):
         raise Fault(f"{', '.join(foreign)} arrived, which this cause does not explain")
 
 
@@ -164,7 +172,7 @@ def _wait_silence(scene: Scene, drill: Drill, result: Result, more: tuple[str, .
     until = time.monotonic() + CALM_SECONDS
     with ticking(drill.name) as ticker:
         while True:
-            firing, unended = _loud(read().firing), _unended(scene, drill)
+            firing, unended = loud(drill, read().firing), _unended(scene, drill)
             if not firing and not unended:
                 break
             ticker.label = f"{drill.name}: waiting for the end of {_fires(firing) or unended[0]}"
@@ -173,7 +181,7 @@ def _wait_silence(scene: Scene, drill: Drill, result: Result, more: tuple[str, .
                 raise Fault(f"{CALM_SECONDS:.0f} s after the restore {what}")
             time.sleep(LOOK_SECONDS)
     result.silent_after = time.time() - restored
-    if foreign := strangers(drill, scene.receiver.notices(), more):
+    if foreign := strangers(drill, scene.receiver.notices(), scene.began, more):
         raise Fault(f"{', '.join(foreign)} arrived after it, which this cause does not explain")
 
 
@@ -181,7 +189,7 @@ def perform(scene: Scene, drill: Drill) -> Result:
     """Make the cause, collect its alerts, take the cause away and wait for silence."""
     result = Result(drill)
     try:
-        wait_calm(drill.name)
+        wait_calm(drill)
         scene.receiver.forget()
         scene.receiver.refuses = ""
         scene.begin()

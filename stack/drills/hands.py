@@ -20,6 +20,8 @@ from stack.settings import Settings
 
 BACK_SECONDS = 300.0
 END_SECONDS = 60.0
+MARK = "LLM_OBSERVABILITY_DRILL"
+"""In the environment of what a drill puts in the place of a part."""
 
 
 def wait(what: str, look: Callable[[], object], limit: float) -> None:
@@ -118,7 +120,7 @@ class Hands:
         with self.stopped(part), log.open("wb") as out:
             process = subprocess.Popen(
                 [*ours.command, *more],
-                env={**ours.environment, **changed},
+                env={**ours.environment, **changed, MARK: "1"},
                 cwd=self.settings.repo,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -1,7 +1,7 @@
 """What every drill needs of the running stack: shortened rules and the drill's receiver.
 
-Both lie in the state folder and stand in for the shipped ones by a link that is put back. A part
-that starts anew sets its own link again, so a drill that is killed leaves nothing that stays.
+Both lie in the state folder and stand in for the shipped ones until they are put back. What a drill
+that is killed leaves of them `make up` puts back (stack/drills/left.py); no drill begins on it.
 """
 
 import os
@@ -17,19 +17,19 @@ from stack.drills import routes, windows
 from stack.errors import Fault
 from stack.http import answered, get_text
 from stack.native import supervisor
+from stack.receivers import render
+from stack.receivers.chosen import chosen
 from stack.request.signals import PROMETHEUS, poll
 from stack.settings import Settings
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""By what a person, a machine that goes down and a terminal that is closed end a drill."""
 ALERTMANAGER = "http://127.0.0.1:9093"
 RELOAD_SECONDS = 30.0
 _LINKED = ("prometheus.yaml", "rules", "alerts", "targets")
 _RELOADED = re.compile(r"^prometheus_config_last_reload_success_timestamp_seconds (\S+)$", re.M)
 _WORKED = re.compile(r"^prometheus_config_last_reload_successful 1$", re.M)
-_EVALUATION = re.compile(r"^(  (evaluation_interval|rule_query_offset): ).*$", re.M)
-_FAST = {
-    "evaluation_interval": f"{windows.EVALUATION_SECONDS}s",
-    "rule_query_offset": "0s",
-}
+_EVALUATION = re.compile(r"^(  evaluation_interval: ).*$", re.M)
 
 
 def _link(path: Path, target: Path) -> None:
@@ -54,7 +54,7 @@ class Rig:
         self._settings = settings
         self._shipped = settings.repo / "prometheus"
         self._linked = settings.run / "prometheus"
-        self._routes = settings.run / "alertmanager" / "alertmanager.yaml"
+        self._routes = render.path(settings)
         self.folder = settings.run / "drill"
         self._kept = self.folder / "alertmanager.yaml"
 
@@ -73,20 +73,43 @@ class Rig:
         """The folder whose targets Prometheus reads without a reload."""
         return self._linked / "targets-extra"
 
+    @property
+    def is_linked(self) -> bool:
+        """True where Prometheus would read a drill's files."""
+        links = (self._linked / name for name in _LINKED)
+        return any(link.is_symlink() and self.folder in link.readlink().parents for link in links)
+
+    @property
+    def is_routed(self) -> bool:
+        """True where Alertmanager would read a drill's receiver."""
+        return routes.has_drill(self._text()) or self._kept.exists()
+
+    def _text(self) -> str:
+        return self._routes.read_text(encoding="utf-8") if self._routes.exists() else ""
+
     def write(self) -> None:
-        """Write the shortened copies of what is shipped, and of the targets of the native way."""
+        """Write the shortened copies of what is shipped, and of the targets of the native way.
+
+        Raises Fault, and touches nothing, where a drill that was killed left its own in force.
+        """
+        if self.is_linked or self.is_routed:
+            raise Fault("a drill that was killed left its files in force", "`make up`")
         shutil.rmtree(self.folder, ignore_errors=True)
-        for left in self.extra.glob("drill-*"):
-            left.unlink()
+        self.clear_targets()
         for name in ("rules", "alerts"):
             (self.folder / name).mkdir(parents=True)
             for file in sorted((self._shipped / name).glob("*.yaml")):
-                short = windows.rules(file.read_text(encoding="utf-8"))
+                short = windows.at_once(windows.rules(file.read_text(encoding="utf-8")))
                 (self.folder / name / file.name).write_text(short, encoding="utf-8")
         config = (self._shipped / "prometheus.yaml").read_text(encoding="utf-8")
-        short = _EVALUATION.sub(lambda key: key[1] + _FAST[key[2]], config)
+        short = _EVALUATION.sub(rf"\g<1>{windows.EVALUATION_SECONDS}s", config)
         (self.folder / "prometheus.yaml").write_text(short, encoding="utf-8")
         shutil.copytree(self._shipped / "targets" / "native", self.targets)
+
+    def clear_targets(self) -> None:
+        """Take the targets of the drill's own out of Prometheus's list."""
+        for left in self.extra.glob("drill-*"):
+            left.unlink(missing_ok=True)
 
     def _pid(self, name: str) -> int:
         running = supervisor.running(self._settings)
@@ -107,8 +130,15 @@ class Rig:
             time.sleep(0.2)
         raise Fault("Prometheus did not take its files", "read `make logs PART=prometheus`")
 
-    def link_prometheus(self, folder: Path) -> None:
-        """Let Prometheus read these files."""
+    def link_drill(self) -> None:
+        """Let Prometheus read the drill's files."""
+        self._link_prometheus(self.folder)
+
+    def link_shipped(self) -> None:
+        """Let Prometheus read the shipped files."""
+        self._link_prometheus(self._shipped)
+
+    def _link_prometheus(self, folder: Path) -> None:
         for name in _LINKED:
             native = name == "targets" and folder == self._shipped
             _link(self._linked / name, folder / name / "native" if native else folder / name)
@@ -124,28 +154,39 @@ class Rig:
             )
 
     def route(self, url: str) -> None:
-        """Put the drill's receiver in front of the others; also after Alertmanager began anew."""
-        text = self._routes.read_text(encoding="utf-8")
-        if f"name: {routes.NAME}\n" in text:
-            raise Fault(f"{self._routes} still has a drill's receiver", "`make down && make up`")
-        try:
-            ours = routes.with_drill(text, url)
-        except routes.NoPlaceError as error:
-            raise Fault(f"{self._routes}: {error}", "mend it: `make up` writes it anew") from error
-        os.replace(self._routes, self._kept)
-        self._routes.write_text(ours, encoding="utf-8")
-        self._routes.chmod(0o600)
+        """Put the drill's receiver in front of the others; nothing new where it is there already.
+
+        Raises Fault for another drill's receiver, and for a file that has no place for one.
+        """
+        text = self._text()
+        if not routes.leads_to(text, url):
+            if routes.has_drill(text):
+                raise Fault(f"{self._routes} has another drill's receiver", "`make up`")
+            try:
+                ours = routes.with_drill(text, url)
+            except routes.NoPlaceError as error:
+                fix = "mend it: `make up` writes it anew"
+                raise Fault(f"{self._routes}: {error}", fix) from error
+            scratch = self.folder / "routed.yaml"
+            scratch.write_text(ours, encoding="utf-8")
+            scratch.chmod(0o600)
+            shutil.copy2(self._routes, self._kept)
+            os.replace(scratch, self._routes)
         self.reload_alertmanager()
 
     def unroute(self) -> None:
-        """Put back what was there before."""
-        if self._kept.is_symlink() or self._kept.exists():
+        """Put back what was there before; made anew where the copy of it is gone."""
+        if self._kept.exists():
             os.replace(self._kept, self._routes)
-            self.reload_alertmanager()
+        elif routes.has_drill(self._text()):
+            render.write(self._settings, chosen(self._settings), render.on_host)
+        else:
+            return
+        self.reload_alertmanager()
 
     def put_back(self) -> None:
         """Everything as it was; what fails does not keep the rest from being put back."""
-        faults = [*_tried(lambda: self.link_prometheus(self._shipped)), *_tried(self.unroute)]
+        faults = [*_tried(self.link_shipped), *_tried(self.unroute)]
         if faults:
             raise faults[0]
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -162,7 +203,7 @@ def _tried(action: Callable[[], None]) -> list[Fault]:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Nobody's impatience leaves the files as they are: it takes a minute at most."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in STOPS}
     try:
         yield
     finally:
@@ -176,7 +217,7 @@ def rigged(settings: Settings, url: str) -> Iterator[Rig]:
     rig = Rig(settings)
     rig.write()
     try:
-        rig.link_prometheus(rig.folder)
+        rig.link_drill()
         rig.route(url)
         yield rig
     finally:

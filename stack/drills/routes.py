@@ -57,6 +57,16 @@ def _with_route(text: str) -> str:
     return text[:start] + routes + text[start:]
 
 
+def has_drill(text: str) -> bool:
+    """True for a configuration with a drill's receiver."""
+    return f"- name: {NAME}\n" in text
+
+
+def leads_to(text: str, url: str) -> bool:
+    """True for a configuration with the drill's receiver at this URL."""
+    return has_drill(text) and f'- {{url: "{url}", send_resolved' in text
+
+
 def with_drill(text: str, url: str) -> str:
     """The configuration with a receiver `drill` at this URL, asked first; raises NoPlaceError."""
     return _with_receiver(_with_route(text), url)

@@ -29,12 +29,14 @@ class Scene:
     began: float = 0.0
     key: str = ""
     """The API key of the drill's callers where the drill's server asks for one."""
+    served: str = ""
+    """What the drill's server calls its model; empty where the shipped server runs."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def model(self) -> str:
         """The name of the model that is served."""
-        return self.hands.variables()["SERVED_MODEL_NAME"]
+        return self.served or self.hands.variables()["SERVED_MODEL_NAME"]
 
     def begin(self) -> None:
         """From now on the cause is there."""

@@ -1,6 +1,7 @@
 """The drill's own servers: the shipped program with settings that make a cause possible.
 
-Each keeps its books in the drill's folder, so that a drill moves no spend of the real ones.
+Each keeps its books in the drill's folder and calls its model by a name of its own, so that a drill
+moves no spend of the real ones and burns none of their error budgets.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ HASTY = "hasty"
 KEY, SPENDER = "drill", "drill-spender"
 """The two tenants of the small server, each its own key; the second has the budget."""
 DEADLINE_SECONDS = 2
+MODELS = {SMALL: "drill-small", HASTY: "drill-hasty"}
+"""What each calls its model."""
 
 
 def prices(folder: Path) -> Path:
@@ -52,7 +55,7 @@ def small(scene: Scene, folder: Path) -> Mapping[str, str]:
     budgets = {"tenants": {SPENDER: {"day": 0.00001}}}
     (folder / "budgets.yaml").write_text(json.dumps(budgets), encoding="utf-8")
     (folder / "keys.yaml").write_text(json.dumps({"tenants": digests}), encoding="utf-8")
-    prices(folder).write_text(price_list(scene.model), encoding="utf-8")
+    prices(folder).write_text(price_list(MODELS[SMALL]), encoding="utf-8")
     return {
         "LLM_SERVER_PRICES": str(prices(folder)),
         "LLM_SERVER_BUDGETS": str(folder / "budgets.yaml"),
@@ -82,14 +85,18 @@ def serving(scene: Scene, name: str) -> Iterator[None]:
         return
     folder = scene.rig.folder / "server"
     folder.mkdir(parents=True, exist_ok=True)
-    changed = {**_SETTINGS[name](scene, folder), "LLM_SERVER_STATE_DIR": str(folder / "state")}
+    changed = {
+        **_SETTINGS[name](scene, folder),
+        "LLM_SERVER_STATE_DIR": str(folder / "state"),
+        "SERVED_MODEL_NAME": MODELS[name],
+    }
     served = scene.hands.standing_in("server", changed)
     with step(f"starting the drill's server `{name}`"):
         served.__enter__()
-    scene.key = KEY if name == SMALL else ""
+    scene.key, scene.served = KEY if name == SMALL else "", MODELS[name]
     try:
         yield
     finally:
-        scene.key = ""
+        scene.key = scene.served = ""
         with step("starting the shipped server"):
             served.__exit__(None, None, None)

@@ -19,6 +19,7 @@ _AGE = re.compile(
 )
 _QUOTED = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)""")
 _WHOLE = re.compile(rf"(\s*)({_DURATION})(\s*(?:#.*)?\n?)")
+_GROUP = re.compile(r"^(  )- name: .*$", re.M)
 _TIMES = ("for", "keep_firing_for", "interval", "query_offset")
 _HOLDERS = ("groups", "rules")
 """Keys whose content is looked through; what stands in any other belongs to it as a whole."""
@@ -79,6 +80,11 @@ def _same(text: str) -> str:
 def _of(key: str) -> Callable[[str], str]:
     """What is done to the value of a key."""
     return expression if key == "expr" else _whole if key in _TIMES else _same
+
+
+def at_once(text: str) -> str:
+    """A rule file whose groups look at now; the offset of them all is only read at a start."""
+    return _GROUP.sub(r"\g<0>\n\g<1>  query_offset: 0s", text)
 
 
 def rules(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from stack.settings import Settings
@@ -11,15 +12,20 @@ MARK = "LLM_OBSERVABILITY_STATE"
 GRACE_SECONDS = 20.0
 
 
-def state_of(pid: int) -> str:
-    """The state folder of the stack that started this process, empty when none did."""
+def value_of(name: str, pid: int) -> str:
+    """A variable with which a process was started, empty where it has none of that name."""
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return ""
-    start = f"{MARK}=".encode()
+    start = f"{name}=".encode()
     found = [item.removeprefix(start) for item in variables if item.startswith(start)]
     return os.fsdecode(found[0]) if found else ""
+
+
+def state_of(pid: int) -> str:
+    """The state folder of the stack that started this process, empty when none did."""
+    return value_of(MARK, pid)
 
 
 def find(settings: Settings) -> list[int]:
@@ -29,13 +35,25 @@ def find(settings: Settings) -> list[int]:
     return [pid for pid in pids if pid != os.getpid() and state_of(pid) == mine]
 
 
-def is_alive(pid: int) -> bool:
-    """False for a process that is gone or only waits to be reaped: it holds nothing any more."""
+def _letter(pid: int) -> str:
+    """The kernel's letter for what a process does, X for one that is gone."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except OSError:
-        return False
-    return after_name.split()[0] not in ("Z", "X")
+        return "X"
+    return after_name.split()[0]
+
+
+def is_alive(pid: int) -> bool:
+    """False for a process that is gone or only waits to be reaped: it holds nothing any more."""
+    return _letter(pid) not in ("Z", "X")
+
+
+def wake(pids: Iterable[int]) -> int:
+    """Let those of them go on that are stopped (SIGSTOP); how many there were."""
+    stopped = [pid for pid in pids if _letter(pid) == "T"]
+    _signal_all(stopped, signal.SIGCONT)
+    return len(stopped)
 
 
 def _signal_all(pids: list[int], number: signal.Signals) -> None:
@@ -56,9 +74,13 @@ def _wait(pids: list[int], limit: float) -> list[int]:
 
 def end(settings: Settings) -> int:
     """End them, first politely, and return how many there were."""
-    found = find(settings)
-    _signal_all(found, signal.SIGTERM)
-    left = _wait(found, GRACE_SECONDS)
+    return end_these(find(settings))
+
+
+def end_these(pids: list[int]) -> int:
+    """End these processes, first politely, and return how many there were."""
+    _signal_all(pids, signal.SIGTERM)
+    left = _wait(pids, GRACE_SECONDS)
     _signal_all(left, signal.SIGKILL)
     _wait(left, GRACE_SECONDS)
-    return len(found)
+    return len(pids)

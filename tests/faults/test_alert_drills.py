@@ -1,6 +1,7 @@
-"""Three drills of `make drill`: a cause that pages, one at a part, one of those who watch.
+"""Three quick drills of `make drill`, none of which exchanges the server.
 
-Before the kills of the other files: what they leave fires for ten minutes, and a drill needs calm.
+Forced: what earlier tests did to the server's budgets fires for hours by the shipped windows, and
+by the shortened ones for a minute.
 """
 
 import re

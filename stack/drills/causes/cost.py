@@ -7,6 +7,7 @@ from pathlib import Path
 from stack.drills import servers
 from stack.drills.scene import Scene
 from stack.drills.traffic import Asked
+from stack.settings import Settings
 
 DEAR = Asked(tokens_in=1900, tokens_out=1)
 """Long inputs with one token of answer: by the shipped price 190,000 microdollars per 1000."""
@@ -49,15 +50,23 @@ def small_budget(scene: Scene) -> Iterator[None]:
         yield
 
 
+def obstacle(settings: Settings) -> Path:
+    """The folder that stands where the scratch file of the server's books would."""
+    return _scratch(settings.state / "server" / "ledger.json")
+
+
+def _scratch(file: Path) -> Path:
+    return file.with_name(f"{file.name}.new")
+
+
 @contextmanager
 def unwritable(file: Path) -> Iterator[None]:
     """Nothing can replace the file: a folder stands where its scratch file would."""
-    obstacle = file.with_name(f"{file.name}.new")
-    obstacle.mkdir()
+    _scratch(file).mkdir()
     try:
         yield
     finally:
-        obstacle.rmdir()
+        _scratch(file).rmdir()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from server.pricing.budgets import read_budgets
 from server.pricing.price_list import read_prices
 from server.settings import SettingsError
 from stack import settings
+from stack.alerts.alert import Alert
 from stack.commands import drill as command
 from stack.drills import aftermath, course, pages, routes, servers, table
 from stack.drills.causes import history
@@ -86,8 +87,12 @@ def notice(name: str, ended: float = 0.0, **labels: str) -> Notice:
 def test_a_stranger_is_what_neither_is_expected_nor_allowed() -> None:
     drill = a_drill("A", allowed=("B",))
     came = [notice("A"), notice("B"), notice("Watchdog"), notice("D"), notice("C"), notice("D")]
-    assert course.strangers(drill, came) == ["C", "D"]
-    assert course.strangers(drill, came, ("D",)) == ["C"]
+    assert course.strangers(drill, came, 1.0) == ["C", "D"]
+    assert course.strangers(drill, came, 1.0, ("D",)) == ["C"]
+
+
+def test_what_fired_before_the_cause_is_no_stranger() -> None:
+    assert course.strangers(a_drill("A"), [notice("EngineStalled", ended=4.0)], 1.5) == []
 
 
 def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> None:
@@ -95,8 +100,19 @@ def test_a_forecast_of_the_real_disk_is_noise_and_the_drills_own_is_not() -> Non
         notice("DiskWillFill", instance="x:9100"),
         notice("DiskWillFill", instance="drill-machine"),
     )
-    assert course.strangers(a_drill("A"), [real]) == []
-    assert course.strangers(a_drill("A"), [real, ours]) == ["DiskWillFill"]
+    assert course.strangers(a_drill("A"), [real], 1.0) == []
+    assert course.strangers(a_drill("A"), [real, ours], 1.0) == ["DiskWillFill"]
+
+
+def alert(name: str, **labels: str) -> Alert:
+    return Alert({"alertname": name, **labels}, {}, True, 1.0, "")
+
+
+def test_a_busy_machine_is_waited_for_by_the_drill_that_expects_it_alone() -> None:
+    fires = [alert("EventLoopLagHigh"), alert("TargetDown"), alert("DiskWillFill", instance="x")]
+    assert [one.name for one in course.loud(a_drill("A"), fires)] == ["TargetDown"]
+    lag = course.loud(a_drill("EventLoopLagHigh"), fires)
+    assert [one.name for one in lag] == ["EventLoopLagHigh", "TargetDown"]
 
 
 def test_an_expected_alert_is_known_by_its_labels() -> None:
@@ -221,10 +237,11 @@ def test_the_rig_writes_every_shipped_file(tmp_path: Path) -> None:
     config = yaml.safe_load((rig.folder / "prometheus.yaml").read_text())
     shipped_config = yaml.safe_load((REPO / "prometheus" / "prometheus.yaml").read_text())
     assert config["global"].pop("evaluation_interval") == "5s"
-    assert config["global"].pop("rule_query_offset") == "0s"
-    for key in ("evaluation_interval", "rule_query_offset"):
-        shipped_config["global"].pop(key)
+    shipped_config["global"].pop("evaluation_interval")
     assert config == shipped_config
+    for file in [*(rig.folder / "rules").iterdir(), *(rig.folder / "alerts").iterdir()]:
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
+            assert group["query_offset"] == "0s", (file.name, group["name"])
 
 
 def asked(**values: str) -> list[str]:
@@ -342,6 +359,8 @@ def test_an_outage_after_a_drill_is_heard() -> None:
 def test_a_drill_that_exchanges_no_server_restarts_nothing() -> None:
     assert course.touched([a_drill("A", allowed=("B",))], "m") == [Expected("A"), Expected("B")]
     other = Drill("x", "x", alerts("A"), nothing, server="small")
+    hasty = Drill("x", "x", alerts("ErrorBudgetBurn"), nothing, server=servers.HASTY)
+    assert course.touched([hasty], "m")[0].labels == {"model": "drill-hasty"}
     names = [one.name for one in course.touched([other], "m")]
     assert names == ["A", *course.RESTART]
     assert course.touched([other], "m")[1].labels == {"job": "llm-server"}
