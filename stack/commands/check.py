@@ -114,7 +114,8 @@ def _pytest(settings: Settings, env: dict[str, str], folders: Iterable[Path]) ->
 
 def _rule_tests(settings: Settings, env: dict[str, str]) -> bool:
     commands = [["promtool", "test", "rules", f] for f in _glob(settings, "tests/rules/*.yaml")]
-    return all([_run(settings, command[-1], command, env) for command in commands])
+    good = [_run(settings, command[-1], command, env) for command in commands]
+    return all(good)
 
 
 def test(settings: Settings) -> int:
