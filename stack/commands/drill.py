@@ -2,11 +2,12 @@
 
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 
 from stack.alerts.alert import Alert
 from stack.alerts.read import read
-from stack.drills import aftermath, course, table
+from stack.drills import aftermath, course, left, table
 from stack.drills.course import Result
 from stack.drills.drill import Drill
 from stack.drills.hands import Hands
@@ -48,8 +49,8 @@ def _is_aftermath(alert: Alert) -> bool:
 
 def _check(hands: Hands) -> None:
     """Raise Fault where a drill could not tell its own alerts from others."""
-    if memo.remembered(hands.settings).get("way") == "compose":
-        raise Fault("drills need the native stack", "make down && MODE=native make up")
+    if lines := left.found(hands.settings):
+        raise Fault(f"a drill was killed: {'; '.join(lines)}", "`make up`")
     board = read()
     if not board.prometheus or not board.alertmanager:
         raise Fault("Prometheus or Alertmanager does not answer", "`make status`, then `make up`")
@@ -69,7 +70,9 @@ def _summary(results: list[Result], seconds: float) -> int:
 
 
 def _patience(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
-    say("  putting the stack back first")
+    # A signal may come in the midst of a line that is being printed.
+    with suppress(RuntimeError):
+        say("  putting the stack back first")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signal's own
@@ -91,6 +94,8 @@ def drill(settings: Settings) -> int:
     drills = chosen(settings)
     if not drills:
         return _list()
+    if memo.remembered(settings).get("way") == "compose":
+        raise Fault("drills need the native stack", "make down && MODE=native make up")
     hands = Hands(settings)
     hands.supervisor()
     with turn.taken(settings, turn.DRILL), outliving_readers():

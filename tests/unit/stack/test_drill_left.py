@@ -21,7 +21,7 @@ from stack.commands import status, up
 from stack.drills import aftermath, left, servers, table
 from stack.drills.causes.cost import obstacle, unwritable
 from stack.drills.drill import Expected
-from stack.drills.hands import MARK
+from stack.drills.hands import MARK, Hands
 from stack.drills.rig import STOPS, Rig
 from stack.errors import Fault
 from stack.native import orphans, turn
@@ -165,6 +165,13 @@ def test_status_is_not_healthy_after_a_killed_drill(
         assert status._drill(here)
     assert "a drill runs (pid" in capsys.readouterr().out
     rig.put_back()
+
+
+@pytest.mark.usefixtures("no_parts")
+def test_no_drill_begins_on_what_a_killed_one_left(here: Settings) -> None:
+    killed(here)
+    with pytest.raises(Fault, match=r"a drill was killed: .*: `?make up"):
+        command._check(Hands(here))
 
 
 def test_the_obstacle_is_where_the_books_are(here: Settings) -> None:
