@@ -263,6 +263,13 @@ with outliving_readers():
 """
 
 
+def _as_from_a_shell() -> None:
+    # Whoever runs these tests may ignore what ends a drill: nohup does, and a shell's background.
+    os.setsid()
+    for each in STOPS:
+        signal.signal(each, signal.SIG_DFL)
+
+
 def _in_a_terminal(here: Settings, *before: str) -> tuple[subprocess.Popen[bytes], int]:
     """A drill with a terminal, once it has put its own files in force."""
     ours, theirs = pty.openpty()
@@ -272,7 +279,7 @@ def _in_a_terminal(here: Settings, *before: str) -> tuple[subprocess.Popen[bytes
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        preexec_fn=os.setsid,
+        preexec_fn=_as_from_a_shell,
     )
     os.close(theirs)
     until = time.monotonic() + 30
