@@ -14,6 +14,8 @@ from stack.http import answered
 
 PROBE = "DrillProbe"
 """The alert whose notifications the receiver refuses."""
+PROBES = 3
+"""Alertmanager gives up after 10 s, and the shortened window holds only two of those."""
 HEARTBEAT = "http://127.0.0.1:9095/heartbeat"
 SILENT_SECONDS = 400.0
 _FIRES = "expr: vector(1)"
@@ -65,12 +67,19 @@ def alertmanager_down(scene: Scene) -> Iterator[None]:
 
 
 def _probe(seconds: float) -> None:
-    """Send the probe to Alertmanager, to end in so many seconds."""
+    """Send the probes to Alertmanager, to end in so many seconds."""
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     labels = {"alertname": PROBE, "severity": "warning", "team": "observability"}
     notes = {"summary": "a probe of a drill"}
-    alert = {"labels": labels, "annotations": notes, "endsAt": ends.isoformat()}
-    status, why = answered(f"{ALERTMANAGER}/api/v2/alerts", json.dumps([alert]).encode())
+    probes = [
+        {
+            "labels": {**labels, "probe": str(number)},
+            "annotations": notes,
+            "endsAt": ends.isoformat(),
+        }
+        for number in range(PROBES)
+    ]
+    status, why = answered(f"{ALERTMANAGER}/api/v2/alerts", json.dumps(probes).encode())
     if status != 200:
         raise Fault(f"Alertmanager took no alert: {why}", "`make logs PART=alertmanager`")
 
