@@ -174,10 +174,11 @@ _OF_SERVING = (
 _OF_COST = (
     Drill(
         "dear-requests",
-        "long inputs with one token of answer",
+        "long dear inputs with short answers",
         alerts("CostPer1kOutputTokensHigh"),
         cost.dear_requests,
         _LOAD,
+        SMALL,
     ),
     Drill(
         "books-not-kept",
