@@ -185,6 +185,8 @@ _OF_COST = (
         "the server's books cannot be written",
         alerts("LedgerNotKept"),
         cost.books_not_kept,
+        # Each save that fails is one.
+        (Expected("HookErrors", {"hook": "ledger"}),),
     ),
     Drill(
         "price-list-refused",
