@@ -34,18 +34,18 @@ prices:
   - model: {model}
     from: 2026-01-01
     source: a drill
-    input: 0.10
+    input: 2.00
     cached_input: 0.05
     output: 0.40
 devices:
   - {{device: "*", from: 2026-01-01, source: a drill, per_hour: 0.10}}
 """
-PRICE = "    input: 0.10"
+PRICE = "    input: 2.00"
 """What a drill spoils in the price list."""
 
 
 def price_list(model: str) -> str:
-    """A price list with one model, at the price of the embedded one."""
+    """A price list with one model, whose inputs cost 20 times what the embedded one's do."""
     return _PRICES.format(model=json.dumps(model))
 
 

@@ -174,16 +174,19 @@ _OF_SERVING = (
 _OF_COST = (
     Drill(
         "dear-requests",
-        "long inputs with one token of answer",
+        "long dear inputs with short answers",
         alerts("CostPer1kOutputTokensHigh"),
         cost.dear_requests,
         _LOAD,
+        SMALL,
     ),
     Drill(
         "books-not-kept",
         "the server's books cannot be written",
         alerts("LedgerNotKept"),
         cost.books_not_kept,
+        # Each save that fails is one.
+        (Expected("HookErrors", {"hook": "ledger"}),),
     ),
     Drill(
         "price-list-refused",

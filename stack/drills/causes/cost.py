@@ -9,14 +9,14 @@ from stack.drills.scene import Scene
 from stack.drills.traffic import Asked
 from stack.settings import Settings
 
-DEAR = Asked(tokens_in=1900, tokens_out=1)
-"""Long inputs with one token of answer: by the shipped price 190,000 microdollars per 1000."""
+DEAR = Asked(tokens_in=1900, tokens_out=16)
+"""The shortest answers that have a price per 1000 tokens: 237,900 microdollars."""
 
 
 @contextmanager
 def dear_requests(scene: Scene) -> Iterator[None]:
     """Each request costs more per 1000 output tokens than the threshold."""
-    with scene.traffic(DEAR, callers=3):
+    with scene.traffic(DEAR, callers=3, pause=0.05):
         scene.begin()
         yield
 

@@ -16,12 +16,13 @@ import yaml
 
 from server.pricing.budgets import read_budgets
 from server.pricing.price_list import read_prices
+from server.pricing.request_cost import MIN_OUTPUT_TOKENS
 from server.settings import SettingsError
 from stack import settings
 from stack.alerts.alert import Alert
 from stack.commands import drill as command
 from stack.drills import aftermath, course, pages, routes, servers, table
-from stack.drills.causes import history
+from stack.drills.causes import cost, history
 from stack.drills.drill import Drill, Expected, alerts
 from stack.drills.receiver import Notice, Receiver, receiving
 from stack.drills.rig import Rig
@@ -383,6 +384,18 @@ def test_the_small_server_reads_its_files(served: tuple[Path, dict[str, str]]) -
     keys = yaml.safe_load(Path(changed["LLM_SERVER_KEYS"]).read_text())["tenants"]
     assert set(keys.values()) == {servers.KEY, servers.SPENDER}
     assert Path(changed["LLM_SERVER_PRICES"]) == servers.prices(folder)
+
+
+def test_a_dear_request_counts_and_is_dearer_than_the_threshold(
+    served: tuple[Path, dict[str, str]],
+) -> None:
+    day = datetime.date(2026, 6, 1)
+    price = read_prices(servers.prices(served[0])).model_price("drill-small", day)
+    assert price
+    assert cost.DEAR.tokens_out >= MIN_OUTPUT_TOKENS
+    per_1k = cost.DEAR.tokens_in * float(price.input) / cost.DEAR.tokens_out * 1000
+    text = (REPO / "prometheus" / "alerts" / "cost.yaml").read_text(encoding="utf-8")
+    assert 'le="100000.0"' in text and per_1k > 2 * 100_000
 
 
 def test_the_drills_price_list_is_sound_until_it_is_spoiled(
