@@ -12,7 +12,7 @@ from stack.stores.protocol import LogRecord, StoreError, Window
 from tests.e2e.client import Client, poll
 from tests.e2e.stores import HTTP, stores
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("stack")]
 ALERTLOG = "http://127.0.0.1:9095"
 SELECTOR = 'gen_ai_server_request_duration_seconds_bucket{job="llm-server"}'
 
