@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import yaml
-
 from server.catalogue import burn_rates, scenarios, slo
+from server.catalogue.rule_files import each_rule
 
 REPO = Path(__file__).parents[2]
 SEVERITIES = ("critical", "warning", "none")
@@ -64,11 +63,10 @@ def read(repo: Path = REPO) -> tuple[Alert, ...]:
 
 
 def _read(repo: Path) -> Iterator[Alert]:
-    for path in sorted(repo.glob("prometheus/alerts/*.yaml")):
-        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
-            for rule in group["rules"]:
-                parts = rule.get("labels", {}), rule.get("annotations", {})
-                yield Alert(str(path.relative_to(repo)), rule["alert"], *parts)
+    for path, rule in each_rule(repo):
+        if "alert" in rule:
+            parts = rule.get("labels", {}), rule.get("annotations", {})
+            yield Alert(str(path.relative_to(repo)), rule["alert"], *parts)
 
 
 def pages(repo: Path = REPO) -> Pages:

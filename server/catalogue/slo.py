@@ -16,6 +16,7 @@ from prometheus_client.utils import floatToGoString
 
 from server.catalogue import BY_SERIES, Kind, Metric
 from server.catalogue.promql import selectors
+from server.catalogue.rule_files import each_rule
 
 REPO = Path(__file__).parents[2]
 _NUMBER = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
@@ -41,13 +42,17 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """A pair of windows, with `twice` the long one, and the burn rate at which both fire."""
+    """A pair of windows, and the burn rate at which both fire."""
 
     long: str
     short: str
-    twice: str
     factor: float
     severity: str
+
+    @property
+    def twice(self) -> str:
+        """A window of twice the length of the long one."""
+        return f"{2 * int(self.long[:-1])}{self.long[-1]}"
 
 
 def _file(repo: Path) -> Mapping[str, Any]:
@@ -76,16 +81,10 @@ def alerts(repo: Path = REPO) -> dict[str, str]:
 
 def _by_name(repo: Path, kind: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, expression in _expressions(repo, kind):
-        found[name] = f"{found[name]}\n{expression}" if name in found else expression
+    for _, rule in each_rule(repo):
+        if name := rule.get(kind):
+            found[name] = f"{found[name]}\n{rule['expr']}" if name in found else rule["expr"]
     return found
-
-
-def _expressions(repo: Path, kind: str) -> Iterator[tuple[str, str]]:
-    for path in sorted(repo.glob("prometheus/*/*.yaml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for group in content.get("groups", ()) if isinstance(content, dict) else ():
-            yield from ((rule[kind], rule["expr"]) for rule in group["rules"] if kind in rule)
 
 
 def _behind(expression: str, recorded: Mapping[str, str]) -> Iterator[str]:

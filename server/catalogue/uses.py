@@ -17,6 +17,7 @@ import yaml
 
 from server.catalogue import ALL, BY_SERIES, Metric
 from server.catalogue.promql import Selector, grouped, is_nameless, selectors
+from server.catalogue.rule_files import each_rule
 
 REPO = Path(__file__).parents[2]
 SCRAPED = frozenset({"job", "instance", "store", "le", "quantile"})
@@ -47,18 +48,11 @@ def uses(repo: Path = REPO) -> list[Use]:
 
 def recorded(repo: Path = REPO) -> set[str]:
     """The names that recording rules make."""
-    return {rule["record"] for _, rule in _each_rule(repo) if "record" in rule}
-
-
-def _each_rule(repo: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    for path in sorted(repo.glob("prometheus/*/*.yaml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for group in content.get("groups", ()) if isinstance(content, dict) else ():
-            yield from ((path, rule) for rule in group["rules"])
+    return {rule["record"] for _, rule in each_rule(repo) if "record" in rule}
 
 
 def _rules(repo: Path) -> Iterator[Use]:
-    for path, rule in _each_rule(repo):
+    for path, rule in each_rule(repo):
         kind = "alert" if "alert" in rule else "record"
         yield Use(f"{kind} {rule[kind]} ({path.relative_to(repo)})", rule["expr"])
 
