@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from stack.alerts.alert import WATCHDOG, Alert, is_time, moment
 from stack.http import UNREADABLE, get_json
+from stack.receivers.running import URL as ALERTMANAGER
 from stack.request.signals import PROMETHEUS
 
-ALERTMANAGER = "http://127.0.0.1:9093"
 Row = Mapping[str, Any]
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stack.drills.drill import Expected
-from stack.drills.rig import ALERTMANAGER
 from stack.errors import Fault
 from stack.http import answered, get_json
+from stack.receivers.running import URL as ALERTMANAGER
 
 AUTHOR = "make drill"
 Labels = tuple[tuple[str, str], ...]

@@ -5,10 +5,11 @@ import shutil
 from stack.drills import aftermath, course, routes, table
 from stack.drills.causes.cost import obstacle
 from stack.drills.hands import MARK
-from stack.drills.rig import ALERTMANAGER, Rig
+from stack.drills.rig import Rig
 from stack.http import get_json
 from stack.native import family, orphans
 from stack.native.supervisor import Supervisor
+from stack.receivers.running import URL as ALERTMANAGER
 from stack.settings import Settings
 
 

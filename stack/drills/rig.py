@@ -19,12 +19,12 @@ from stack.http import answered, get_text
 from stack.native import supervisor
 from stack.receivers import render
 from stack.receivers.chosen import chosen
+from stack.receivers.running import URL as ALERTMANAGER
 from stack.request.signals import PROMETHEUS, poll
 from stack.settings import Settings
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """By what a person, a machine that goes down and a terminal that is closed end a drill."""
-ALERTMANAGER = "http://127.0.0.1:9093"
 RELOAD_SECONDS = 30.0
 _LINKED = ("prometheus.yaml", "rules", "alerts", "targets")
 _RELOADED = re.compile(r"^prometheus_config_last_reload_success_timestamp_seconds (\S+)$", re.M)
@@ -143,6 +143,19 @@ class Rig:
             native = name == "targets" and folder == self._shipped
             _link(self._linked / name, folder / name / "native" if native else folder / name)
         self.reload_prometheus()
+
+    @contextmanager
+    def targets_changed(self, name: str, change: Callable[[str], str]) -> Iterator[None]:
+        """Have Prometheus read another text of a file of targets, for the block."""
+        file = self.targets / name
+        shipped = file.read_text(encoding="utf-8")
+        file.write_text(change(shipped), encoding="utf-8")
+        try:
+            self.reload_prometheus()
+            yield
+        finally:
+            file.write_text(shipped, encoding="utf-8")
+            self.reload_prometheus()
 
     def reload_alertmanager(self) -> None:
         """Make Alertmanager read its file again; raises Fault where it refuses it."""

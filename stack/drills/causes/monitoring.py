@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from stack.drills.hands import wait
 from stack.drills.pages import Page
-from stack.drills.rig import ALERTMANAGER
 from stack.drills.scene import Scene
 from stack.errors import Fault
 from stack.http import answered
+from stack.receivers.running import URL as ALERTMANAGER
 
 PROBE = "DrillProbe"
 """The alert whose notifications the receiver refuses."""
@@ -45,16 +45,9 @@ def broken_rule(scene: Scene) -> Iterator[None]:
 @contextmanager
 def no_alertmanager(scene: Scene) -> Iterator[None]:
     """Prometheus knows of no Alertmanager, though one runs."""
-    file = scene.rig.targets / "alertmanagers.yaml"
-    shipped = file.read_text(encoding="utf-8")
-    file.write_text("[]\n", encoding="utf-8")
-    try:
-        scene.rig.reload_prometheus()
+    with scene.rig.targets_changed("alertmanagers.yaml", lambda _: "[]\n"):
         scene.begin()
         yield
-    finally:
-        file.write_text(shipped, encoding="utf-8")
-        scene.rig.reload_prometheus()
 
 
 @contextmanager

@@ -39,17 +39,13 @@ def unlisted(job: str) -> Cause:
 
     @contextmanager
     def cause(scene: Scene) -> Iterator[None]:
-        file = scene.rig.targets / "scrape.yaml"
-        shipped = file.read_text(encoding="utf-8")
-        head, _, tail = shipped.partition(f"labels: {{job: {job}}}\n")
-        file.write_text(head.rpartition("- targets:")[0] + tail, encoding="utf-8")
-        try:
-            scene.rig.reload_prometheus()
+        with scene.rig.targets_changed("scrape.yaml", without):
             scene.begin()
             yield
-        finally:
-            file.write_text(shipped, encoding="utf-8")
-            scene.rig.reload_prometheus()
+
+    def without(shipped: str) -> str:
+        head, _, tail = shipped.partition(f"labels: {{job: {job}}}\n")
+        return head.rpartition("- targets:")[0] + tail
 
     return cause
 
