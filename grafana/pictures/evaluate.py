@@ -38,13 +38,17 @@ class Answer:
 
 @dataclass
 class Page:
-    """A board's answers, its marks (seconds, text, color) and the variables it was asked with."""
+    """A board's answers, its marks (seconds, text, color) and the variables it was asked with.
+
+    `opened`: its closed rows are opened, and what they hold is asked for.
+    """
 
     board: Board
     window: Window
     values: dict[str, str]
     answers: list[Answer] = field(default_factory=list)
     marks: list[tuple[float, str, str]] = field(default_factory=list)
+    opened: bool = False
 
 
 def page(
@@ -53,6 +57,8 @@ def page(
     end: float,
     chosen: Mapping[str, str],
     seconds: float | None = None,
+    *,
+    opened: bool = False,
 ) -> Page:
     """Ask for everything that the board shows of its last `seconds`, by default as it opens.
 
@@ -60,8 +66,8 @@ def page(
     does not tell the variables or the marks.
     """
     window = Window(end - (board.seconds if seconds is None else seconds), end)
-    asked = Page(board, window, values.of_board(stores, board, window, chosen))
-    for panel in board.panels:
+    asked = Page(board, window, values.of_board(stores, board, window, chosen), opened=opened)
+    for panel in board.panels if opened else board.unfolded:
         asked.answers.append(_panel(stores, panel, asked))
         _follow_first_link(asked)
     asked.marks = [mark for one in board.annotations for mark in _marks(stores, one, asked)]
@@ -113,7 +119,7 @@ def _series(
     stores: Stores, target: Json, query: str, window: Window, step: float, data: Data
 ) -> list[Row]:
     found = stores.prometheus_range(query, window, step)
-    data.series += shapes.series(found, target.get("legendFormat", ""))
+    data.series += shapes.series(found, target.get("legendFormat", ""), target["refId"])
     if target.get("exemplar"):
         data.exemplars += shapes.exemplars(stores.exemplars(query, window), step)
     return []
