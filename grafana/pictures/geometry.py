@@ -143,6 +143,25 @@ def spans_shown(height: float) -> int:
     return max(int((height - TRACE_HEAD) // SPAN_ROW), 0)
 
 
+SCALE, SCALE_SHARE = 48, 0.2
+"""`HeatmapPanel.tsx`: the scale of a heatmap's colors, a fifth of its panel at most."""
+CROWDED, ORDINARY = 10, 14
+"""Pixels of a bucket: below the first Grafana leaves labels out, from the second they are apart."""
+
+
+def heatmap_height(height: float, *, with_scale: bool) -> float:
+    """Return the height that a heatmap's axis and field get in a panel `height` high inside."""
+    return height - (min(SCALE, SCALE_SHARE * height) if with_scale else 0)
+
+
+def heatmap_every(buckets: int, height: float) -> int:
+    """Return which buckets have a label, 1 for all: Grafana halves them until each has room."""
+    every, edges = 1, buckets + 1
+    while math.ceil(edges / every) > 3 and (height - 15) / math.ceil(edges / every) < CROWDED:
+        every *= 2
+    return every
+
+
 AXIS_TICK, AXIS_GAP, AXIS_SHARE = 4, 5, 0.4
 """`UPlotAxisBuilder.ts`: a mark, a gap, and the most that labels take of a panel's width."""
 AXIS_BELOW = AXIS_TICK + AXIS_GAP + inter.SMALL

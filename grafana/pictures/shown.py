@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_hex
 
 from grafana.pictures import chart, geometry, grid, inter, lines, units
 from grafana.pictures.board import Panel
-from grafana.pictures.canvas import PANEL, TEXT, Box, Canvas, color, points
+from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, points
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
 from grafana.pictures.grid import step_color
@@ -120,27 +120,31 @@ def heatmap(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
         below = here
     unit = str(answer.panel.defaults["unit"])
     labels = [_edge(float(one.labels["le"]), unit) for one in edges]
+    with_scale = bool(answer.panel.options.get("legend", {}).get("show", True))
+    height = geometry.heatmap_height(box.h, with_scale=with_scale)
     left = geometry.axis_width(labels, box.w)
-    axes = canvas.axes(box.inside(left, 8, 8, geometry.AXIS_BELOW))
+    axes = canvas.axes(box.inside(left, 8, 8, box.h - height + geometry.AXIS_BELOW))
     axes.pcolormesh(
         times, range(len(counts)), counts, cmap=_HEAT, norm=PowerNorm(0.5), shading="nearest"
     )
-    every = _every(len(labels), box.h)
+    every = geometry.heatmap_every(len(labels), height)
     axes.set_yticks(range(0, len(labels), every), labels[::every])
     axes.set_ylim(-0.5, len(labels) - 0.5)
     chart.time_axis(axes, page)
+    if with_scale:
+        _colors_of_scale(canvas, box, max((max(row) for row in counts if row), default=0.0))
 
 
 def _edge(value: float, unit: str) -> str:
     return units.words(value, unit) if math.isfinite(value) else "Inf"
 
 
-def _every(labels: int, height: float) -> int:
-    # Grafana leaves every second out while a label has less than ten pixels, however large it is.
-    every = 1
-    while math.ceil((labels + 1) / every) > 3 and (height - 15) / ((labels + 1) / every) < 10:
-        every *= 2
-    return every
+def _colors_of_scale(canvas: Canvas, box: Box, most: float) -> None:
+    left, y = box.x + 25, box.y + box.h - geometry.SCALE / 2
+    for index in range(60):
+        canvas.rectangle(Box(left + 5 * index, y - 8, 5, 6), to_hex(_HEAT(index / 60)))
+    for at, words in ((0, "0"), (300, units.words(most, "short"))):
+        canvas.text(left + at, y + 8, words, size=points(inter.SMALL), ink=DIM, align="center")
 
 
 DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
