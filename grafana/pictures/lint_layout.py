@@ -11,6 +11,8 @@ from server.catalogue import BY_SERIES
 RANKING = 12
 """Rows of a table at most, above which it is a list that a reader scrolls."""
 _ID = "var-trace="
+_CALCULATED = "  Last *: 69.7 ms"
+"""What a legend prints of a calculation, with a number of usual length."""
 
 
 def faults(board: Board) -> Iterator[str]:
@@ -46,6 +48,7 @@ def _legend(panel: Panel, width: float, height: float) -> Iterator[str]:
     except labels.UnboundedError as error:
         yield f"its legend has no bound: ask for the topk of {error}, or name it in labels.py"
         return
+    names = [name + _CALCULATED * len(panel.options["legend"].get("calcs", [])) for name in names]
     long = [name for name in names if geometry.legend_item(name) > width - 8]
     if long:
         yield f"the name {long[0]} is longer than its legend at {NARROW} px"
