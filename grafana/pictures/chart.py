@@ -17,7 +17,7 @@ from matplotlib.ticker import (
 
 from grafana.pictures import units
 from grafana.pictures.board import Json, Panel
-from grafana.pictures.canvas import PALETTE, TEXT, Axes, Box, Canvas, color, fit
+from grafana.pictures.canvas import PALETTE, TEXT, Axes, Box, Canvas, color, fit, shade
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
 
@@ -30,7 +30,7 @@ def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     custom = answer.panel.defaults.get("custom", {})
     shown = [series for series in answer.data.series if series.points]
     colors = [_color(answer.panel, series, index) for index, series in enumerate(shown)]
-    legend = _legend(shown, box, str(answer.panel.defaults["unit"]))
+    legend = _legend([one for one in shown if _is_named(answer.panel, one)], box)
     plot = box.inside(60, 6, 12, 24 + LEGEND_ROW * len(legend))
     axes = canvas.axes(plot)
     _lines(axes, shown, colors, answer.panel)
@@ -67,12 +67,19 @@ def clock(at: float, seconds: bool = False) -> str:
 
 
 def _color(panel: Panel, series: Series, index: int) -> str:
-    fixed = panel.field(series.name).get("color", {})
-    return color(fixed.get("fixedColor", "")) if fixed else PALETTE[index % len(PALETTE)]
+    chosen = panel.field(series.name).get("color", {})
+    if not chosen:
+        return PALETTE[index % len(PALETTE)]
+    name = str(chosen["fixedColor"])
+    return shade(name, index) if chosen["mode"] == "shades" else color(name)
 
 
 def _stacked(custom: Json) -> bool:
     return bool(custom.get("stacking", {}).get("mode") == "normal")
+
+
+def _is_named(panel: Panel, series: Series) -> bool:
+    return not panel.field(series.name).get("custom.hideFrom", {}).get("legend", False)
 
 
 def _dashes(panel: Panel, series: Series) -> str:
@@ -162,13 +169,12 @@ def _limits(axes: Axes, defaults: Json, custom: Json) -> None:
             axes.axhline(step["value"], color=color(step["color"]), linewidth=1.2, linestyle="--")
 
 
-def _legend(shown: Sequence[Series], box: Box, unit: str) -> list[list[tuple[str, str]]]:
+def _legend(shown: Sequence[Series], box: Box) -> list[list[tuple[str, str]]]:
     """The legend's rows of (name, words), at most three, the rest counted."""
     rows: list[list[tuple[str, str]]] = [[]]
     room = box.w - 24
     for index, series in enumerate(shown):
-        words = f"{series.name}  {units.words(series.points[-1][1], unit)}"
-        words = fit(words, box.w - 40)
+        words = fit(series.name, box.w - 40)
         need = 28 + len(words) * 6.7
         if need > room and rows[-1]:
             if len(rows) == 3:

@@ -21,31 +21,25 @@ def step_color(steps: list[Json], value: float) -> str:
     return color(reached[-1] if reached else "text")
 
 
-def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
-    """Draw each last value large, its course faint behind it; of several, the name above."""
+def stat(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
+    """Draw each last value large; of several, the name above."""
     shown = answer.data.series
     for index, series in enumerate(shown):
         part = Box(box.x + box.w * index / len(shown), box.y, box.w / len(shown), box.h)
-        _number(canvas, part, series, answer.panel, page)
+        _number(canvas, part, series, answer.panel)
         if len(shown) > 1:
             middle = (part.x + part.w / 2, part.y + part.h * 0.08)
             canvas.text(*middle, fit(series.name, part.w), size=8.5, ink=DIM, align="center")
 
 
-def _number(canvas: Canvas, box: Box, series: Series, panel: Panel, page: Page) -> None:
+def _number(canvas: Canvas, box: Box, series: Series, panel: Panel) -> None:
     defaults = panel.defaults
     value, words = _reduced(series, panel)
-    ink = TEXT if math.isnan(value) else step_color(defaults["thresholds"]["steps"], value)
+    ink = DIM if math.isnan(value) else step_color(defaults["thresholds"]["steps"], value)
     filled = panel.options.get("colorMode") == "background" and not math.isnan(value)
     if filled:
         canvas.rectangle(box.inside(1, 0, 1, 1), ink, alpha=0.28)
-    course = canvas.axes(box.inside(1, box.h * 0.55, 1, 1))
-    course.axis("off")
-    times, values = [p[0] for p in series.points], [p[1] for p in series.points]
-    course.fill_between(times, values, color=ink, alpha=0.25, linewidth=0)
-    course.plot(times, values, color=ink, linewidth=1)
-    course.set(xlim=(page.window.start, page.window.end), ylim=(0, max([*values, 1e-12]) * 1.1))
-    middle = (box.x + box.w / 2, box.y + box.h * 0.36)
+    middle = (box.x + box.w / 2, box.y + box.h * 0.5)
     size = min(30.0, box.w / max(len(words), 4) * 1.1)
     canvas.text(*middle, words, size=size, ink=ink, align="center", weight="bold")
 
@@ -55,8 +49,8 @@ def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
     last = "last" in panel.options["reduceOptions"]["calcs"]
     value = series.last if last else series.points[-1][1]
     if not math.isnan(value):
-        defaults = panel.defaults
-        return value, units.words(value, str(defaults["unit"]), defaults.get("decimals"))
+        settings = panel.field(series.name)
+        return value, units.words(value, str(settings["unit"]), settings.get("decimals"))
     mapped = [m["options"] for m in panel.defaults["mappings"] if m["type"] == "special"]
     return value, next(m["result"]["text"] for m in mapped if m["match"] == "nan")
 
