@@ -3,13 +3,14 @@
 from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest, trace_link
-from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
+from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, dollars, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
-from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
+from grafana.dashboards.queries import NO_TRAFFIC, OURS, SERVER, TENANTS, Now, Query, rate, seen
 from grafana.dashboards.slo import limit
 
 SPEND = "llm_cost_microdollars_total"
 WASTED = "llm_wasted_cost_microdollars_total"
+NOTHING_SPENT = "nothing spent"
 MONTH = f"sum(llm_spend_month_microdollars{{{SERVER}}}) / 1e6"
 DAYS = "(day_of_month() - 1 + hour() / 24 + minute() / 1440)"
 """How many days of the month have passed, in UTC as the gauges count."""
@@ -29,10 +30,10 @@ def verdict() -> list[Panel]:
             "none in the first six hours of a month), and the pace; when the forecast is above the "
             "budget, find the tenant below.",
             DOLLARS,
-            Query(f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6", "today"),
-            Query(MONTH, "this month"),
-            Query(FORECAST, "forecast, an estimate"),
-            Query(hourly(SPEND, scope=SERVER), "an hour, at this pace"),
+            *dollars("today", f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6"),
+            *dollars("this month", MONTH),
+            *dollars("forecast, an estimate", FORECAST),
+            *dollars("an hour, at this pace", hourly(SPEND, scope=SERVER)),
             nan="too early",
             width=14,
             height=5,
@@ -69,6 +70,7 @@ def course() -> list[Panel]:
             "the list asks less than the model costs: raise its price or fill its batches.",
             DOLLARS,
             spend(SPEND, device, "model"),
+            empty=NOTHING_SPENT,
         ),
         series(
             "By tenant",
@@ -81,6 +83,7 @@ def course() -> list[Panel]:
                 "tenant",
                 TENANTS,
             ),
+            empty=NOTHING_SPENT,
         ),
         series(
             "By outcome",
@@ -88,6 +91,7 @@ def course() -> list[Panel]:
             "paid for nothing, so start with the highest such line.",
             DOLLARS,
             spend(SPEND, device, "outcome"),
+            empty=NOTHING_SPENT,
         ),
     ]
 
@@ -102,6 +106,7 @@ def unit_cost() -> list[Panel]:
             "requests make the bill: click a dot on one and look at its tokens.",
             MICRODOLLARS,
             quantiles(listed, device),
+            empty=NO_TRAFFIC,
             width=12,
             logarithmic=True,
         ),
@@ -111,6 +116,7 @@ def unit_cost() -> list[Panel]:
             "to see which request was dear and why.",
             MICRODOLLARS,
             quantiles(f"{listed}_per_1k_tokens", f"{device}_per_1k_tokens"),
+            empty=NO_TRAFFIC,
             width=12,
             limits=limit("cost_per_1k_output_tokens"),
             logarithmic=True,
@@ -133,7 +139,8 @@ def waste() -> list[Panel]:
             "Dollars per hour by the price list for aborted, failed, truncated and retried "
             "requests; mend the largest: deadlines, errors, max_tokens, callers' retries.",
             DOLLARS,
-            [Query(hourly(WASTED, by="waste"), "{{waste}}")],
+            [Query(seen(hourly(WASTED, by="waste"), "waste", WASTED), "{{waste}}")],
+            empty="nothing wasted",
             width=12,
             stacked=True,
         ),
@@ -157,8 +164,8 @@ def _spent(metric: str, extra: str = "") -> str:
 def most_expensive() -> list[Panel]:
     """Return what each tenant used and cost, and the dearest requests with their traces."""
     asked: list[Asks] = [
-        Now(f"{_spent('llm_tenant_cost_microdollars_total')} / 1e6"),
-        Now(f"{_spent('llm_tenant_gpu_cost_microdollars_total')} / 1e6"),
+        Now(_spent("llm_tenant_cost_microdollars_total")),
+        Now(_spent("llm_tenant_gpu_cost_microdollars_total")),
         Now(f"round({_spent('llm_tenant_requests_total')})"),
         Now(_spent("llm_tenant_tokens_total", ', kind=~"input.*"')),
         Now(_spent("llm_tenant_tokens_total", ', kind="output"')),
@@ -166,13 +173,13 @@ def most_expensive() -> list[Panel]:
     return [
         table(
             "Most expensive tenants",
-            "Dollars by the price list and by device time, requests and tokens of each tenant in "
-            "the time range; ask the first row about its prompts.",
+            "Microdollars (µ$1M is $1) by the price list and by device time, requests and tokens "
+            "of each tenant in the time range; ask the first row about its prompts.",
             asked,
             {
                 "tenant": ("Tenant", "string"),
-                "Value #A": ("List", DOLLARS),
-                "Value #B": ("Device", DOLLARS),
+                "Value #A": ("List", MICRODOLLARS),
+                "Value #B": ("Device", MICRODOLLARS),
                 "Value #C": ("Requests", "short"),
                 "Value #D": ("Tokens in", "short"),
                 "Value #E": ("Tokens out", "short"),

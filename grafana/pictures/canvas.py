@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -20,6 +21,11 @@ COLORS = {
     "orange": "#ff9830",
     "red": "#f2495c",
     "blue": "#5794f2",
+    "dark-blue": "#1f60c4",
+    "super-light-blue": "#c0d8ff",
+    "dark-green": "#37872d",
+    "dark-red": "#c4162a",
+    "light-red": "#ff7383",
     "purple": "#b877d9",
     "text": TEXT,
 }
@@ -36,6 +42,15 @@ _DEJAVU = 0.94
 def color(name: str) -> str:
     """Return the hex value of a Grafana color name; a hex value stays itself."""
     return COLORS.get(name, name if name.startswith("#") else TEXT)
+
+
+def shade(name: str, index: int) -> str:
+    """Return the color of one of several series in shades of a color: it, lighter, darker, ..."""
+    base = to_rgb(color(name))
+    toward = 1.0 if index % 2 else 0.0
+    share = 0.1 * ((index + 1) // 2 % 6)
+    red, green, blue = (part + (toward - part) * share for part in base)
+    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from grafana.pictures import geometry, legend, scales, units
 from grafana.pictures.board import Json, Panel
-from grafana.pictures.canvas import DPI, PALETTE, Axes, Box, Canvas, color
+from grafana.pictures.canvas import DPI, PALETTE, Axes, Box, Canvas, color, shade
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
 from grafana.pictures.scales import Scale
@@ -61,8 +61,11 @@ def clock(at: float, seconds: bool = False) -> str:
 
 
 def _color(panel: Panel, series: Series, index: int) -> str:
-    fixed = panel.field(series.name, series.asked).get("color", {}).get("fixedColor", "")
-    return color(fixed) if fixed else PALETTE[index % len(PALETTE)]
+    chosen = panel.field(series.name, series.asked).get("color", {})
+    name = str(chosen.get("fixedColor", ""))
+    if not name:
+        return PALETTE[index % len(PALETTE)]
+    return shade(name, index) if chosen.get("mode") == "shades" else color(name)
 
 
 def _stacked(custom: Json) -> bool:

@@ -99,12 +99,17 @@ def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Ans
     known = asked.values | expand.macros(asked.window, interval, least)
     query = expand.fill(target["expr"], known)
     answer.queries.append(query)
+    if target.get("instant") and target.get("format") != "table":
+        found = stores.prometheus_instant(query, asked.window)
+        answer.data.series += shapes.numbers(found, target["legendFormat"])
+        return []
     if target.get("instant"):
         # As Grafana names the field of numbers: by its query only where there are several.
         alone = len(panel.targets) == 1
         column = "Value" if alone else f"Value #{target['refId']}"
         return shapes.rows(stores.prometheus_instant(query, asked.window), column)
-    return _series(stores, target, query, asked.window, interval, answer.data)
+    step = interval * target.get("intervalFactor", 1)
+    return _series(stores, target, query, asked.window, step, answer.data)
 
 
 def _question(stores: Stores, target: Json, asked: Page, step: float, answer: Answer) -> None:

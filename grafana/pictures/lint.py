@@ -138,14 +138,18 @@ def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
 
 def _is_asked(panel: Panel) -> bool:
     """Whether the panel asks logs or traces."""
-    return any(target["datasource"]["uid"] in ("loki", "tempo") for target in panel.targets)
+    return any(_is_question(target) for target in panel.targets)
+
+
+def _is_question(target: Json) -> bool:
+    return target["datasource"]["uid"] in ("loki", "tempo")
 
 
 def _names(panel: Panel) -> Iterator[str]:
     names = [target["refId"] for target in panel.targets]
     yield from (f"two queries are called {name}" for name in set(names) if names.count(name) > 1)
-    for name in names if _is_asked(panel) else []:
-        if name not in QUESTIONS:
+    for target in panel.targets:
+        if _is_question(target) and (name := target["refId"]) not in QUESTIONS:
             yield f"query {name} is no question of grafana/pictures/questions.py: name it as one"
 
 

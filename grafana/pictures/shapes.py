@@ -32,6 +32,15 @@ def series(result: Iterable[Json], pattern: str, asked: str = "") -> list[Series
     ]
 
 
+def numbers(result: Iterable[Json], pattern: str) -> list[Series]:
+    """The numbers of an instant query; NaN is one, for which a panel has words."""
+    return [
+        Series(legend(pattern, one["metric"]), one["metric"], [(float(at), value)], value)
+        for one in result
+        for at, value in [(one["value"][0], float(one["value"][1]))]
+    ]
+
+
 def _points(values: Iterable[Sequence[str]]) -> list[tuple[float, float]]:
     pairs = ((float(at), float(value)) for at, value in values)
     return [(at, value) for at, value in pairs if math.isfinite(value)]

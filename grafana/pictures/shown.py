@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_hex
 
 from grafana.pictures import chart, geometry, grid, inter, lines, units
 from grafana.pictures.board import Panel
-from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, points
+from grafana.pictures.canvas import DIM, PANEL, Box, Canvas, color, points
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
 from grafana.pictures.grid import step_color
@@ -36,7 +36,7 @@ def _number(canvas: Canvas, box: Box, series: Series, answer: Answer, page: Page
     panel, named = answer.panel, len(answer.data.series) > 1
     value, words = _reduced(series, panel)
     absent = math.isnan(value)
-    ink = TEXT if absent else step_color(panel.defaults["thresholds"]["steps"], value)
+    ink = DIM if absent else step_color(panel.defaults["thresholds"]["steps"], value)
     if panel.options.get("colorMode") == "background" and not absent:
         canvas.rectangle(box, ink, alpha=0.28)
     with_course = panel.options.get("graphMode") == "area" and len(series.points) > 1
@@ -73,8 +73,8 @@ def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
     last = "last" in panel.options["reduceOptions"]["calcs"]
     value = series.last if last else series.points[-1][1]
     if not math.isnan(value):
-        defaults = panel.defaults
-        return value, units.words(value, str(defaults["unit"]), defaults.get("decimals"))
+        settings = panel.field(series.name)
+        return value, units.words(value, str(settings["unit"]), settings.get("decimals"))
     mapped = [m["options"] for m in panel.defaults["mappings"] if m["type"] == "special"]
     return value, next(m["result"]["text"] for m in mapped if m["match"] == "nan")
 

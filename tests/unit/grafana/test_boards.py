@@ -48,7 +48,7 @@ SPOILED: list[tuple[str, Spoil]] = [
     ("unit furlongs", lambda b, p: p["fieldConfig"]["defaults"].update(unit="furlongs")),
     ("one sentence", lambda b, p: p.update(description="Two. Sentences.")),
     ("vector(0)", lambda b, p: p["targets"][0].update(expr="sum(up) or vector(0)")),
-    ("has no legend", lambda b, p: p["targets"][0].update(legendFormat="")),
+    ("has no legend", lambda b, p: p["targets"][0].update(legendFormat="", instant=False)),
     ("raw _bucket", lambda b, p: p["targets"][0].update(exemplar=True)),
     ("open bracket", lambda b, p: p["targets"][0].update(expr="sum(up")),
     ("panel type pie", lambda b, p: p.update(type="piechart")),
@@ -114,6 +114,8 @@ def test_red_begins_where_the_slo_file_says(one: Board, panel: Panel) -> None:
     own["llm-telemetry"] = {1.0, 0.0001, 0.05, 4.0}
     steps = panel.defaults.get("thresholds", {}).get("steps", [])
     drawn = {float(step["value"]) for step in steps if step["value"] is not None}
+    lines = [t["expr"] for t in panel.targets if t["refId"] == "limit"]
+    drawn |= {float(expr.partition("(")[2].partition(")")[0]) for expr in lines}
     allowed = {float(entry["value"]) for entry in SLO.values()}
     assert drawn <= allowed | own.get(one.uid, set())
 
