@@ -2,11 +2,12 @@
 
 from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest, trace_link
+from grafana.dashboards.logged import DEAREST, HERE, NONE_ENDED, dearest, trace_link
 from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
 from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
 from grafana.dashboards.slo import limit
+from grafana.dashboards.tables import WIDTHS
 
 SPEND = "llm_cost_microdollars_total"
 WASTED = "llm_wasted_cost_microdollars_total"
@@ -178,6 +179,8 @@ def most_expensive() -> list[Panel]:
                 "Value #E": ("Tokens out", "short"),
             },
             sort="List",
+            widths={"Device": WIDTHS["List"]},
+            empty="no requests",
         ),
         table(
             "Most expensive requests",
@@ -188,7 +191,7 @@ def most_expensive() -> list[Panel]:
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            empty=NONE_ENDED,
         ),
     ]
 
