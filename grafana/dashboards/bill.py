@@ -129,14 +129,15 @@ def tenants() -> list[Panel]:
     return [
         series(
             "Cost of one request, watched tenants",
-            "Microdollars of a request by tenant, dashed by device time; the budgets file says who "
-            "is watched, so mark `watch` on a tenant whose price you negotiate.",
+            "Microdollars of a request of the two watched tenants with most, dashed by device time; "
+            "choose another at the top, and mark `watch` on one whose price you negotiate.",
             MICRODOLLARS,
             quantiles(
                 "llm_watched_tenant_cost_microdollars",
                 "llm_watched_tenant_gpu_cost_microdollars",
                 "tenant",
                 TENANTS,
+                most=2,
             ),
             width=12,
             logarithmic=True,

@@ -2,11 +2,12 @@
 
 from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest, trace_link
+from grafana.dashboards.logged import DEAREST, HERE, NONE_ENDED, dearest, trace_link
 from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, dollars, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
 from grafana.dashboards.queries import NO_TRAFFIC, OURS, SERVER, TENANTS, Now, Query, rate, seen
 from grafana.dashboards.slo import limit
+from grafana.dashboards.tables import WIDTHS
 
 SPEND = "llm_cost_microdollars_total"
 WASTED = "llm_wasted_cost_microdollars_total"
@@ -74,14 +75,15 @@ def course() -> list[Panel]:
         ),
         series(
             "By tenant",
-            "Dollars per hour by the price list, dashed by device time; for the tenant that grows, "
-            "read its dearest requests below and agree on a budget.",
+            "Dollars per hour of the four dearest tenants by the price list, dashed by device time; "
+            "for one that grows, read its dearest requests below and agree on a budget.",
             DOLLARS,
             spend(
                 "llm_tenant_cost_microdollars_total",
                 "llm_tenant_gpu_cost_microdollars_total",
                 "tenant",
                 TENANTS,
+                most=4,
             ),
             empty=NOTHING_SPENT,
         ),
@@ -124,15 +126,16 @@ def unit_cost() -> list[Panel]:
     ]
 
 
+def _budget_used(period: str) -> str:
+    # Those that have used most now, or the legend would not hold them.
+    ratio = f"llm_tenant_budget_{period}_used_ratio{{{TENANTS}}}"
+    most = f"topk(5, sum by (tenant) ({ratio} @ end()))"
+    return f"sum by (tenant) ({ratio}) and on (tenant) {most}"
+
+
 def waste() -> list[Panel]:
     """Return what was paid for no whole answer, and how far each budget is used."""
-    used = [
-        Query(
-            f"sum by (tenant) (llm_tenant_budget_{period}_used_ratio{{{TENANTS}}})",
-            f"{period} {{{{tenant}}}}",
-        )
-        for period in ("day", "month")
-    ]
+    used = [Query(_budget_used(period), f"{period} {{{{tenant}}}}") for period in ("day", "month")]
     return [
         series(
             "Wasted",
@@ -146,8 +149,8 @@ def waste() -> list[Panel]:
         ),
         series(
             "Budgets used",
-            "Share of each tenant's daily and monthly budget that it spent, in UTC; above soft "
-            "warn the tenant, above the dashed line raise its budget or limit its calls.",
+            "Share of a daily or monthly budget that is spent, of the five tenants with most; above "
+            "soft warn the tenant, above the dashed line raise its budget or limit its calls.",
             "percentunit",
             [*used, Query(f"max(llm_budget_soft_ratio{{{SERVER}}})", "soft")],
             width=12,
@@ -185,6 +188,8 @@ def most_expensive() -> list[Panel]:
                 "Value #E": ("Tokens out", "short"),
             },
             sort="List",
+            widths={"Device": WIDTHS["List"]},
+            empty="no requests",
         ),
         table(
             "Most expensive requests",
@@ -195,7 +200,7 @@ def most_expensive() -> list[Panel]:
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            empty=NONE_ENDED,
         ),
     ]
 

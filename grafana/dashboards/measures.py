@@ -35,21 +35,35 @@ def dollars(name: str, expr: str) -> list[Query]:
     ]
 
 
-def spend(listed: str, device: str, by: str, scope: str = OURS) -> list[Query]:
-    """Return dollars per hour by a label: the counter of the list, and that of device time."""
+def spend(listed: str, device: str, by: str, scope: str = OURS, most: int = 0) -> list[Query]:
+    """Return dollars per hour by a label: the counter of the list, and that of device time.
+
+    Of a label without a bound only the `most` that cost most by the list, for both.
+    """
     return [
-        Query(seen(hourly(metric, by, scope), by, metric, scope), f"{measure} {{{{{by}}}}}")
+        Query(
+            seen(hourly(metric, by, scope), by, listed if most else metric, scope, most),
+            f"{measure} {{{{{by}}}}}",
+        )
         for measure, metric in ((LISTED, listed), (DEVICE, device))
     ]
 
 
-def quantiles(listed: str, device: str, by: str = "model", scope: str = OURS) -> list[Asks]:
+def quantiles(
+    listed: str, device: str, by: str = "model", scope: str = OURS, most: int = 0
+) -> list[Asks]:
     """Return p99, p95 and p50 of both histograms; the dots are the list's, or they would mix.
 
-    Grafana colors a dot by its labels, which are the same in both.
+    Grafana colors a dot by its labels, which are the same in both. Of a label without a bound only
+    the `most` with most requests have lines.
     """
+
+    def line(q: float, metric: str) -> str:
+        every = measured(quantile(q, metric, by, scope))
+        return seen(every, by, f"{listed}_count", scope, most) if most else every
+
     lines = [
-        Query(measured(quantile(q, metric, by, scope)), f"{measure} {name} {{{{{by}}}}}")
+        Query(line(q, metric), f"{measure} {name} {{{{{by}}}}}")
         for measure, metric in ((LISTED, listed), (DEVICE, device))
         for q, name in QUANTILES
     ]

@@ -28,6 +28,7 @@ def error_budgets() -> list[Panel]:
             "none",
             [Query(f"model_objective:slo_burn:ratio1h{MODELS}", "{{objective}} {{model}}")],
             width=12,
+            height=9,
             limits=fastest_burn(),
         ),
         table(
@@ -49,7 +50,7 @@ def error_budgets() -> list[Panel]:
                 "Value #C": ("Lasts", "s"),
             },
             sort="Burn rate",
-            width=12,
+            height=9,
             limits={"Left": Limits(0, falling=True), "Burn rate": fastest_burn()},
             empty="no requests yet",
         ),
@@ -78,7 +79,7 @@ def firing_alerts() -> list[Panel]:
             },
             sort="Since",
             width=24,
-            height=5,
+            height=6,
             links={
                 "Alert": (
                     "Open the runbook",

@@ -36,7 +36,8 @@ from grafana.dashboards.queries import (
     Query,
     Traces,
 )
-from grafana.dashboards.tables import Columns, of_lines, of_samples
+from grafana.dashboards.tables import HEIGHT, Columns, of_lines, of_samples
+from grafana.dashboards.tables import width as column_width
 
 __all__ = [
     "Asks", "Panel", "density", "log_lines", "series", "stat", "table", "timeline", "trace",
@@ -123,13 +124,13 @@ def table(
     columns: Columns,
     *,
     sort: str,
+    empty: str,
     rows: int = 10,
     width: int = 12,
-    height: int = 9,
+    height: int = HEIGHT,
     links: Mapping[str, tuple[str, str]] | None = None,
     widths: Mapping[str, int] | None = None,
     limits: Mapping[str, Limits] | None = None,
-    empty: str | None = None,
 ) -> Panel:
     """Return a table by the heading `sort`, of lines the first `rows`; `links` hold (text, URL)."""
     source = {Logs: LOKI, Traces: TEMPO}.get(type(queries[0]), PROMETHEUS)
@@ -139,24 +140,24 @@ def table(
     for name, options in steps:
         panel.with_transformation(DataTransformerConfig(id_val=name, options=options))
     for heading, unit in dict(columns.values()).items():
-        found = (links or {}).get(heading), (widths or {}).get(heading), (limits or {}).get(heading)
-        panel.override_by_name(heading, _column(unit, *found))
+        setting, pixels = column_width(heading)
+        sized = setting, (widths or {}).get(heading, pixels)
+        found = (links or {}).get(heading), (limits or {}).get(heading)
+        panel.override_by_name(heading, _column(unit, sized, *found))
     order = common.TableSortByFieldState().display_name(sort).desc(True)
-    panel.sort_by([order]).span(width).height(height)
-    return panel if empty is None else panel.no_value(empty)
+    return panel.sort_by([order]).no_value(empty).span(width).height(height)
 
 
 def _column(
-    unit: str, link: tuple[str, str] | None, width: int | None, limits: Limits | None
+    unit: str, sized: tuple[str, int], link: tuple[str, str] | None, limits: Limits | None
 ) -> list[DynamicConfigValue]:
-    values: dict[str, object] = {"unit": unit}
+    # Without this, each empty cell of a table that has rows would say why a table may have none.
+    values: dict[str, object] = {"unit": unit, sized[0]: sized[1], "noValue": ""}
     if link:
         # Tempo hides its column of whole trace ids, by either of these; others are shown already.
         values["custom.hidden"] = False
         values["custom.hideFrom"] = dict.fromkeys(("legend", "tooltip", "viz"), False)
         values["links"] = [{"title": link[0], "url": link[1]}]
-    if width:
-        values["custom.width"] = width
     if limits:
         values["thresholds"] = thresholds(limits).build()
         values["custom.cellOptions"] = {"type": "color-text"}
@@ -164,12 +165,20 @@ def _column(
 
 
 def log_lines(
-    title: str, description: str, query: Logs, *, width: int = 24, height: int = 9, empty: str
+    title: str,
+    description: str,
+    query: Logs,
+    *,
+    empty: str,
+    width: int = 24,
+    height: int = 9,
+    back: str | None = None,
 ) -> Panel:
-    """Return a panel of log lines, newest first; `empty` says why there may be none."""
+    """Return log lines, newest first; `back` is how far they reach when the range ends now."""
     panel = ask(_base(logs.Panel(), title, description, "short", LOKI), [query])
     panel.show_time(True).enable_log_details(True).sort_order(LogsSortOrder.DESCENDING)
-    return panel.wrap_log_message(True).no_value(empty).span(width).height(height)
+    panel.wrap_log_message(True).no_value(empty).span(width).height(height)
+    return panel if back is None else panel.time_from(back).hide_time_override(True)
 
 
 def trace(

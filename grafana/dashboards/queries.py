@@ -183,10 +183,13 @@ def measured(expr: str) -> str:
     return f"{expr} >= 0"
 
 
-def seen(expr: str, by: str, counter: str, scope: str = OURS) -> str:
-    """Return a rate by a label, without the label's values that counted nothing in the range."""
-    counted = f"sum by ({by}) (increase({counter}{{{scope}}}[$__range] @ end()))"
-    return f"{expr} and on ({by}) {counted} > 0"
+def seen(expr: str, by: str, counter: str, scope: str = OURS, most: int = 0) -> str:
+    """Return an answer by a label, without the label's values that counted nothing in the range.
+
+    Of a label without a bound only the `most` that counted most, or no legend would hold them.
+    """
+    counted = f"sum by ({by}) (increase({counter}{{{scope}}}[$__range] @ end())) > 0"
+    return f"{expr} and on ({by}) {f'topk({most}, {counted})' if most else counted}"
 
 
 def any_seen(counter: str, scope: str = OURS) -> str:

@@ -16,11 +16,13 @@ from grafana.dashboards.queries import (
     quantile,
     quantiles,
     rate,
+    seen,
 )
 from grafana.dashboards.slo import limit
 from server.catalogue.grids import REQUEST_SECONDS
 
 DURATION = "gen_ai_server_request_duration_seconds"
+TENANT = "llm_tenant_requests_total"
 ITL = "vllm:inter_token_latency_seconds"
 BANDS = "|".join(f"{edge:g}|{edge}" for edge in REQUEST_SECONDS[2::3]) + r"|\\+Inf"
 """Every third edge of durations: all of them are more rows than labels fit beside."""
@@ -28,7 +30,7 @@ BANDS = "|".join(f"{edge:g}|{edge}" for edge in REQUEST_SECONDS[2::3]) + r"|\\+I
 
 def rates() -> list[Panel]:
     """Return requests by what they ask for and by who asks, and tokens."""
-    tenants = rate("llm_tenant_requests_total", scope=TENANTS)
+    tenants = f"sum by (tenant) ({rate(TENANT, scope=TENANTS)})"
     return [
         series(
             "Requests by operation",
@@ -44,10 +46,10 @@ def rates() -> list[Panel]:
         ),
         series(
             "Requests by tenant",
-            "Finished requests per second by tenant; when one tenant crowds out the rest, agree on "
-            "a limit with its owner.",
+            "Finished requests per second of the eight tenants with most; when one crowds out the "
+            "rest, agree on a limit with its owner.",
             "reqps",
-            [Query(f"sum by (tenant) ({tenants})", "{{tenant}}")],
+            [Query(seen(tenants, "tenant", TENANT, TENANTS, 8), "{{tenant}}")],
             stacked=True,
         ),
         series(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grafana.pictures import inter
+from grafana.pictures.board import Json
 
 NARROW, WIDE = 1600, 1920
 """The two widths of a window that boards must read at."""
@@ -103,11 +104,13 @@ ID_COLUMN = CELL_EDGE + 273
 """An id of 32 hexadecimal digits: of 2000 random ones, 95 % are at most 273 px wide."""
 
 
-def column_widths(fixed: Sequence[float], room: float) -> list[float]:
-    """Return the columns' widths; 0 stands for a column without one, which shares what is left."""
+def column_widths(fields: Sequence[Json], room: float) -> list[float]:
+    """Return the columns' widths by their settings; those without one share what is left."""
+    fixed = [float(field.get("custom.width") or 0) for field in fields]
     free = sum(not width for width in fixed)
-    share = max(LEAST_COLUMN, (room - sum(fixed)) / free) if free else 0.0
-    return [width or share for width in fixed]
+    share = (room - sum(fixed)) / free if free else 0.0
+    least = [float(field.get("custom.minWidth") or LEAST_COLUMN) for field in fields]
+    return [width or max(share, own) for width, own in zip(fixed, least, strict=True)]
 
 
 def table_rows(height: float) -> int:

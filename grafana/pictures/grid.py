@@ -42,8 +42,7 @@ def table(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
 
 def _columns(panel: Panel, rows: list[Row], room: float) -> Columns:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    fixed = [float(panel.field(name).get("custom.width") or 0) for name in names]
-    widths = geometry.column_widths(fixed, room)
+    widths = geometry.column_widths([panel.field(name) for name in names], room)
     ends = [sum(widths[: index + 1]) for index in range(len(widths))]
     seen = sum(end <= room + 1 for end in ends)
     numbers = {name for name in names if any(_is_number(panel, name, row) for row in rows)}

@@ -72,7 +72,8 @@ def _buckets(query: str) -> int:
     """How many buckets a query asks for: those it names, else all of its histogram."""
     named = re.search(r'\ble=~"([^"]+)"', query)
     if named:
-        return len(named[1].split("|"))
+        # An edge may be named twice, 1 and 1.0: which of them Prometheus stores is its version's.
+        return len({edge.removesuffix(".0") for edge in named[1].split("|")})
     series = re.search(r"(\w+_bucket)\b", query)
     metric = BY_SERIES.get(series[1]) if series else None
     return len(metric.buckets) + 1 if metric else 0
@@ -95,8 +96,7 @@ def _table(panel: Panel, width: float, height: float) -> Iterator[str]:
     # A list that is longer than its panel has a bar at the right.
     fits = rows is not None and rows <= geometry.table_rows(height)
     room = width if fits else width - geometry.SCROLLBAR
-    fixed = [float(panel.field(name).get("custom.width") or 0) for name in shown]
-    widths = geometry.column_widths(fixed, room)
+    widths = geometry.column_widths([panel.field(name) for name in shown], room)
     if sum(widths) > room:
         yield f"its columns are {sum(widths):.0f} px wide, {room:.0f} are there at {NARROW} px"
     for name, pixels in zip(shown, widths, strict=True):

@@ -58,9 +58,12 @@ def test_a_legend_gets_a_third_at_most() -> None:
 
 
 def test_columns_without_a_width_share_what_is_left_but_take_150() -> None:
-    assert geometry.column_widths([100, 0, 0], 700) == [100, 300, 300]
-    assert geometry.column_widths([300, 0, 0], 500) == [300, 150, 150]
-    assert geometry.column_widths([300, 100], 700) == [300, 100]
+    free, wide, narrow = {}, {"custom.width": 300}, {"custom.minWidth": 85}
+    assert geometry.column_widths([wide, free, free], 700) == [300, 200, 200]
+    assert geometry.column_widths([wide, free, free], 500) == [300, 150, 150]
+    assert geometry.column_widths([wide, narrow, free], 500) == [300, 100, 150]
+    assert geometry.column_widths([wide, narrow], 350) == [300, 85]
+    assert geometry.column_widths([wide, wide], 700) == [300, 300]
 
 
 def test_rows_of_tables_traces_and_logs() -> None:

@@ -1,5 +1,6 @@
 """Grafana's provisioning, and that the committed boards are those the Python files say."""
 
+import configparser
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -133,3 +135,12 @@ def test_grafana_needs_a_login_and_stays_at_home() -> None:
     assert "[auth.anonymous]\nenabled = false" in settings
     assert "reporting_enabled = false" in settings
     assert "password =" not in settings
+
+
+def test_a_data_sources_page_asks_nobody_outside() -> None:
+    # It asks the catalogue of plugins through Grafana's server, `plugin_admin_enabled` or not.
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(REPO / "grafana/grafana.ini")
+    assert urlsplit(settings["grafana_com"]["api_url"]).hostname == "127.0.0.1"
+    # Port 3000 would be Grafana itself, whose 401 would send the reader to the login page.
+    assert urlsplit(settings["grafana_com"]["api_url"]).port not in (80, 443, 3000)

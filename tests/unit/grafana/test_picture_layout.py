@@ -115,7 +115,7 @@ def test_a_table_says_what_is_below_and_to_the_right() -> None:
 
 
 def test_log_lines_are_wrapped_only_where_the_panel_wraps() -> None:
-    found = [Line(NOW, "word " * 20)] * 12
+    found = [Line(NOW, "word " * 30)] * 12
     for wrap, records in ((True, 2), (False, 12)):
         raw, canvas = (
             panel("logs", options={"wrapLogMessage": wrap, "showTime": True}),
