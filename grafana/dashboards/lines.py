@@ -30,7 +30,8 @@ _DASH = {"fill": "dash", "dash": [8, 5]}
 LIMIT = "limit"
 """The name of the constant query that draws a limit where thresholds do not."""
 ENDED = any_seen("llm_requests_total")
-MODELS = ("{{model}}", "{{model_name}}")
+FEW = ("{{model}}", "{{model_name}}", "{{instance}}", "GPU {{gpu}}")
+"""Legends of which there is one, or a few."""
 LEAST_TOP = {
     "reqps": 0.1,
     "ops": 0.1,
@@ -82,9 +83,8 @@ def series(
     else:
         _linear(panel, limits, LEAST_TOP.get(unit, 1.0) if least_top is None else least_top)
     if stacked:
-        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(
-            60
-        ).line_width(0)
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+        panel.fill_opacity(60).line_width(0).show_points(VisibilityMode.NEVER)
     panel = panel if top is None else panel.max(top)
     return panel if empty is None else panel.no_value(empty)
 
@@ -98,7 +98,8 @@ def _style(panel: Panel) -> Panel:
     legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(True)
     tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
     return (
-        panel.show_points(VisibilityMode.NEVER)
+        # Or a request that has no other near it, which is a point and no line, is not drawn.
+        panel.show_points(VisibilityMode.AUTO)
         .line_width(1)
         .fill_opacity(8)
         .legend(legend.placement(LegendPlacement.BOTTOM).calcs([]))
@@ -107,7 +108,7 @@ def _style(panel: Panel) -> Panel:
 
 
 def _paint(panel: Panel, legends: Sequence[str], hue: str) -> None:
-    if all(legend in MODELS for legend in legends):
+    if all(legend in FEW for legend in legends):
         # A palette begins with green, which would call any model well.
         hue = colors.BLUE
     if hue:

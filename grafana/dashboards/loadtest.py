@@ -14,6 +14,7 @@ from grafana.dashboards.queries import (
     measured,
     quantile,
     rate,
+    seen,
 )
 from grafana.dashboards.slo import limit
 
@@ -151,7 +152,10 @@ def faults() -> list[Panel]:
             "the run's marks compare it with goodput, and stop where only the cost grows.",
             MICRODOLLARS,
             [
-                Query(f"sum by (model) ({rate(metric)})", f"{measure} {{{{model}}}}")
+                Query(
+                    seen(f"sum by (model) ({rate(metric)})", "model", metric),
+                    f"{measure} {{{{model}}}}",
+                )
                 for measure, metric in costs.items()
             ],
             width=16,

@@ -6,7 +6,7 @@ is.
 
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, table
-from grafana.dashboards.queries import Now, Query
+from grafana.dashboards.queries import NO_TRAFFIC, Now, Query, measured
 from grafana.dashboards.slo import fastest_burn
 
 MODELS = '{model=~"$model"}'
@@ -26,7 +26,12 @@ def error_budgets() -> list[Panel]:
             "How many times too fast each error budget goes, 1 being the pace that uses it up in "
             "30 days; above the dashed line ErrorBudgetBurn pages: open its runbook.",
             "none",
-            [Query(f"model_objective:slo_burn:ratio1h{MODELS}", "{{objective}} {{model}}")],
+            [
+                Query(
+                    measured(f"model_objective:slo_burn:ratio1h{MODELS}"), "{{objective}} {{model}}"
+                )
+            ],
+            empty=NO_TRAFFIC,
             width=12,
             height=9,
             limits=fastest_burn(),

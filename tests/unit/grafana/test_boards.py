@@ -150,13 +150,17 @@ def test_latency_and_cost_panels_lead_to_traces() -> None:
     assert len(shown) == 12
 
 
-LINES = [(one, panel) for one, panel in PANELS if panel.raw["datasource"]["uid"] == "loki"]
+def _of_logs(panel: Panel) -> list[Json]:
+    return [target for target in panel.targets if target["datasource"]["uid"] == "loki"]
+
+
+LINES = [(one, panel) for one, panel in PANELS if _of_logs(panel)]
 
 
 @pytest.mark.parametrize(("one", "panel"), LINES, ids=[f"{b.uid} {p.title}" for b, p in LINES])
 def test_boards_read_fields_that_are_logged(one: Board, panel: Panel) -> None:
     logged = (REPO / "server/signals/logs.py").read_text()
-    asked = {name for target in panel.targets for name in _fields(target["expr"])}
+    asked = {name for target in _of_logs(panel) for name in _fields(target["expr"])}
     asked |= {name for name in _organized(panel) if name != "Time"}
     assert asked
     assert not {f for f in asked if f'"{f}"' not in logged}
@@ -199,7 +203,7 @@ def test_a_ranking_sorts_the_lines_by_a_number_before_it_cuts_them(
 
 def test_no_board_makes_a_series_of_a_request() -> None:
     for _, panel in LINES:
-        for target in panel.targets:
+        for target in _of_logs(panel):
             query = target["expr"]
             assert "topk" not in query, panel.title
             assert "trace_id," not in query, panel.title

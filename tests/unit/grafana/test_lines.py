@@ -88,6 +88,12 @@ def test_a_picture_draws_the_limit_and_does_not_name_it() -> None:
     assert not chart._is_named(panel, series)
 
 
+def test_a_request_without_another_near_it_is_a_point() -> None:
+    for panel in LINES:
+        is_stacked = custom(panel).get("stacking", {}).get("mode") == "normal"
+        assert custom(panel)["showPoints"] == ("never" if is_stacked else "auto"), panel.title
+
+
 def test_a_legend_is_names_alone() -> None:
     for panel in LINES:
         assert panel.options["legend"]["calcs"] == [], panel.title
@@ -185,7 +191,7 @@ def test_a_reason_is_a_shade_of_its_outcome() -> None:
 def test_no_model_is_green() -> None:
     for panel in LINES:
         legends = {target.get("legendFormat") for target in panel.targets}
-        if legends <= {"{{model}}", "{{model_name}}"}:
+        if legends <= {"{{model}}", "{{model_name}}", "{{instance}}"}:
             assert panel.defaults["color"] == {"mode": "shades", "fixedColor": "blue"}
 
 
