@@ -6,7 +6,7 @@ A calculation prints its name before each number, as Grafana does; `hideFrom` le
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grafana.pictures import geometry, inter, units
+from grafana.pictures import geometry, inter, labels, units
 from grafana.pictures.board import Panel
 from grafana.pictures.canvas import DIM, TEXT, Box, Canvas, points
 from grafana.pictures.frames import Series
@@ -32,16 +32,11 @@ def of(panel: Panel, shown: Sequence[Series], colors: Sequence[str], box: Box) -
     if not panel.options.get("legend", {}).get("showLegend", True):
         return Legend([], 0.0)
     inks = {_words(panel, one): ink for one, ink in zip(shown, colors, strict=True)}
-    hidden = {_words(panel, one) for one in shown if _hidden(panel, one)}
+    hidden = {_words(panel, one) for one in shown if labels.hidden(panel, one.name, one.asked)}
     names = [words for words in inks if words not in hidden]
     rows = geometry.legend_rows(names, box.w)
     height = geometry.legend_box(len(rows), box.h)
     return Legend([[(name, inks[name]) for name in row] for row in rows], height)
-
-
-def _hidden(panel: Panel, series: Series) -> bool:
-    hide = panel.field(series.name, series.asked).get("custom.hideFrom", {})
-    return bool(hide.get("legend"))
 
 
 def _words(panel: Panel, series: Series) -> str:

@@ -80,7 +80,7 @@ def _transformations(panel: Panel) -> Iterator[str]:
 
 def _stand_ins(board: Board) -> dict[str, set[str]]:
     """The boxes that may be empty, each with the variables that hold a text while it is."""
-    boxes = {one["name"] for one in board.variables if one["type"] == "textbox"}
+    boxes = {one["name"] for one in board.variables if one.get("type") == "textbox"}
     told = {one["name"]: expand.names(values.told(one)) for one in board.variables}
     return {box: {name for name, read in told.items() if box in read} for box in boxes}
 
