@@ -69,7 +69,7 @@ def page(
 
 
 def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
-    answer, before, tables = Answer(panel), len(stores.seconds), []
+    answer, before, tables = Answer(panel, Data(words=panel.words)), len(stores.seconds), []
     for target in panel.targets:
         try:
             tables.append(_target(stores, panel, target, asked, answer))

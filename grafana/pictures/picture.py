@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageColor
 
-from grafana.pictures import chart
+from grafana.pictures import chart, expand
 from grafana.pictures.board import Panel
 from grafana.pictures.canvas import (
     COLORS,
@@ -50,7 +50,11 @@ def draw(page: Page) -> Canvas:
     _heading(canvas, page)
     for row in page.board.rows:
         box = _box(row)
-        canvas.text(box.x + 4, box.y + CELL / 2, row.title, size=11, weight="bold")
+        title = expand.fill(row.title, page.values)
+        canvas.text(box.x + 4, box.y + CELL / 2, title, size=11, weight="bold")
+        if row.raw.get("collapsed"):
+            words = "opens with a click"
+            canvas.text(WIDTH - 12, box.y + CELL / 2, words, size=8, ink=DIM, align="right")
     for answer in page.answers:
         _panel(canvas, answer, page)
     return canvas

@@ -1,13 +1,15 @@
 """Every other kind of panel: a number, a table, bands, a heatmap, log lines, a trace."""
 
 import math
+import re
+import textwrap
 from collections.abc import Callable
 
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
 from grafana.pictures import chart, units
 from grafana.pictures.board import Json, Panel
-from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, fit
+from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, fit, letters
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Cell, Row, Series
 
@@ -188,6 +190,18 @@ def trace(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
         canvas.text(x + max(width, 2) + 6, y, units.words(span.seconds, "s"), size=7.5, ink=DIM)
 
 
+def words(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
+    """Draw the lines of a text without its marks, as many as fit; Grafana scrolls to the rest."""
+    lines = [
+        part
+        for line in answer.data.words.replace("`", "").splitlines()
+        if not re.fullmatch(r"[|\s-]+", line)
+        for part in textwrap.wrap(line.strip("| "), letters(box.w - 24, 8.5))
+    ]
+    for index, line in enumerate(lines[: int((box.h - 8) // 17)]):
+        canvas.text(box.x + 12, box.y + 12 + 17 * index, line, size=8.5)
+
+
 DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
     "timeseries": chart.draw,
     "stat": stat,
@@ -196,5 +210,6 @@ DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
     "heatmap": heatmap,
     "logs": log_lines,
     "traces": trace,
+    "text": words,
 }
 """How each of Grafana's panel types is drawn."""

@@ -43,6 +43,7 @@ def test_check_names_a_stale_board(tmp_path: Path) -> None:
     (tmp_path / "prometheus").mkdir()
     shutil.copy(REPO / "prometheus/slo.yaml", tmp_path / "prometheus")
     shutil.copytree(REPO / "stack", tmp_path / "stack")
+    shutil.copytree(REPO / "server/catalogue", tmp_path / "server/catalogue")
     done = run_dashboards("--check", cwd=tmp_path)
     assert done.returncode == 1
     assert "overview.json is stale" in done.stderr
@@ -50,12 +51,12 @@ def test_check_names_a_stale_board(tmp_path: Path) -> None:
     assert run_dashboards("--check", cwd=tmp_path).returncode == 0
 
 
-def test_only_four_files_import_the_sdk() -> None:
+def test_only_five_files_import_the_sdk() -> None:
     files = (REPO / "grafana").rglob("*.py")
     importers = [
         f.name for f in files if re.search(r"^(from|import) grafana_f", f.read_text(), re.MULTILINE)
     ]
-    assert sorted(importers) == ["limits.py", "panels.py", "queries.py", "sdk.py"]
+    assert sorted(importers) == ["limits.py", "notes.py", "panels.py", "queries.py", "sdk.py"]
 
 
 def test_links_lead_to_existing_data_sources() -> None:
