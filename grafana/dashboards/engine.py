@@ -90,7 +90,7 @@ def caches() -> list[Panel]:
             "elsewhere; when local_compute takes over, see which cache lost its hits beside.",
             "count:tokens/s",
             [Query(f"sum by (source) ({by_source})", "{{source}}")],
-            width=6,
+            width=12,
             stacked=True,
         ),
         series(
@@ -114,7 +114,7 @@ def caches() -> list[Panel]:
                     _share("vllm:mm_cache_hits_total", "vllm:mm_cache_queries_total"), "multimodal"
                 ),
             ],
-            width=6,
+            width=12,
             top=1,
             empty="no traffic",
         ),
@@ -124,7 +124,7 @@ def caches() -> list[Panel]:
             "disk grow, its KV cache is too small: shorten prompts or give it memory.",
             "count:tokens/s",
             [Query(f"sum by (source) ({by_tier})", "{{source}}")],
-            width=6,
+            width=12,
             stacked=True,
         ),
         series(
@@ -137,7 +137,7 @@ def caches() -> list[Panel]:
                 Query(_median("vllm:kv_block_idle_before_evict_seconds"), "unused"),
                 Query(_median("vllm:kv_block_reuse_gap_seconds"), "between uses"),
             ],
-            width=6,
+            width=12,
             empty="not measured: start the server with --kv-cache-metrics",
         ),
     ]
@@ -231,5 +231,5 @@ def left_out() -> Panel:
         "What vLLM exposes and nothing here reads, with the reason; ask Prometheus for one by its "
         "name where you need it, and docs/metrics.md for all that is read.",
         "\n".join(vllm_left_out.table()),
-        height=16,
+        height=24,
     )
