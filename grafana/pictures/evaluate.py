@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 
-from grafana.pictures import excuses, expand, questions, shapes, values
+from grafana.pictures import excuses, expand, layout, questions, shapes, values
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.frames import Data, Row
 from grafana.pictures.stores import Stores
@@ -67,7 +67,8 @@ def page(
     """
     window = Window(end - (board.seconds if seconds is None else seconds), end)
     asked = Page(board, window, values.of_board(stores, board, window, chosen), opened=opened)
-    for panel in board.panels if opened else board.unfolded:
+    standing = [place.panel for place in layout.places(board, opened=opened)]
+    for panel in (one for one in standing if one.kind != "row"):
         asked.answers.append(_panel(stores, panel, asked))
         _follow_first_link(asked)
     asked.marks = [mark for one in board.annotations for mark in _marks(stores, one, asked)]
@@ -75,7 +76,7 @@ def page(
 
 
 def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
-    answer, before, tables = Answer(panel), len(stores.seconds), []
+    answer, before, tables = Answer(panel, Data(words=panel.words)), len(stores.seconds), []
     for target in panel.targets:
         try:
             tables.append(_target(stores, panel, target, asked, answer))

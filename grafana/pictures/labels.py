@@ -33,6 +33,10 @@ VALUES: Mapping[str, tuple[str, ...]] = {
         "otel-collector", "prometheus", "tempo", "victorialogs",
     ),
     "gpu": tuple("01"),
+    "source": ("local_compute", "local_cache_hit", "external_kv_transfer", "device", "host"),
+    "stage": ("in_progress", "completed_waiting"),
+    "tier": ("fs",),
+    "position": tuple("01234567"),
     "instance": ("127.0.0.1:8000", "127.0.0.1:8001"),
     "reason": ("no_output", "thermal"),
 }  # fmt: skip

@@ -155,5 +155,6 @@ DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
     "heatmap": heatmap,
     "logs": lines.log_lines,
     "traces": lines.trace,
+    "text": lines.words,
 }
 """How each of Grafana's panel types is drawn."""
