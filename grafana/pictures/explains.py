@@ -16,7 +16,8 @@ def faults(panel: Panel) -> Iterator[str]:
     to = {str(link["url"]) for link in panel.raw.get("links", [])}
     asked = dict.fromkeys(name for text in _queries(panel) for name in read_names(text))
     yield from (f"no link says how {name} is made" for name in asked if NUMBERS + name not in to)
-    if not any(url.startswith((NUMBERS, PAGES)) for url in to):
+    # A panel of words asks for no number.
+    if panel.targets and not any(url.startswith((NUMBERS, PAGES)) for url in to):
         yield "no link says how its number is made"
     links = panel.field("Tenant").get("links", [])
     if _has_tenants(panel) and not any(urlsplit(e["url"]).path == "/d/llm-cost" for e in links):
