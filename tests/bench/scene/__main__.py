@@ -47,7 +47,7 @@ def outside() -> int:
     gobuild.build_all(settings, day_stores.recipes(lineup.choose(settings).lineup))
     command = [sys.executable, "-m", "tests.bench.scene", *sys.argv[1:], "--inside"]
     # Between fork and exec, where there is one thread, as the kernel wants it.
-    with subprocess.Popen(command, cwd=REPO, preexec_fn=network.enter) as inside:  # noqa: PLW1509
+    with subprocess.Popen(command, cwd=REPO, preexec_fn=network.enter) as inside:
         try:
             return inside.wait()
         except KeyboardInterrupt:

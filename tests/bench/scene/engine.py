@@ -44,6 +44,21 @@ class State:
     busy: float = 0.0
     share: float = 0.0
 
+    def later(self, at: float) -> "State":
+        """The same state at a later moment: what runs has gone on."""
+        if not self.running:
+            return replace(self, at=at)
+        seconds = at - self.at
+        steps = seconds / pace(self.running)
+        return replace(
+            self,
+            at=at,
+            steps=self.steps + steps,
+            made=self.made + steps * self.running,
+            busy=self.busy + seconds,
+            share=self.share + seconds / self.running,
+        )
+
 
 @dataclass
 class Served:
@@ -113,22 +128,14 @@ class Engine:
 
     def _pass(self, at: float, **changed: int) -> None:
         """Let the time pass until `at`, and note the state from there on."""
-        last = self.states[-1] if self.states else State(at)
-        seconds, steps = at - last.at, 0.0
-        if last.running:
-            steps = seconds / pace(last.running)
+        last = (self.states[-1] if self.states else State(at)).later(at)
         counted = {name: getattr(last, name) + more for name, more in changed.items()}
         now = replace(
             last,
-            at=at,
             running=len(self._batch),
             waiting=len(self._queue),
             cache=self._tokens / CACHE_TOKENS,
             oldest=min(self._without_token(at), default=math.inf),
-            steps=last.steps + steps,
-            made=last.made + steps * last.running,
-            busy=last.busy + (seconds if last.running else 0.0),
-            share=last.share + (seconds / last.running if last.running else 0.0),
             **counted,
         )
         self.states.append(now)

@@ -1,9 +1,10 @@
-"""Fills the stores with the day: metrics, rules and alerts first, then what was logged and traced."""
+"""Fills the stores with the day: metrics, rules and alerts, then log records and traces."""
 
 import math
 import random
 import time
-from collections.abc import Iterable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,6 @@ from stack.say import Ticker, clock, say, ticking
 from stack.settings import Settings
 from tests.bench import day_prices, day_rules
 from tests.bench.day_others import SERVER, targets
-from tests.bench.day_requests import ended_ns
 from tests.bench.day_send import COLLECTOR, Source, send
 from tests.bench.day_series import Labels
 from tests.bench.day_signals import Logs, Traces
@@ -82,20 +82,20 @@ class Fill:
         others, dice = Others(jobs), Random(f"{self.seed} scrapes")
         rest, last, before = iter(self._records), DAY, State(DAY)
         states = states_at(self.engine.states, story.moments())
+        in_flight = in_flight_of([served for served, _ in self._records if served.ask.load])
         ahead = next(rest, None)
         seen: dict[tuple[str, Labels], str] = {}
         for moment, state in states:
-            ended, of_load = 0, 0
+            ended = 0
             while ahead is not None and ahead[0].ended <= moment:
                 server.observe(ahead[1])
                 ended += 1
                 if ahead[0].ask.load:
                     load.ended(ahead[1])
                 ahead = next(rest, None)
-            of_load = state.running if moment in story.LOAD else 0
             server.look(state, moment)
             self._push(server.exposed(), moment, seen)
-            self._push(load.exposed(moment, of_load), moment, seen)
+            self._push(load.exposed(moment, in_flight(moment)), moment, seen)
             now = Scraped(moment, moment - last, state, before, ended, dice)
             for name, labels, value in others.samples(now):
                 self.pusher.add(name, labels, value, moment)
@@ -148,6 +148,12 @@ class Fill:
             ticker.label = f"{name} of {sent:,} requests"
 
 
+def in_flight_of(every: Sequence[Served]) -> Callable[[float], int]:
+    """How many of these requests were under way at a moment."""
+    begun, ended = sorted(one.ask.at for one in every), sorted(one.ended for one in every)
+    return lambda moment: bisect(begun, moment) - bisect(ended, moment)
+
+
 def early(span: Span) -> Span:
     """The span and what alerts look back on before it."""
     return Span(span.start - _LEAD_SECONDS, span.end)
@@ -164,4 +170,4 @@ def states_at(states: list[State], moments: Iterable[float]) -> Iterator[tuple[f
     for moment in moments:
         while place + 1 < len(states) and states[place + 1].at <= moment:
             place += 1
-        yield moment, states[place]
+        yield moment, states[place].later(moment)

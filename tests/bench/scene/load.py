@@ -1,13 +1,14 @@
-"""The load test of the day as its generator counted it: what its own requests say, and its stages."""
+"""The load test of the day as its generator counted it: its own requests, and its stages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry as Registry
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.samples import Sample as Exposed
 
 from loadtest.rows import OUTCOMES
-from server.catalogue import READ, Kind
+from server.catalogue import READ, Kind, Metric
 from server.record.request import Outcome, RequestRecord
 from tests.bench.day_series import Labels
 from tests.bench.scene.records import MODEL
@@ -22,29 +23,30 @@ _INFO = {"shape": "ramp", "model": MODEL, "seed": "1", "worker": "0"}
 _TARGET: Labels = (("instance", RUN), ("job", "loadtest"))
 
 
+def _of(kind: Kind) -> Iterator[Metric]:
+    return (one for one in READ if one.name.startswith("loadtest_") and one.kind is kind)
+
+
 class LoadTest:
     """What the generator of the load test pushed."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = Registry()
         self._dice = Random("load test")
-        self._made: dict[str, Counter | Gauge | Histogram] = {}
-        for metric in READ:
-            if metric.name.startswith("loadtest_"):
-                kinds = {Kind.COUNTER: Counter, Kind.GAUGE: Gauge}
-                more = {"buckets": metric.buckets} if metric.kind is Kind.HISTOGRAM else {}
-                kind = kinds.get(metric.kind, Histogram)
-                self._made[metric.name] = kind(
-                    metric.family, metric.help, metric.labels, registry=self._registry, **more
-                )
-        self._begin()
-
-    def _begin(self) -> None:
+        self._counters = {one.name: Counter(*self._named(one)) for one in _of(Kind.COUNTER)}
+        self._gauges = {one.name: Gauge(*self._named(one)) for one in _of(Kind.GAUGE)}
+        self._histograms = {
+            one.name: Histogram(*self._named(one), buckets=one.buckets)
+            for one in _of(Kind.HISTOGRAM)
+        }
         for outcome in OUTCOMES:
-            self._made["loadtest_requests_total"].labels(kind="chat", outcome=outcome, worker="0")
-        for name, metric in self._made.items():
-            if tuple(metric._labelnames) == ("worker",):  # noqa: SLF001, it has no public name
-                self._made[name].labels(worker="0")
+            self._count("requests", 0, kind="chat", outcome=outcome)
+        for name in ("judged_requests", "good_requests", "output_tokens", "good_output_tokens"):
+            self._count(name, 0)
+        self._count("dropped", 0)
+
+    def _named(self, metric: Metric) -> tuple[str, str, Sequence[str], str, str, str, Registry]:
+        return metric.family, metric.help, metric.labels, "", "", "", self._registry
 
     def ended(self, record: RequestRecord) -> None:
         """Count a request of the load test's."""
@@ -66,11 +68,11 @@ class LoadTest:
             ("schedule_delay", late, {}),
         ):
             if value is not None:
-                found = self._made[f"loadtest_{name}_seconds"].labels(worker="0", **more)
+                found = self._histograms[f"loadtest_{name}_seconds"].labels(worker="0", **more)
                 found.observe(value, told)
 
     def _count(self, name: str, amount: float = 1, **labels: str) -> None:
-        self._made[f"loadtest_{name}_total"].labels(worker="0", **labels).inc(amount)
+        self._counters[f"loadtest_{name}_total"].labels(worker="0", **labels).inc(amount)
 
     def exposed(self, moment: float, in_flight: int) -> Iterator[tuple[Exposed, Labels]]:
         """What is pushed at a moment; nothing before and after the run."""
@@ -89,4 +91,4 @@ class LoadTest:
                     yield sample, (*sample.labels.items(), *_TARGET)
 
     def _set(self, name: str, value: float, **labels: str) -> None:
-        self._made[f"loadtest_{name}"].labels(**labels).set(value)
+        self._gauges[f"loadtest_{name}"].labels(**labels).set(value)

@@ -26,6 +26,11 @@ from tests.bench.scene.story import DAY
 _GIB = 2.0**30
 _LEFT_OUT = ("DCGM_", "ALERTS", "loadtest_", "tempo_", "loki_")
 _ABSENT_WITHOUT_VALUE = ("vllm:", "gpu_")
+_ALSO: Mapping[str, Sequence[str]] = {
+    "otelcol_receiver_accepted_spans_total": ("jaeger",),
+    "otelcol_exporter_send_failed_spans_total": ("jaeger",),
+}
+"""Jaeger is a Collector too."""
 _LABELS: Mapping[str, Sequence[str]] = {
     "cpu": tuple("01234567"),
     "device": ("/dev/nvme0n1p2",),
@@ -40,7 +45,9 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "mountpoint": ("/",),
     "process": ("api", "engine"),
     "reason": ("capacity",),
-    "rule_group": tuple(f"rules/{n}.yaml;{n}" for n in ("autoscaling", "cost", "red", "slo")),
+    "rule_group": tuple(
+        f"/prometheus/rules/{n}.yaml;{n}" for n in ("autoscaling", "cost", "red", "slo")
+    ),
     "state": ("active",),
     "type": ("float",),
 }
@@ -108,12 +115,16 @@ GAUGES: Mapping[str, Value] = {
     "alertlog_heartbeat_timestamp_seconds": lambda now, _: now.moment - 20,
     PROCESS_MEMORY.name: lambda _, of: (1.4 if of["process"] == "api" else 6.2) * _GIB,
     "gpu_info": lambda _, __: 1,
-    "gpu_utilization_ratio": lambda now, _: now.busy * min(1.0, now.vary(0.82 + now.crowd / 5, 0.03)),
+    "gpu_utilization_ratio": lambda now, _: (
+        now.busy * min(1.0, now.vary(0.82 + now.crowd / 5, 0.03))
+    ),
     "gpu_memory_used_bytes": lambda _, __: 73 * _GIB,
     "gpu_memory_total_bytes": lambda _, __: 80 * _GIB,
     "gpu_power_watts": lambda now, _: 90 + now.busy * now.vary(380 + 180 * now.crowd, 15),
     "gpu_power_limit_watts": lambda _, __: 700,
-    "gpu_temperature_celsius": lambda now, _: round(38 + now.busy * now.vary(22 + 10 * now.crowd, 1)),
+    "gpu_temperature_celsius": lambda now, _: round(
+        38 + now.busy * now.vary(22 + 10 * now.crowd, 1)
+    ),
     "gpu_throttled": lambda _, __: 0,
 }
 """Gauges; what is not here is 0, or left out."""
@@ -136,6 +147,11 @@ def _requests(now: Scraped, _: Mapping[str, str]) -> float:
     return now.ended
 
 
+def _only(exporter: str, value: Value) -> Value:
+    """Of one exporter of the Collector's; the others send another signal."""
+    return lambda now, of: value(now, of) if of["exporter"] == exporter else 0.0
+
+
 def _grown(name: str) -> Value:
     return lambda now, _: getattr(now.state, name) - getattr(now.before, name)
 
@@ -146,14 +162,17 @@ COUNTERS: Mapping[str, Value] = {
     "vllm:prefix_cache_hits_total": _grown("hits"),
     "vllm:generation_tokens_total": _grown("made"),
     "node_cpu_seconds_total": _processor,
-    PROCESS_CPU.name: lambda now, of: now.seconds
-    * (0.12 + 0.5 * now.crowd if of["process"] == "api" else 0.9 * now.busy),
+    PROCESS_CPU.name: lambda now, of: (
+        now.seconds * (0.12 + 0.5 * now.crowd if of["process"] == "api" else 0.9 * now.busy)
+    ),
     "otelcol_process_uptime_seconds_total": lambda now, _: now.seconds,
     "otelcol_receiver_accepted_spans_total": _spans,
     "otelcol_receiver_accepted_log_records_total": _requests,
-    "otelcol_exporter_sent_spans_total": _spans,
-    "otelcol_exporter_sent_log_records_total": _requests,
-    "otelcol_exporter_sent_metric_points_total": lambda now, _: now.seconds * 4,
+    "otelcol_exporter_sent_spans_total": _only("otlp_grpc/traces", _spans),
+    "otelcol_exporter_sent_log_records_total": _only("otlp_http/logs", _requests),
+    "otelcol_exporter_sent_metric_points_total": _only(
+        "otlp_http/prometheus", lambda now, _: now.seconds * 4
+    ),
     "traces_span_metrics_calls_total": _requests,
     "vl_rows_ingested_total": _requests,
     "prometheus_rule_group_iterations_total": lambda now, _: now.seconds / 15,
@@ -204,7 +223,8 @@ class Others:
         for metric in (*READ, *NVML, PROCESS_CPU, PROCESS_MEMORY):
             if not metric.name.startswith(_LEFT_OUT):
                 every = metric.source == "every part"
-                for job in jobs if every else {metric.source} & set(jobs):
+                mine = {metric.source, *_ALSO.get(metric.name, ())}
+                for job in jobs if every else sorted(mine & set(jobs)):
                     self._create(metric, jobs[metric.job or job])
 
     def _create(self, metric: Metric, target: Labels) -> None:

@@ -6,7 +6,7 @@ promtool writes blocks, and blocks hold no exemplars.
 import struct
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stack.errors import Fault
@@ -67,10 +67,21 @@ def snappy(content: bytes) -> Iterator[bytes]:
         yield b"\xf4" + struct.pack("<H", len(chunk) - 1) + chunk
 
 
+def post(content: bytes) -> None:
+    """Have Prometheus take a request; raises Fault with its words."""
+    request = urllib.request.Request(_URL, b"".join(snappy(content)), _HEADERS)
+    try:
+        _OPENER.open(request).close()
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace").strip()
+        raise Fault(f"Prometheus refused samples: {said[-300:]}") from error
+
+
 class Pusher:
     """Collects what was scraped, and sends it when there is enough of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[bytes], None] | None = None) -> None:
+        self._take = take or post
         self._series: dict[tuple[str, Labels], Series] = {}
         self._known: dict[tuple[str, Labels], bytes] = {}
         self._bytes = 0
@@ -104,16 +115,11 @@ class Pusher:
         self.exemplars += 1
 
     def send(self, *, all_of_it: bool = True) -> None:
-        """Send what there is; raises Fault with Prometheus's words."""
+        """Send what there is, or leave it until there is enough."""
         if self._bytes < _MOST_BYTES and not all_of_it:
             return
-        content = b"".join(_request(self._series.values()))
-        request = urllib.request.Request(_URL, b"".join(snappy(content)), _HEADERS)
-        try:
-            _OPENER.open(request).close()
-        except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace").strip()
-            raise Fault(f"Prometheus refused samples: {said[-300:]}") from error
+        if self._series:
+            self._take(b"".join(_request(self._series.values())))
         self._series, self._bytes = {}, 0
 
 

@@ -70,7 +70,9 @@ def alerts(repo: Path) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
-def spells(points: Points, steps: Steps, wait: float, keep: float) -> Iterator[tuple[float, float, bool]]:
+def spells(
+    points: Points, steps: Steps, wait: float, keep: float
+) -> Iterator[tuple[float, float, bool]]:
     """An alert's course: (moment, since when it has been active, whether it fires).
 
     `wait` is its `for`, `keep` its `keep_firing_for`, both in seconds.

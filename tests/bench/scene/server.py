@@ -33,7 +33,7 @@ class Server(day_series.Server):
     def look(self, state: State, moment: float) -> None:
         """Take the engine's state at a moment, Unix seconds."""
         self.moment, self._state = moment, state
-        self._bill(state.busy + (moment - state.at if state.running else 0.0))
+        self._bill(state.busy)
 
     def exposed(self) -> Iterator[tuple[Exposed, Labels]]:
         """Every sample of /metrics, exemplars included, with its labels in Prometheus."""
