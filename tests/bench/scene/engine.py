@@ -36,6 +36,7 @@ class State:
     cache: float = 0.0
     oldest: float = math.inf
     preempted: int = 0
+    refused: int = 0
     looked_up: int = 0
     hits: int = 0
     prefilled: int = 0
@@ -151,6 +152,7 @@ class Engine:
             self._end(ask, Outcome.CLIENT_ERROR, ask.refused, status, ask.at + took)
         elif len(self._queue) >= MOST_WAITING:
             self._end(ask, Outcome.SERVER_ERROR, "overloaded", 503, ask.at + 0.003)
+            self._pass(ask.at, refused=1)
         else:
             self._queue.append(ask)
             self._admit(ask.at)
@@ -168,7 +170,11 @@ class Engine:
         # Whoever is over the deadline is found when the queue is looked at, at its own time.
         while self._queue and self._queue[0].at + DEADLINE_SECONDS <= at:
             ask = self._queue.popleft()
-            self._end(ask, Outcome.TIMEOUT, "deadline", 504, ask.at + DEADLINE_SECONDS)
+            self._end(ask, Outcome.TIMEOUT, "deadline", 504, ask.at + self._deadline())
+
+    def _deadline(self) -> float:
+        # No two alike: of equals a store ranks either first.
+        return DEADLINE_SECONDS - 0.05 * self._dice.random()
 
     def _fits(self, ask: Ask) -> bool:
         room = CACHE_TOKENS - self._tokens
@@ -210,7 +216,7 @@ class Engine:
             outcome, reason, status = Outcome.SERVER_ERROR, "engine_error", 500
         ended = one.first + made * one.pace
         if ended > ask.at + DEADLINE_SECONDS:
-            ended = ask.at + DEADLINE_SECONDS
+            ended = ask.at + self._deadline()
             made = max(0, int((ended - one.first) / one.pace))
             outcome, reason, status = Outcome.TIMEOUT, "deadline", 504
         first = one.first if made else None

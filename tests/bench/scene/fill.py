@@ -25,12 +25,13 @@ from tests.bench.day_signals import Logs, Traces
 from tests.bench.scene import story
 from tests.bench.scene.engine import Engine, Served, State
 from tests.bench.scene.load import LoadTest
-from tests.bench.scene.others import Others, Scraped
+from tests.bench.scene.others import Others
 from tests.bench.scene.push import Pusher
 from tests.bench.scene.records import records
 from tests.bench.scene.rules import Steps, alerts, push_alerts, record
 from tests.bench.scene.server import Server
 from tests.bench.scene.story import DAY, END, SHOWN, SHOWN_LOAD, Span
+from tests.bench.scene.values import Scraped
 
 _EVALUATION_SECONDS, _SPARSE_SECONDS = 15.0, 120.0
 _LEAD_SECONDS = 1800.0

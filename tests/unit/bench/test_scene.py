@@ -3,18 +3,24 @@
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from server.catalogue import READ
 from server.record.request import Outcome, RequestRecord
 from tests.bench.scene import draw, fill, records, rules, story
 from tests.bench.scene.engine import DEADLINE_SECONDS, Engine, Served, State
+from tests.bench.scene.load import LoadTest
+from tests.bench.scene.others import Others
 from tests.bench.scene.push import Pusher, snappy, varint
 from tests.bench.scene.rules import Steps, alert_labels, seconds, spells
 from tests.bench.scene.story import END, INCIDENT, LOAD, SHOWN, Span
+from tests.bench.scene.values import COUNTERS, GAUGES, Scraped
 
 REPO = Path(__file__).resolve().parents[3]
 HOUR = Span(SHOWN.start, END)
+JOBS = {name: (("job", name),) for name in ("llm-server", "node-exporter", "otel-collector")}
 
 
 def _engine(seed: int = 1) -> Engine:
@@ -214,3 +220,52 @@ def test_what_prometheus_would_make_of_now_is_left_out() -> None:
     assert "ENV_REPO)s/prometheus" not in command
     assert command.count("--config.file") == 1
     assert config.get("program:otel-collector", "command").count("--config=") == 2
+
+
+class TestOthers:
+    def test_the_parts_say_what_the_engine_did(self) -> None:
+        others = Others(JOBS)
+        before, state = State(0.0), State(5.0, 7, 3, 0.5, preempted=2, steps=100, made=700, busy=4)
+        first = Scraped(5.0, 5.0, state, before, 4, Random(1))
+        found = {
+            (name, dict(labels).get("le", "")): value
+            for name, labels, value in others.samples(first)
+        }
+        assert found["vllm:num_requests_running", ""] == 7
+        assert found["vllm:num_requests_waiting", ""] == 3
+        assert found["vllm:kv_cache_usage_perc", ""] == 0.5
+        assert found["vllm:num_preemptions_total", ""] == 2
+        assert found["vllm:iteration_tokens_total_count", ""] == 100
+        assert found["vllm:inter_token_latency_seconds_bucket", "+Inf"] == 700
+        assert found["traces_span_metrics_calls_total", ""] == 4
+
+    def test_every_mode_of_a_core_adds_up_to_its_time(self) -> None:
+        scraped = Scraped(5.0, 5.0, State(5.0, 20, busy=5), State(0.0), 0, Random(1))
+        modes = [
+            value
+            for name, labels, value in Others(JOBS).samples(scraped)
+            if name == "node_cpu_seconds_total" and dict(labels)["cpu"] == "0"
+        ]
+        assert sum(modes) == pytest.approx(5.0, rel=0.01)
+
+    def test_what_may_be_absent_and_has_no_value_is_left_out(self) -> None:
+        optional = {one.name for one in READ if one.source == "llm-server" and one.absent}
+        scraped = Scraped(5.0, 5.0, State(5.0), State(0.0), 0, Random(1))
+        names = {name for name, _, _ in Others(JOBS).samples(scraped)}
+        assert not names & (optional - set(GAUGES) - set(COUNTERS))
+
+
+class TestLoadTest:
+    def test_it_counts_its_requests_while_it_runs(
+        self, made: list[tuple[Served, RequestRecord]]
+    ) -> None:
+        load, (_, record) = LoadTest(), next(one for one in made if one[1].finish_reasons)
+        load.ended(record)
+        assert list(load.exposed(LOAD.start - 3600, 0)) == []
+        found = {
+            (sample.name, sample.labels.get("outcome", sample.labels.get("phase", ""))): sample
+            for sample, _ in load.exposed(LOAD.end - 1, 5)
+        }
+        assert found["loadtest_requests_total", "ok"].value == 1
+        assert found["loadtest_stage", "profiling"].value == len(story.RATES) - 1
+        assert found["loadtest_in_flight_requests", ""].value == 5
