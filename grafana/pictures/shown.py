@@ -22,18 +22,14 @@ def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     """Draw each last value large, its course below it if it has one; of several, each named."""
     shown = answer.data.series
     wide = len(shown) < 2 or box.w > box.h
+    w, h = (box.w / len(shown), box.h) if wide else (box.w, box.h / len(shown))
     for index, series in enumerate(shown):
-        share = index / len(shown)
-        part = (
-            Box(box.x + box.w * share, box.y, box.w / len(shown), box.h)
-            if wide
-            else Box(box.x, box.y + box.h * share, box.w, box.h / len(shown))
-        )
-        _number(canvas, part, series, answer, page)
+        left, top = (w * index, 0.0) if wide else (0.0, h * index)
+        _number(canvas, Box(box.x + left, box.y + top, w, h), series, answer, page)
 
 
 def _number(canvas: Canvas, box: Box, series: Series, answer: Answer, page: Page) -> None:
-    panel, named = answer.panel, len(answer.data.series) > 1
+    panel, shown = answer.panel, answer.data.series
     value, words = _reduced(series, panel)
     absent = math.isnan(value)
     ink = DIM if absent else step_color(panel.defaults["thresholds"]["steps"], value)
@@ -43,14 +39,16 @@ def _number(canvas: Canvas, box: Box, series: Series, answer: Answer, page: Page
     if with_course:
         _course(canvas, box, series, ink, page)
     height = box.h * (0.75 if with_course else 1)
-    title = min(box.h * 0.15 / _LINE, 30) if named else 0.0
-    size = _value_size(words, box.w, height - title * _LINE)
-    y = box.y + (height - (size + title) * _LINE) / 2
-    if named:
+    title = min(box.h * 0.15 / _LINE, 30) if len(shown) > 1 else 0.0
+    # Of several numbers all are as large as the longest allows.
+    longest = max((_reduced(one, panel)[1] for one in shown), key=inter.width)
+    size = _value_size(longest, box.w, height - title * _LINE)
+    x, y = box.x + box.w / 2, box.y + (height - (size + title) * _LINE) / 2
+    if title:
         name = inter.cut(series.name, box.w, title)
-        canvas.text(box.x + box.w / 2, y + title * 0.6, name, size=points(title), align="center")
-    middle = (box.x + box.w / 2, y + title * _LINE + size * 0.6)
-    canvas.text(*middle, words, size=points(size), ink=ink, align="center", weight="bold")
+        canvas.text(x, y + title * 0.6, name, size=points(title), align="center")
+    middle = y + title * _LINE + size * 0.6
+    canvas.text(x, middle, words, size=points(size), ink=ink, align="center", weight="bold")
 
 
 def _value_size(words: str, width: float, height: float) -> float:
