@@ -114,6 +114,15 @@ def test_a_table_says_what_is_below_and_to_the_right() -> None:
     assert any(word.startswith("0af76519") and word.endswith("…") for word in seen)
 
 
+def test_a_time_in_a_table_is_milliseconds_whichever_store_it_is_of() -> None:
+    # An alert's "Since" is a number of Prometheus's, which no one but the panel knows to be a time.
+    raw, canvas = panel("table", options={}), Canvas(600, 300)
+    raw["fieldConfig"]["defaults"]["unit"] = "dateTimeAsIso"
+    noon = 1_782_907_200.0
+    grid.table(canvas, BOX, answer(raw, rows=[{"Since": 1000 * noon}]), page())
+    assert "12:00:00" in words(canvas)
+
+
 def test_log_lines_are_wrapped_only_where_the_panel_wraps() -> None:
     found = [Line(NOW, "word " * 30)] * 12
     for wrap, records in ((True, 2), (False, 12)):
