@@ -5,6 +5,7 @@ variable is still drawn once (12.2, RowRepeaterBehavior). So all are collapsed, 
 and the heading of a feature that the server lacks says so.
 """
 
+from grafana.dashboards.colors import BAD, LATE
 from grafana.dashboards.notes import note
 from grafana.dashboards.panels import Panel, series, table
 from grafana.dashboards.queries import SERVER, VLLM, Now, Query, rate
@@ -54,6 +55,7 @@ def queue() -> list[Panel]:
             "an adapter's slot, KV on its way or a grammar: look at those rows below.",
             "short",
             [Query(waiting, "{{reason}}")],
+            hue=LATE,
         ),
         series(
             "Turned away at the queue's limit",
@@ -61,6 +63,7 @@ def queue() -> list[Panel]:
             "stays 0: when it rises add a replica or raise the limit named.",
             "reqps",
             [Query(f"sum by (reason) ({turned_away})", "{{reason}}")],
+            hue=BAD,
         ),
         series(
             "Corrupted requests",

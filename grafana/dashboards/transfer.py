@@ -1,5 +1,6 @@
 """KV that leaves the device or comes from another server, whichever connector moves it."""
 
+from grafana.dashboards.colors import BAD, LATE
 from grafana.dashboards.panels import Panel, series
 from grafana.dashboards.queries import VLLM, Query, rate
 
@@ -76,6 +77,7 @@ def _lost() -> list[Panel]:
                 _each(f"{TIER}_promotion_job_failures_total", "tier {{tier}}, back", "tier"),
                 _each(f"{TIER}_cascade_job_failures_total", "tier {{tier}}, away", "tier"),
             ],
+            hue=BAD,
             empty=NOTHING,
         ),
         series(
@@ -90,6 +92,7 @@ def _lost() -> list[Panel]:
                 _each(f"{TIER}_backpressure_blocks_dropped_total", "tier {{tier}}, slow", "tier"),
                 Query(f"sum by (outcome) ({dropped})", "{{outcome}}"),
             ],
+            hue=BAD,
             empty=NOTHING,
         ),
     ]
@@ -105,6 +108,7 @@ def _held() -> list[Panel]:
             "completed_waiting: the batch is full, so add a decode server.",
             "short",
             [Query(stages, "{{stage}}")],
+            hue=LATE,
             empty=NOTHING,
         ),
         series(
