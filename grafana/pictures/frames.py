@@ -31,6 +31,16 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """One event on every panel: its start and end in unix seconds, its words and its color."""
+
+    start: float
+    end: float
+    words: str
+    color: str
+
+
+@dataclass(frozen=True)
 class Line:
     """One log line: unix seconds and its text."""
 

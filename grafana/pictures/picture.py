@@ -84,7 +84,7 @@ def _heading(canvas: Canvas, page: Page) -> None:
     start, end = (chart.clock(at) for at in (page.window.start, page.window.end))
     words = "   ".join([*chosen, f"{start} to {end} UTC"])
     canvas.text(canvas.width - _LEFT, 22, words, size=9, align="right")
-    marks = sorted({name for _, name, _ in page.marks})
+    marks = sorted({mark.words for mark in page.marks})
     canvas.text(
         canvas.width - _LEFT,
         48,
@@ -120,6 +120,8 @@ def _panel(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
 
 def _nothing(canvas: Canvas, box: Box, answer: Answer) -> None:
     no_value = answer.panel.defaults.get("noValue", "No data")
+    if answer.panel.kind == "traces":
+        no_value = "No data found in response"  # Whatever the panel would say instead.
     words, ink = (no_value, TEXT) if answer.excused else (answer.error or no_value, "#f2495c")
     for index, line in enumerate(textwrap.wrap(words, max(int(box.w // 10), 10))[:5]):
         x, y = box.x + box.w / 2, box.y + box.h * 0.4 + 18 * index

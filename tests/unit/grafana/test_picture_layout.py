@@ -181,3 +181,26 @@ def test_an_open_row_is_drawn(stores: Stores) -> None:
     seen = words(picture.draw(asked, geometry.WIDE))
     assert "stat 9" in seen
     assert "(1 panels)" not in seen
+
+
+def test_a_mark_lasts_as_long_as_its_samples(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [NOW - 600, NOW - 585, NOW - 570, NOW - 300]
+    fires = {"metric": {"alertname": "A"}, "values": [[at, "1"] for at in times]}
+    monkeypatch.setattr(Stores, "prometheus_range", lambda *_: [fires])
+    one = board(panel("timeseries"))
+    mark = {"datasource": SOURCE, "expr": "ALERTS", "iconColor": "red", "step": "15s"}
+    one.raw["annotations"] = {"list": [{**mark, "titleFormat": "{{alertname}}"}]}
+    marks = evaluate.page(stores, one, NOW, {}).marks
+    assert [(m.start, m.end, m.words) for m in marks] == [
+        (NOW - 600, NOW - 570, "A"),
+        (NOW - 300, NOW - 300, "A"),
+    ]
+
+
+def test_a_trace_panel_says_what_grafana_says_whatever_it_is_told() -> None:
+    one = board(panel("traces", options={}))
+    asked = Page(one, Window(NOW - 1800, NOW), {})
+    asked.answers = [Answer(one.panels[0])]
+    assert "No data found in response" in words(picture.draw(asked))
