@@ -14,6 +14,7 @@ h2 { margin-top: 2.5rem; padding-top: .75rem; border-top: 1px solid #d8dce3; }
 a { color: #0b57b0; }
 code, pre { font: 14px/1.5 ui-monospace, monospace; background: #f2f4f7; border-radius: 4px; }
 code { padding: .1em .3em; user-select: all; }
+h3 code { font-size: 1em; font-weight: bold; }
 pre { padding: .75rem 1rem; overflow-x: auto; }
 pre code { padding: 0; background: none; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
@@ -40,7 +41,8 @@ def page(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        '<nav><a href="/runbooks/">All runbooks</a></nav>\n'
+        '<nav><a href="/runbooks/">All runbooks</a> · <a href="/alerts/newest">Newest alerts</a> · '
+        '<a href="/docs/numbers">Every number</a></nav>\n'
         f"{body}</body>\n</html>\n"
     )
 

@@ -15,6 +15,7 @@ from alertmanager.worst import (
 )
 
 MAX_MODEL = 256
+WEEK_SECONDS = 7 * 86400.0
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999."""
 
@@ -105,7 +106,14 @@ class Links:
         if len(model) > MAX_MODEL or not model.isprintable():
             raise RefusedError(f"model must be a name of at most {MAX_MODEL} characters")
         _check_order(at, until)
-        page = self._pages.logs(model, Window(max(0.0, at - BEFORE_SECONDS), until))
+        return self._logged(self._pages.logs(model, Window(max(0.0, at - BEFORE_SECONDS), until)))
+
+    def alerts(self, query: Query) -> str:
+        """The page of the alerts that were logged in the week before a moment, which is now."""
+        at = query.moment("at", time.time())
+        return self._logged(self._pages.alerts(Window(max(0.0, at - WEEK_SECONDS), at)))
+
+    def _logged(self, page: str) -> str:
         if not page:
             why = "alertlog was told of no page for log records."
             fix = "Set ALERTLOG_GRAFANA_URL, ALERTLOG_LOKI_URL or ALERTLOG_VICTORIALOGS_URL."

@@ -49,6 +49,8 @@ class Newest:
 
     def __init__(self, now: Callable[[], datetime.datetime] = _now) -> None:
         self._now = now
+        self.since = _text(now())
+        """Since when alerts are kept: those of an earlier process stand in the logs."""
         self._states: dict[bytes, State] = {}
         self._lock = threading.Lock()
 

@@ -14,6 +14,8 @@ from alertmanager.worst import Exemplar
 
 _BEFORE, _AFTER = 120.0, 180.0
 """Seconds around a request: what belongs to it may be stamped just outside of it."""
+_ALERTS_LOGQL = '{service_name="alertmanager"}'
+_ALERTS_LOGSQL = '{"service.name"="alertmanager"}'
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,20 @@ class Pages:
 
     def logs(self, model: str, window: Window) -> str:
         """The server's warnings, and its requests that did not end well; every model's if empty."""
+        return self._records(_logql(model), _logsql(model), window)
+
+    def alerts(self, window: Window) -> str:
+        """The records of alerts that came and went."""
+        return self._records(_ALERTS_LOGQL, _ALERTS_LOGSQL, window)
+
+    def _records(self, logql: str, logsql: str, window: Window) -> str:
         if self._grafana:
-            return self._explore("loki", {"expr": _logql(model)}, window)
+            return self._explore("loki", {"expr": logql}, window)
         if "victorialogs" in self._stores:
-            return f"{self._stores['victorialogs']}/select/vmui/#/?{_vmui(model, window)}"
+            return f"{self._stores['victorialogs']}/select/vmui/#/?{_vmui(logsql, window)}"
         if "loki" in self._stores:
             asked = {
-                "query": _logql(model),
+                "query": logql,
                 "start": int(window.start * 1e9),
                 "end": int(window.end * 1e9),
             }
@@ -83,11 +92,11 @@ class Pages:
         return f"{self._grafana}/explore?schemaVersion=1&orgId=1&panes={encoded}"
 
 
-def _vmui(model: str, window: Window) -> str:
+def _vmui(query: str, window: Window) -> str:
     ends = datetime.fromtimestamp(window.end, UTC).isoformat(timespec="milliseconds")
     return urlencode(
         {
-            "query": _logsql(model),
+            "query": query,
             "g0.range_input": f"{window.end - window.start:.0f}s",
             "g0.end_input": ends.replace("+00:00", "Z"),
             "g0.relative_time": "none",

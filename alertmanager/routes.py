@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from alertmanager import arrived
 from alertmanager.frame import message
 from alertmanager.heartbeat import Heartbeat
 from alertmanager.links import Links, NothingError, Query, RefusedError
@@ -15,9 +16,12 @@ HTML = "text/html; charset=utf-8"
 JSON = "application/json"
 OF_ALERT = "/runbooks/alert/"
 """Before an alert's name: for a board, which knows no chapter."""
+OF_NUMBER = "/numbers/"
+"""Before a metric's or a recorded name: for a panel, which knows what it reads and no page."""
+ARRIVED = "/alerts/newest"
 INDEX = (
     "GET /health, /metrics, /runbooks/, /runbooks/CHAPTER, /runbooks/alert/NAME, /docs/NAME,\n"
-    "/alerts, /heartbeat,\n"
+    "/numbers/NAME, /alerts, /alerts/newest, /alerts/newest/NAME, /alerts/logged,\n/heartbeat,\n"
     "/trace?selector=SELECTOR&at=UNIX_SECONDS, /logs?at=UNIX_SECONDS&model=NAME;\n"
     "POST /alerts, /heartbeat\n"
 )
@@ -47,9 +51,19 @@ class Desk:
             "/runbooks": lambda: Answer(308, "", location="/runbooks/"),
             "/runbooks/": lambda: Answer(200, library.index(), HTML),
             "/alerts": self._alerts,
+            ARRIVED: lambda: Answer(200, arrived.show(newest.listing(), newest.since), HTML),
             "/heartbeat": self._pulse,
         }
-        self._leading = {"/trace": links.trace, "/logs": links.logs}
+        self._leading = {
+            "/trace": links.trace,
+            "/logs": links.logs,
+            arrived.LOGGED: links.alerts,
+        }
+        self._named: dict[str, Callable[[str], str | None]] = {
+            OF_ALERT: library.of_alert,
+            OF_NUMBER: library.of_number,
+            f"{ARRIVED}/": self._of_arrived,
+        }
 
     def get(self, target: str) -> Answer:
         """The answer to a GET of a path and a query."""
@@ -59,9 +73,10 @@ class Desk:
         if path in self._leading:
             return self._led(path, query)
         # Names are compared as they were sent: nothing that is escaped is a name of ours.
-        if path.startswith(OF_ALERT):
-            place = self._library.of_alert(path.removeprefix(OF_ALERT))
-            return Answer(302, "", location=place) if place else Answer(404, INDEX)
+        for before, find in self._named.items():
+            if path.startswith(before):
+                place = find(path.removeprefix(before))
+                return Answer(302, "", location=place) if place else Answer(404, INDEX)
         shown = self._library.show(path)
         return Answer(404, INDEX) if shown is None else Answer(200, shown, HTML)
 
@@ -74,6 +89,11 @@ class Desk:
         except NothingError as nothing:
             said = message("Nothing to show", nothing.why, nothing.fix)
             return Answer(nothing.status, said, HTML)
+
+    def _of_arrived(self, name: str) -> str | None:
+        """The alert's place among those that came, or its runbook: before the start others did."""
+        place = arrived.place(self._newest.listing(), name)
+        return f"{ARRIVED}#{place}" if place else self._library.of_alert(name)
 
     def _alerts(self) -> Answer:
         return Answer(200, json.dumps({"alerts": self._newest.listing()}, indent=1) + "\n", JSON)

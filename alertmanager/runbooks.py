@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from alertmanager.frame import page
 from alertmanager.markdown import headings, slug, to_html
 
+_NUMBERS = "/docs/numbers"
+"""The page that has a heading for each metric and each recorded name."""
 _FOLDERS = {"/runbooks/": "runbooks", "/docs/": ""}
 """The address of each folder that is served, and its place within docs/."""
 
@@ -53,6 +55,13 @@ class Library:
         places = (at for at, alerts in self._chapters() if name in alerts)
         address = next(places, None)
         return f"{address}#{slug(name)}" if address else None
+
+    def of_number(self, name: str) -> str | None:
+        """Where a metric or a recorded name is explained, None where it is not."""
+        heading = f"`{name}`"
+        file = self.files().get(_NUMBERS)
+        known = file.read_text(encoding="utf-8", errors="replace").splitlines() if file else []
+        return f"{_NUMBERS}#{slug(heading)}" if f"### {heading}" in known else None
 
     def index(self) -> str:
         """The list of alerts by chapter."""

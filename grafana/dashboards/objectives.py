@@ -4,6 +4,7 @@ The numbers are recorded by prometheus/rules/slo.yaml; docs/runbooks/slo.md says
 is.
 """
 
+from grafana.dashboards.explained import ALERTLOG
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, table
 from grafana.dashboards.queries import Now, Query
@@ -63,7 +64,7 @@ def firing_alerts() -> list[Panel]:
         table(
             "Firing alerts",
             "Each alert that fires and since when its condition holds; click its name for the "
-            "runbook, or run `make alerts` for its value and its worst request's trace.",
+            "runbook, and the time for the value, the worst request's trace and the log lines.",
             [Now(f"1000 * ALERTS_FOR_STATE and ignoring (alertstate) {firing}")],
             {
                 "severity": ("Severity", "string"),
@@ -80,10 +81,11 @@ def firing_alerts() -> list[Panel]:
             width=24,
             height=5,
             links={
-                "Alert": (
-                    "Open the runbook",
-                    "http://127.0.0.1:9095/runbooks/alert/${__value.raw}",
-                )
+                "Alert": ("Open the runbook", f"{ALERTLOG}/runbooks/alert/${{__value.raw}}"),
+                "Since": (
+                    "Why it fired: its value, its worst request, its log lines",
+                    f"{ALERTLOG}/alerts/newest/${{__data.fields.Alert}}",
+                ),
             },
             empty="none",
         ),

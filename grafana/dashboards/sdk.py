@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
+from grafana.dashboards.explained import ALERTLOG, add_links
 from grafana.dashboards.panels import Panel
 from grafana.dashboards.queries import FIRING, JOB, LOAD, PROMETHEUS
 
@@ -29,6 +30,8 @@ BOARDS = {
     "llm-loadtest": "Load test",
 }
 """Every board's uid and title, in the order of the links at the top of each page."""
+NEWEST_ALERTS = ("Why the last alert fired", f"{ALERTLOG}/alerts/newest")
+"""The link after those: of an alert that is over, no board tells anything."""
 
 Variable: TypeAlias = board.QueryVariable | board.CustomVariable | board.TextBoxVariable
 MODEL = ("model", "Model", f"label_values(llm_requests_in_flight{{{JOB}}}, model)")
@@ -121,6 +124,12 @@ def _links() -> list[board.DashboardLink]:
     ]
 
 
+def _alerts_link() -> board.DashboardLink:
+    title, url = NEWEST_ALERTS
+    link = board.DashboardLink(title).type(DashboardLinkType.LINK).url(url).icon("external link")
+    return link.target_blank(True)
+
+
 def _annotation(name: str, color: str, expr: str, title: str) -> board.AnnotationQuery:
     return (
         board.AnnotationQuery()
@@ -163,7 +172,7 @@ def dashboard_json(
     builder = _board_style(uid, description)
     for variable in [*common_variables(uses), *more]:
         builder.with_variable(variable)
-    for link in _links():
+    for link in [*_links(), _alerts_link()]:
         builder.link(link)
     for annotation in annotations():
         builder.annotation(annotation)
@@ -174,6 +183,7 @@ def dashboard_json(
 
 
 def _mend(built: dict[str, Any]) -> None:
+    add_links(built["panels"])
     # The SDK's only placement is a closed menu; without one, links and marks stand on the page.
     for entry in [*built["links"], *built["annotations"]["list"]]:
         del entry["placement"]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import yaml
 
-from grafana.pictures import expand, units, values
+from grafana.pictures import expand, explains, units, values
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.evaluate import IN_THE_STORE, TRANSFORMATIONS
 from grafana.pictures.questions import QUESTIONS
@@ -54,7 +54,8 @@ def _board(board: Board, known: Known) -> Iterator[str]:
     yield from _variables(board, defined)
     for link in board.raw.get("links", []):
         yield from _link(link["url"], defined, known)
-        if not (link.get("keepTime") and link.get("includeVars")):
+        kept = link.get("keepTime") and link.get("includeVars")
+        if link["url"].startswith("/d/") and not kept:
             yield f"link {link['title']} loses the time or the variables"
     for panel in board.panels:
         for fault in _panel(panel, defined, known):
@@ -122,6 +123,7 @@ def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
         yield from _source(target.get("datasource"), f"query {target['refId']}")
         yield from _target(target)
     yield from _names(panel)
+    yield from explains.faults(panel)
     for step in panel.raw.get("transformations", []):
         if step["id"] not in TRANSFORMATIONS | (IN_THE_STORE if _is_asked(panel) else set()):
             yield f"transformation {step['id']} is not one that we evaluate"

@@ -13,6 +13,7 @@ from server.catalogue import (
     ceilings,
     conventions,
     error_budgets,
+    numbers,
     slo,
 )
 from server.catalogue.grids import worst_ratio
@@ -25,6 +26,7 @@ Generated from `server/catalogue/` by `python -m server.catalogue`; do not edit.
 rule, an alert or a board uses stands here, and `make check` fails where one does not. A histogram
 is read by its `_bucket`, `_sum` and `_count`. `job` and `instance` stand on every series beside the
 labels named. Grids: [docs/quantiles.md](quantiles.md). Thresholds: `prometheus/slo.yaml`.
+Who reads each, and the recorded names: [numbers.md](numbers.md).
 """
 COLUMNS = ("metric", "kind", "unit", "labels", "for", "meaning")
 
@@ -82,6 +84,7 @@ def generated() -> dict[Path, str]:
     thresholds = {threshold.name: threshold for threshold in slo.read()}
     return {
         REPO / "docs/metrics.md": page(),
+        REPO / "docs/numbers.md": numbers.page(REPO),
         REPO / "docs/conventions.md": conventions.page(),
         REPO / "docs/images/quantiles.svg": svg(),
         REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),

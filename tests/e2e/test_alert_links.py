@@ -1,4 +1,4 @@
-"""What the links of an alert lead to on the running stack: runbook, worst trace, logs."""
+"""What the links of alerts and panels lead to on the running stack: pages, worst trace, logs."""
 
 import re
 import secrets
@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from grafana.pictures.board import load
 from stack.stores.protocol import LogRecord, StoreError, Window
 from tests.e2e.client import Client, poll
 from tests.e2e.stores import HTTP, stores
@@ -40,6 +41,16 @@ def test_a_runbook_opens() -> None:
     assert 'id="targetdown"' in page.text
 
 
+def test_the_number_of_every_panel_is_explained() -> None:
+    urls = {url for board in load() for panel in board.panels for url in panel.links()}
+    numbers = sorted(url for url in urls if url.startswith(f"{ALERTLOG}/numbers/"))
+    assert numbers
+    unknown = [url for url in numbers if not HTTP.get(url, follow_redirects=False).is_redirect]
+    assert unknown == []
+    page = HTTP.get(f"{ALERTLOG}/numbers/up", follow_redirects=True).raise_for_status()
+    assert 'id="up"' in page.text
+
+
 def test_the_worst_request_has_a_trace_and_a_moment_has_its_logs(client: Client) -> None:
     began = time.time()
     assert client.chat("A long one", max_tokens=200).status == 200
@@ -63,6 +74,8 @@ def test_an_alerts_record_has_the_trace_of_the_worst_request(client: Client) -> 
     HTTP.post(f"{ALERTLOG}/alerts", json={"alerts": [alert]}).raise_for_status()
     arrived = HTTP.get(f"{ALERTLOG}/alerts").json()["alerts"]
     assert name in {one["labels"]["alertname"] for one in arrived}
+    page = HTTP.get(f"{ALERTLOG}/alerts/newest/{name}", follow_redirects=True).raise_for_status()
+    assert f'id="{name.lower()}"' in page.text and "a test of the links" in page.text
 
     def recorded() -> LogRecord | None:
         every = stores().logs.records(Window(began - 60, time.time() + 60))

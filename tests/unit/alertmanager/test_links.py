@@ -100,6 +100,18 @@ def test_the_logs_of_a_store_are_those_around_the_time() -> None:
     assert fields["end"] == [str(int(AT + 60) * 10**9)]
 
 
+def test_the_alerts_of_a_week_are_log_records_of_alertlogs_own() -> None:
+    location = led(GRAFANA_URL, "/alerts/logged", at=str(AT))
+    assert query_of(location) == '{service_name="alertmanager"}'
+    week = {"from": str(int(AT - 7 * 86400) * 1000), "to": str(int(AT) * 1000)}
+    assert pane(location)["range"] == week
+    fields = parse_qs(led(VICTORIALOGS_URL, "/alerts/logged", at=str(AT)).partition("?")[2])
+    assert fields["query"] == ['{"service.name"="alertmanager"}']
+    assert fields["g0.range_input"] == ["604800s"]
+    now = pane(led(GRAFANA_URL, "/alerts/logged"))["range"]
+    assert abs(int(now["to"]) / 1000 - time.time()) < 60  # type: ignore[index]
+
+
 def test_logs_of_now_do_not_reach_into_the_future() -> None:
     before = time.time()
     found = pane(led(GRAFANA_URL, "/logs", at=f"{before - 60:.3f}"))

@@ -1,5 +1,6 @@
 """Runbooks as pages: each of the repository's own, and what hostile files and paths come to."""
 
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from alertmanager.alertlog import build
-from alertmanager.frame import POLICY, STYLE
+from alertmanager.frame import POLICY, STYLE, page
 from alertmanager.markdown import headings, slug, to_html
 from alertmanager.runbooks import Library
 from tests.unit.alert_desk import REPO, ask, settings
@@ -16,9 +17,12 @@ from tests.unit.listening import listening
 
 OURS = Library(REPO / "docs")
 ADDRESSES = sorted(OURS.files())
+FRAME = Page(page("", "")).places
+"""Where every page leads: its first links."""
 CHAPTERS = [address for address in ADDRESSES if address.startswith("/runbooks/")]
 
 
+@cache
 def show(address: str) -> Page:
     text = OURS.show(address)
     assert text is not None, address
@@ -38,7 +42,7 @@ def test_every_link_of_every_page_leads_somewhere(address: str) -> None:
         parts = urlsplit(place)
         if parts.scheme:
             assert parts.scheme in ("http", "https")
-        elif place != "/runbooks/":
+        elif place not in FRAME:
             target = show(parts.path) if parts.path else page
             assert not parts.fragment or parts.fragment in target.ids, place
 
@@ -49,7 +53,7 @@ def test_no_link_of_a_runbook_is_lost(address: str) -> None:
     dropped = []
     to_html(text, lambda link: dropped.append(link) or link)  # type: ignore[func-returns-value]
     places = show(address).places
-    assert len(places) == len(dropped) + 1, dropped
+    assert len(places) == len(dropped) + len(FRAME), dropped
 
 
 @pytest.mark.parametrize("address", CHAPTERS)
@@ -75,6 +79,18 @@ def test_an_alert_is_found_by_its_name_alone() -> None:
     assert OURS.of_alert("EngineStalled") == "/runbooks/use#enginestalled"
     for stranger in ("enginestalled", "", "../logs", "EngineStalled\r\nx: y"):
         assert OURS.of_alert(stranger) is None
+
+
+def test_a_number_is_found_by_its_name_alone() -> None:
+    assert OURS.of_number("llm_requests_total") == "/docs/numbers#llm_requests_total"
+    recorded = "model_objective:slo_burn:ratio1h"
+    assert OURS.of_number(recorded) == "/docs/numbers#model_objectiveslo_burnratio1h"
+    for stranger in ("llm_requests", "", "up`", "../logs", "up\r\nx: y"):
+        assert OURS.of_number(stranger) is None
+
+
+def test_without_the_page_of_numbers_none_is_found(tmp_path: Path) -> None:
+    assert library(tmp_path).of_number("llm_requests_total") is None
 
 
 def test_a_heading_becomes_the_id_that_a_link_names() -> None:
@@ -122,9 +138,9 @@ def library(tmp_path: Path) -> Library:
 def test_links_lead_to_what_is_served_and_others_are_text(tmp_path: Path) -> None:
     found = library(tmp_path)
     assert sorted(found.files()) == ["/docs/o", "/runbooks/use"]
-    assert Page(found.show("/runbooks/use") or "").places[1:] == ["/docs/o#x"]
+    assert Page(found.show("/runbooks/use") or "").places[len(FRAME) :] == ["/docs/o#x"]
     text = found.show("/docs/o") or ""
-    assert Page(text).places[1:] == ["/runbooks/use#alert"]
+    assert Page(text).places[len(FRAME) :] == ["/runbooks/use#alert"]
     assert "up" in text and "no" in text
 
 

@@ -25,7 +25,9 @@ def named(uid: str) -> Board:
 
 
 def test_the_eight_boards_stand_in_the_order_of_their_links() -> None:
-    uids = [link["url"].removeprefix("/d/") for link in BOARDS[0].raw["links"]]
+    *urls, alerts = (link["url"] for link in BOARDS[0].raw["links"])
+    uids = [url.removeprefix("/d/") for url in urls]
+    assert alerts.endswith(":9095/alerts/newest")
     assert uids == [one.uid for one in BOARDS]
     assert len(uids) == 8
     assert all(one.raw["links"] == BOARDS[0].raw["links"] for one in BOARDS)

@@ -43,6 +43,7 @@ def test_check_names_a_stale_board(tmp_path: Path) -> None:
     (tmp_path / "prometheus").mkdir()
     shutil.copy(REPO / "prometheus/slo.yaml", tmp_path / "prometheus")
     shutil.copytree(REPO / "stack", tmp_path / "stack")
+    shutil.copytree(REPO / "server/catalogue", tmp_path / "server/catalogue")
     done = run_dashboards("--check", cwd=tmp_path)
     assert done.returncode == 1
     assert "overview.json is stale" in done.stderr
