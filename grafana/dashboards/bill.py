@@ -1,8 +1,9 @@
 """The device bill: what the devices cost, what it bought, and whether the ledger adds up to it."""
 
 from grafana.dashboards import sdk
+from grafana.dashboards.colors import BAD
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles
+from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, dollars, hourly, quantiles
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import SERVER, TENANTS, Query, rate
 from grafana.dashboards.slo import limit
@@ -12,8 +13,8 @@ PRICE = f"sum(llm_device_price_microdollars_per_second{{{SERVER}}}) * 3600 / 1e6
 NO_PRICE = "no device price"
 
 
-def _dollars(gauge: str, name: str) -> Query:
-    return Query(f"sum({gauge}{{{SERVER}}}) / 1e6", name)
+def _dollars(gauge: str, name: str) -> list[Query]:
+    return dollars(name, f"sum({gauge}{{{SERVER}}}) / 1e6")
 
 
 def money() -> list[Panel]:
@@ -27,9 +28,9 @@ def money() -> list[Panel]:
             "request on the day on which it ended; compare the month with your provider's invoice, "
             "and mend server/prices.yaml where they part.",
             DOLLARS,
-            _dollars("llm_bill_today_microdollars", "today"),
-            _dollars("llm_bill_month_microdollars", "this month"),
-            Query(PRICE, "an hour"),
+            *_dollars("llm_bill_today_microdollars", "today"),
+            *_dollars("llm_bill_month_microdollars", "this month"),
+            *dollars("an hour", PRICE),
             empty=NO_PRICE,
             width=8,
             height=5,
@@ -56,9 +57,9 @@ def checks() -> list[Panel]:
         stat(
             "Still open",
             "Device time of requests that are not recorded yet, the one part that the bill's parts "
-            "leave out; when it grows without traffic, look for requests that hang.",
-            DOLLARS,
-            _dollars("llm_bill_open_microdollars", "open"),
+            "leave out; when it is not 0 without traffic, look for requests that hang.",
+            MICRODOLLARS,
+            Query(f"sum(llm_bill_open_microdollars{{{SERVER}}})", "open"),
             empty=NO_PRICE,
             width=4,
             height=5,
@@ -118,6 +119,7 @@ def course() -> list[Panel]:
             "tokens to divide by; for a model without a price add it to server/prices.yaml.",
             "reqps",
             left_out,
+            hue=BAD,
         ),
     ]
 
@@ -127,14 +129,15 @@ def tenants() -> list[Panel]:
     return [
         series(
             "Cost of one request, watched tenants",
-            "Microdollars of a request by tenant, dashed by device time; the budgets file says who "
-            "is watched, so mark `watch` on a tenant whose price you negotiate.",
+            "Microdollars of a request of the two watched tenants with most, dashed by device time; "
+            "choose another at the top, and mark `watch` on one whose price you negotiate.",
             MICRODOLLARS,
             quantiles(
                 "llm_watched_tenant_cost_microdollars",
                 "llm_watched_tenant_gpu_cost_microdollars",
                 "tenant",
                 TENANTS,
+                most=2,
             ),
             width=12,
             logarithmic=True,

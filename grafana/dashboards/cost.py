@@ -2,14 +2,16 @@
 
 from grafana.dashboards import sdk, told
 from grafana.dashboards.limits import Limits
-from grafana.dashboards.logged import DEAREST, HERE, WIDTHS, dearest, trace_link
-from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, hourly, quantiles, spend
+from grafana.dashboards.logged import DEAREST, HERE, NONE_ENDED, dearest, trace_link
+from grafana.dashboards.measures import DOLLARS, MICRODOLLARS, dollars, hourly, quantiles, spend
 from grafana.dashboards.panels import Asks, Panel, series, stat, table
-from grafana.dashboards.queries import OURS, SERVER, TENANTS, Now, Query, rate
+from grafana.dashboards.queries import NO_TRAFFIC, OURS, SERVER, TENANTS, Now, Query, rate, seen
 from grafana.dashboards.slo import limit
+from grafana.dashboards.tables import WIDTHS
 
 SPEND = "llm_cost_microdollars_total"
 WASTED = "llm_wasted_cost_microdollars_total"
+NOTHING_SPENT = "nothing spent"
 MONTH = f"sum(llm_spend_month_microdollars{{{SERVER}}}) / 1e6"
 DAYS = "(day_of_month() - 1 + hour() / 24 + minute() / 1440)"
 """How many days of the month have passed, in UTC as the gauges count."""
@@ -29,10 +31,10 @@ def verdict() -> list[Panel]:
             "none in the first six hours of a month), and the pace; when the forecast is above the "
             "budget, find the tenant below.",
             DOLLARS,
-            Query(f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6", "today"),
-            Query(MONTH, "this month"),
-            Query(FORECAST, "forecast, an estimate"),
-            Query(hourly(SPEND, scope=SERVER), "an hour, at this pace"),
+            *dollars("today", f"sum(llm_spend_today_microdollars{{{SERVER}}}) / 1e6"),
+            *dollars("this month", MONTH),
+            *dollars("forecast, an estimate", FORECAST),
+            *dollars("an hour, at this pace", hourly(SPEND, scope=SERVER)),
             nan="too early",
             width=14,
             height=5,
@@ -69,18 +71,21 @@ def course() -> list[Panel]:
             "the list asks less than the model costs: raise its price or fill its batches.",
             DOLLARS,
             spend(SPEND, device, "model"),
+            empty=NOTHING_SPENT,
         ),
         series(
             "By tenant",
-            "Dollars per hour by the price list, dashed by device time; for the tenant that grows, "
-            "read its dearest requests below and agree on a budget.",
+            "Dollars per hour of the four dearest tenants by the price list, dashed by device time; "
+            "for one that grows, read its dearest requests below and agree on a budget.",
             DOLLARS,
             spend(
                 "llm_tenant_cost_microdollars_total",
                 "llm_tenant_gpu_cost_microdollars_total",
                 "tenant",
                 TENANTS,
+                most=4,
             ),
+            empty=NOTHING_SPENT,
         ),
         series(
             "By outcome",
@@ -88,6 +93,7 @@ def course() -> list[Panel]:
             "paid for nothing, so start with the highest such line.",
             DOLLARS,
             spend(SPEND, device, "outcome"),
+            empty=NOTHING_SPENT,
         ),
     ]
 
@@ -102,6 +108,7 @@ def unit_cost() -> list[Panel]:
             "requests make the bill: click a dot on one and look at its tokens.",
             MICRODOLLARS,
             quantiles(listed, device),
+            empty=NO_TRAFFIC,
             width=12,
             logarithmic=True,
         ),
@@ -111,6 +118,7 @@ def unit_cost() -> list[Panel]:
             "to see which request was dear and why.",
             MICRODOLLARS,
             quantiles(f"{listed}_per_1k_tokens", f"{device}_per_1k_tokens"),
+            empty=NO_TRAFFIC,
             width=12,
             limits=limit("cost_per_1k_output_tokens"),
             logarithmic=True,
@@ -118,29 +126,31 @@ def unit_cost() -> list[Panel]:
     ]
 
 
+def _budget_used(period: str) -> str:
+    # Those that have used most now, or the legend would not hold them.
+    ratio = f"llm_tenant_budget_{period}_used_ratio{{{TENANTS}}}"
+    most = f"topk(5, sum by (tenant) ({ratio} @ end()))"
+    return f"sum by (tenant) ({ratio}) and on (tenant) {most}"
+
+
 def waste() -> list[Panel]:
     """Return what was paid for no whole answer, and how far each budget is used."""
-    used = [
-        Query(
-            f"sum by (tenant) (llm_tenant_budget_{period}_used_ratio{{{TENANTS}}})",
-            f"{period} {{{{tenant}}}}",
-        )
-        for period in ("day", "month")
-    ]
+    used = [Query(_budget_used(period), f"{period} {{{{tenant}}}}") for period in ("day", "month")]
     return [
         series(
             "Wasted",
             "Dollars per hour by the price list for aborted, failed, truncated and retried "
             "requests; mend the largest: deadlines, errors, max_tokens, callers' retries.",
             DOLLARS,
-            [Query(hourly(WASTED, by="waste"), "{{waste}}")],
+            [Query(seen(hourly(WASTED, by="waste"), "waste", WASTED), "{{waste}}")],
+            empty="nothing wasted",
             width=12,
             stacked=True,
         ),
         series(
             "Budgets used",
-            "Share of each tenant's daily and monthly budget that it spent, in UTC; above soft "
-            "warn the tenant, above the dashed line raise its budget or limit its calls.",
+            "Share of a daily or monthly budget that is spent, of the five tenants with most; above "
+            "soft warn the tenant, above the dashed line raise its budget or limit its calls.",
             "percentunit",
             [*used, Query(f"max(llm_budget_soft_ratio{{{SERVER}}})", "soft")],
             width=12,
@@ -157,8 +167,8 @@ def _spent(metric: str, extra: str = "") -> str:
 def most_expensive() -> list[Panel]:
     """Return what each tenant used and cost, and the dearest requests with their traces."""
     asked: list[Asks] = [
-        Now(f"{_spent('llm_tenant_cost_microdollars_total')} / 1e6"),
-        Now(f"{_spent('llm_tenant_gpu_cost_microdollars_total')} / 1e6"),
+        Now(_spent("llm_tenant_cost_microdollars_total")),
+        Now(_spent("llm_tenant_gpu_cost_microdollars_total")),
         Now(f"round({_spent('llm_tenant_requests_total')})"),
         Now(_spent("llm_tenant_tokens_total", ', kind=~"input.*"')),
         Now(_spent("llm_tenant_tokens_total", ', kind="output"')),
@@ -166,18 +176,20 @@ def most_expensive() -> list[Panel]:
     return [
         table(
             "Most expensive tenants",
-            "Dollars by the price list and by device time, requests and tokens of each tenant in "
-            "the time range; ask the first row about its prompts.",
+            "Microdollars (µ$1M is $1) by the price list and by device time, requests and tokens "
+            "of each tenant in the time range; ask the first row about its prompts.",
             asked,
             {
                 "tenant": ("Tenant", "string"),
-                "Value #A": ("List", DOLLARS),
-                "Value #B": ("Device", DOLLARS),
+                "Value #A": ("List", MICRODOLLARS),
+                "Value #B": ("Device", MICRODOLLARS),
                 "Value #C": ("Requests", "short"),
                 "Value #D": ("Tokens in", "short"),
                 "Value #E": ("Tokens out", "short"),
             },
             sort="List",
+            widths={"Device": WIDTHS["List"]},
+            empty="no requests",
         ),
         table(
             "Most expensive requests",
@@ -188,7 +200,7 @@ def most_expensive() -> list[Panel]:
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            empty=NONE_ENDED,
         ),
     ]
 

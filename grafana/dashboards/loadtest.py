@@ -4,7 +4,18 @@ from grafana.dashboards import sdk
 from grafana.dashboards.colors import DEVICE, LISTED, SERVER_SIDE
 from grafana.dashboards.measures import MICRODOLLARS
 from grafana.dashboards.panels import Panel, series, stat
-from grafana.dashboards.queries import LOAD, OURS, QUANTILES, Query, quantile, rate
+from grafana.dashboards.queries import (
+    LOAD,
+    OURS,
+    QUANTILES,
+    Asks,
+    Query,
+    dots,
+    measured,
+    quantile,
+    rate,
+    seen,
+)
 from grafana.dashboards.slo import limit
 
 RUN = f'{LOAD}, instance="$run"'
@@ -15,17 +26,14 @@ def _of_run(counter: str, *matchers: str) -> str:
     return f"sum({rate(counter, *matchers, scope=RUN)})"
 
 
-def _quantiles(client: str, server: str) -> list[Query]:
-    """The client's p50, p95 and p99, and the server's own; the client's have the dots, once."""
-    return [
-        Query(
-            quantile(q, histogram, by="", scope=scope),
-            f"{whose} {name}",
-            whose == "client" and q == 0.99,
-        )
+def _quantiles(client: str, server: str) -> list[Asks]:
+    """The client's p99, p95 and p50, and the server's own; the dots are the client's."""
+    lines = [
+        Query(measured(quantile(q, histogram, by="", scope=scope)), f"{whose} {name}")
         for whose, histogram, scope in (("client", client, RUN), (SERVER_SIDE, server, OURS))
         for q, name in QUANTILES
     ]
+    return [dots(client, scope=RUN), *lines]
 
 
 def course() -> list[Panel]:
@@ -94,6 +102,7 @@ def latency() -> list[Panel]:
             ),
             limits=limit("request_duration"),
             logarithmic=True,
+            empty=NO_RUN,
         ),
         series(
             "TTFT, client and server",
@@ -105,6 +114,7 @@ def latency() -> list[Panel]:
             ),
             limits=limit("time_to_first_token"),
             logarithmic=True,
+            empty=NO_RUN,
         ),
         series(
             "TPOT, client and server",
@@ -117,6 +127,7 @@ def latency() -> list[Panel]:
             ),
             limits=limit("time_per_output_token"),
             logarithmic=True,
+            empty=NO_RUN,
         ),
     ]
 
@@ -141,7 +152,10 @@ def faults() -> list[Panel]:
             "the run's marks compare it with goodput, and stop where only the cost grows.",
             MICRODOLLARS,
             [
-                Query(f"sum by (model) ({rate(metric)})", f"{measure} {{{{model}}}}")
+                Query(
+                    seen(f"sum by (model) ({rate(metric)})", "model", metric),
+                    f"{measure} {{{{model}}}}",
+                )
                 for measure, metric in costs.items()
             ],
             width=16,
@@ -158,7 +172,7 @@ def generator() -> list[Panel]:
             "How late the generator sent what was due; when it nears the latencies above, the "
             "machine that sends is full: use more processes or another machine.",
             "s",
-            [Query(quantile(q, delay, by="", scope=RUN), name) for q, name in QUANTILES],
+            [Query(measured(quantile(q, delay, by="", scope=RUN)), name) for q, name in QUANTILES],
             logarithmic=True,
             empty=NO_RUN,
         ),

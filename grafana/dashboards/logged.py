@@ -8,37 +8,26 @@ from stack.stores.protocol import Scope
 
 HERE = Scope("$model", "$tenant", "$instance")
 """The requests that the variables of every board choose."""
+NONE_ENDED = "no request ended"
 GPU_COST = "gpu_cost_microdollars"
-HEADINGS = {
-    "trace_id": ("Trace", "string"),
-    "outcome": ("Outcome", "string"),
+TRACE = {"trace_id": ("Trace", "string"), "outcome": ("Outcome", "string")}
+TENANT = {"tenant": ("Tenant", "string")}
+TOKENS = {"input_tokens": ("In", "none"), "output_tokens": ("Out", "none")}
+LASTED = {"duration_seconds": ("Duration", "s")}
+COSTS = {"cost_microdollars": ("Cost", MICRODOLLARS), GPU_COST: ("Device", MICRODOLLARS)}
+SLOWEST = {**LASTED, **TRACE, **TENANT, **TOKENS}
+DEAREST = {**COSTS, **TRACE, **TENANT, **TOKENS}
+"""Half a page wide: model and reason would stand outside of it."""
+FAILED = {
+    "Time": ("Time", "dateTimeAsIsoNoDateIfToday"),
+    **LASTED,
+    **TRACE,
     "reason": ("Reason", "string"),
-    "tenant": ("Tenant", "string"),
+    **TENANT,
     "model": ("Model", "string"),
-    "input_tokens": ("In", "none"),
-    "output_tokens": ("Out", "none"),
+    **TOKENS,
+    **COSTS,
 }
-SLOWEST = {"duration_seconds": ("Duration", "s"), **HEADINGS}
-DEAREST = {
-    "cost_microdollars": ("Cost", MICRODOLLARS),
-    GPU_COST: ("Device", MICRODOLLARS),
-    **{name: heading for name, heading in HEADINGS.items() if name != "reason"},
-}
-FAILED = {"Time": ("Time", "dateTimeAsIsoNoDateIfToday"), **SLOWEST, **DEAREST}
-WIDTHS = {
-    "Time": 160,
-    "Duration": 75,
-    "Cost": 75,
-    "Device": 75,
-    "Trace": 270,
-    "Outcome": 85,
-    "Reason": 95,
-    "Tenant": 75,
-    "Model": 100,
-    "In": 42,
-    "Out": 42,
-}
-"""Pixels; a column without a width takes 150 at least, and a whole trace id needs 269."""
 
 
 def trace_link(title: str, *chosen: str) -> tuple[str, str]:

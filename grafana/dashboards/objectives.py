@@ -7,7 +7,7 @@ is.
 from grafana.dashboards.explained import ALERTLOG
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, table
-from grafana.dashboards.queries import Now, Query
+from grafana.dashboards.queries import NO_TRAFFIC, Now, Query, measured
 from grafana.dashboards.slo import fastest_burn
 
 MODELS = '{model=~"$model"}'
@@ -27,8 +27,14 @@ def error_budgets() -> list[Panel]:
             "How many times too fast each error budget goes, 1 being the pace that uses it up in "
             "30 days; above the dashed line ErrorBudgetBurn pages: open its runbook.",
             "none",
-            [Query(f"model_objective:slo_burn:ratio1h{MODELS}", "{{objective}} {{model}}")],
+            [
+                Query(
+                    measured(f"model_objective:slo_burn:ratio1h{MODELS}"), "{{objective}} {{model}}"
+                )
+            ],
+            empty=NO_TRAFFIC,
             width=12,
+            height=9,
             limits=fastest_burn(),
         ),
         table(
@@ -50,7 +56,7 @@ def error_budgets() -> list[Panel]:
                 "Value #C": ("Lasts", "s"),
             },
             sort="Burn rate",
-            width=12,
+            height=9,
             limits={"Left": Limits(0, falling=True), "Burn rate": fastest_burn()},
             empty="no requests yet",
         ),
@@ -79,7 +85,7 @@ def firing_alerts() -> list[Panel]:
             },
             sort="Since",
             width=24,
-            height=5,
+            height=6,
             links={
                 "Alert": ("Open the runbook", f"{ALERTLOG}/runbooks/alert/${{__value.raw}}"),
                 "Since": (

@@ -5,6 +5,7 @@ from grafana.dashboards.objectives import error_budgets, firing_alerts
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import (
     FAULTS,
+    NO_TRAFFIC,
     OURS,
     VLLM,
     Query,
@@ -77,6 +78,7 @@ def errors() -> list[Panel]:
                     "{{outcome}}: {{reason}}",
                 )
             ],
+            empty="every request succeeded",
             width=20,
             stacked=True,
         ),
@@ -100,6 +102,7 @@ def latency() -> list[Panel]:
             "open that request's trace.",
             "s",
             overall(TTFT),
+            empty=NO_TRAFFIC,
             width=10,
             limits=limit("time_to_first_token"),
         ),
@@ -109,6 +112,7 @@ def latency() -> list[Panel]:
             "a dot to open the trace of a slow one.",
             "s",
             overall("gen_ai_server_request_duration_seconds", 'outcome!="client_error"'),
+            empty=NO_TRAFFIC,
             width=10,
             limits=limit("request_duration"),
         ),

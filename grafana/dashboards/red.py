@@ -4,25 +4,33 @@ from grafana.dashboards import sdk
 from grafana.dashboards.panels import Panel, density, series
 from grafana.dashboards.queries import (
     FAULTS,
+    NO_TRAFFIC,
     OURS,
     QUANTILES,
     TENANTS,
     VLLM,
     Buckets,
     Query,
+    dots,
+    measured,
     quantile,
     quantiles,
     rate,
+    seen,
 )
 from grafana.dashboards.slo import limit
+from server.catalogue.grids import REQUEST_SECONDS
 
 DURATION = "gen_ai_server_request_duration_seconds"
+TENANT = "llm_tenant_requests_total"
 ITL = "vllm:inter_token_latency_seconds"
+BANDS = "|".join(f"{edge:g}|{edge}" for edge in REQUEST_SECONDS[2::3]) + r"|\\+Inf"
+"""Every third edge of durations: all of them are more rows than labels fit beside."""
 
 
 def rates() -> list[Panel]:
     """Return requests by what they ask for and by who asks, and tokens."""
-    tenants = rate("llm_tenant_requests_total", scope=TENANTS)
+    tenants = f"sum by (tenant) ({rate(TENANT, scope=TENANTS)})"
     return [
         series(
             "Requests by operation",
@@ -38,10 +46,10 @@ def rates() -> list[Panel]:
         ),
         series(
             "Requests by tenant",
-            "Finished requests per second by tenant; when one tenant crowds out the rest, agree on "
-            "a limit with its owner.",
+            "Finished requests per second of the eight tenants with most; when one crowds out the "
+            "rest, agree on a limit with its owner.",
             "reqps",
-            [Query(f"sum by (tenant) ({tenants})", "{{tenant}}")],
+            [Query(seen(tenants, "tenant", TENANT, TENANTS, 8), "{{tenant}}")],
             stacked=True,
         ),
         series(
@@ -68,7 +76,12 @@ def errors() -> list[Panel]:
             "Share of requests that ended in server_error or timeout; above the dashed line start "
             "with their reason in the next panel.",
             "percentunit",
-            [Query(f"sum by (outcome) ({ours}) / scalar(sum({requests}))", "{{outcome}}")],
+            [
+                Query(
+                    measured(f"sum by (outcome) ({ours}) / scalar(sum({requests}))"), "{{outcome}}"
+                )
+            ],
+            empty=NO_TRAFFIC,
             limits=limit("error_share"),
             stacked=True,
         ),
@@ -78,6 +91,7 @@ def errors() -> list[Panel]:
             "one of its requests in the Request explorer.",
             "reqps",
             [Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")],
+            empty="every request succeeded",
             stacked=True,
         ),
         series(
@@ -85,7 +99,8 @@ def errors() -> list[Panel]:
             "Share of answers with status 200 that ended at the token limit; above the dashed line "
             "raise max_tokens with the callers.",
             "percentunit",
-            [Query(f"sum by (model) ({cut}) / sum by (model) ({ok})", "{{model}}")],
+            [Query(measured(f"sum by (model) ({cut}) / sum by (model) ({ok})"), "{{model}}")],
+            empty=NO_TRAFFIC,
             limits=limit("truncated_share"),
             top=1,
         ),
@@ -97,6 +112,7 @@ def durations() -> list[Panel]:
 
     One list in the order of the board, and so longer than 40 lines.
     """
+    bands = f'{OURS}, le=~"{BANDS}"'
     phase = "llm_request_phase_seconds"
     return [
         series(
@@ -105,6 +121,7 @@ def durations() -> list[Panel]:
             "open the trace of that request.",
             "s",
             quantiles(DURATION),
+            empty=NO_TRAFFIC,
             limits=limit("request_duration"),
             logarithmic=True,
         ),
@@ -114,6 +131,7 @@ def durations() -> list[Panel]:
             "with prefill, look for long prompts.",
             "s",
             quantiles("gen_ai_server_time_to_first_token_seconds"),
+            empty=NO_TRAFFIC,
             limits=limit("time_to_first_token"),
             logarithmic=True,
         ),
@@ -123,6 +141,7 @@ def durations() -> list[Panel]:
             "for the machine: lower --max-num-seqs or add a replica.",
             "s",
             quantiles("gen_ai_server_time_per_output_token_seconds"),
+            empty=NO_TRAFFIC,
             limits=limit("time_per_output_token"),
             logarithmic=True,
         ),
@@ -132,9 +151,13 @@ def durations() -> list[Panel]:
             "does not, long prefills stall decoding: enable chunked prefill.",
             "s",
             [
-                Query(quantile(q, ITL, by="model_name", scope=VLLM), f"{name} {{{{model_name}}}}")
+                Query(
+                    measured(quantile(q, ITL, by="model_name", scope=VLLM)),
+                    f"{name} {{{{model_name}}}}",
+                )
                 for q, name in QUANTILES
             ],
+            empty=NO_TRAFFIC,
             limits=limit("inter_token_latency"),
             logarithmic=True,
         ),
@@ -143,7 +166,8 @@ def durations() -> list[Panel]:
             "The 95th percentile of each phase; go after the tallest: queue means capacity, "
             "prefill long prompts, decode long answers, deliver slow readers.",
             "s",
-            [Query(quantile(0.95, phase, by="phase"), "{{phase}}", exemplars=True)],
+            [dots(phase), Query(measured(quantile(0.95, phase, by="phase")), "{{phase}}")],
+            empty=NO_TRAFFIC,
             logarithmic=True,
         ),
         density(
@@ -151,7 +175,7 @@ def durations() -> list[Panel]:
             "How many requests took how long; two bands are two kinds of request, so read them "
             "apart in the Request explorer before you trust a quantile.",
             "s",
-            Buckets(f"sum by (le) (increase({DURATION}_bucket{{{OURS}}}[$__rate_interval]))"),
+            Buckets(f"sum by (le) (increase({DURATION}_bucket{{{bands}}}[$__rate_interval]))"),
             width=8,
         ),
     ]

@@ -8,8 +8,8 @@ from grafana.dashboards.logged import (
     DEAREST,
     FAILED,
     HERE,
+    NONE_ENDED,
     SLOWEST,
-    WIDTHS,
     dearest,
     slowest,
     trace_link,
@@ -30,7 +30,11 @@ TRACE_LINK = trace_link(
 )
 NOTHING = "{resource.service.name=`none`}"
 """TraceQL that finds nothing, for an empty trace id is an error; and no service's name."""
-CLICK = "click an id above"
+REACH = 6 * 3600
+"""Seconds that the lines of a request are looked for at least; 0.6 s of Loki's time at each look.
+
+No index knows a trace's id, so a look at all that Loki keeps would take half a minute.
+"""
 
 
 def worst_requests() -> list[Panel]:
@@ -44,7 +48,7 @@ def worst_requests() -> list[Panel]:
             SLOWEST,
             sort="Duration",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            empty=NONE_ENDED,
             limits={"Duration": limit("request_duration")},
         ),
         table(
@@ -55,7 +59,7 @@ def worst_requests() -> list[Panel]:
             DEAREST,
             sort="Cost",
             links={"Trace": TRACE_LINK},
-            widths=WIDTHS,
+            empty=NONE_ENDED,
         ),
         table(
             "Failed requests",
@@ -66,8 +70,8 @@ def worst_requests() -> list[Panel]:
             sort="Time",
             rows=100,
             width=24,
+            height=9,
             links={"Trace": TRACE_LINK},
-            widths={**WIDTHS, "Outcome": 120, "Reason": 200},
             empty="no request failed",
         ),
     ]
@@ -85,16 +89,17 @@ def one_request() -> list[Panel]:
             Traces("trace", "${trace}${no_trace}"),
             width=12,
             height=16,
-            empty=CLICK,
+            empty="click an id above",
         ),
         log_lines(
             "Log lines of the chosen request",
-            "Every line that carries its trace_id, vLLM's own included; read upwards from "
-            "request_finished to the first line that is not info.",
+            "Every line of the range, and of the last six hours, that carries its trace_id, vLLM's "
+            "own included; read upwards from request_finished to the first that is not info.",
             Logs("trace_records", lines),
             width=12,
             height=16,
-            empty=CLICK,
+            back="${lines_seconds}s",
+            empty="click an id above, or choose the time at which an older trace began",
         ),
     ]
 
@@ -117,23 +122,25 @@ def more_requests() -> list[Panel]:
                 "llm.gpu.cost.microdollars": ("Device", MICRODOLLARS),
             },
             sort="Start",
+            width=15,
+            height=9,
             links={"Trace": TRACE_LINK},
-            widths={**WIDTHS, "Start": 110},
+            empty="no trace is as long",
         ),
         series(
             "Duration by tenant, p95",
-            "The 95th percentile of each tenant's requests, from the logs; when one tenant alone "
-            "is slow, compare its token counts with the others'.",
+            "The 95th percentile of the eight slowest tenants' requests, from the logs; when one "
+            "alone is slow, compare its token counts with the others'.",
             "s",
             [
                 Logs(
                     "tenant_p95",
-                    loki.tenant_quantile("duration_seconds", 0.95, CHOSEN, "$__auto"),
+                    f"topk(8, {loki.tenant_quantile('duration_seconds', 0.95, CHOSEN, '$__auto')})",
                     legend="{{tenant}}",
                     step="1m",
                 )
             ],
-            width=12,
+            width=9,
             limits=limit("request_duration"),
             logarithmic=True,
             height=9,
@@ -167,6 +174,7 @@ def build() -> str:
             *told.slow_variables(),
             *told.dear_variables(),
             told.empty_variable("no_trace", "trace", NOTHING),
+            told.seconds_variable("lines_seconds", REACH),
         ],
         rows=[
             ("The worst", worst_requests()),

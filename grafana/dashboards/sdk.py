@@ -1,4 +1,4 @@
-"""Boards, variables, links and annotations; the SDK stays behind this, panels, limits, queries."""
+"""Boards, variables, links and annotations; the SDK stays behind this and four files beside."""
 
 import itertools
 import json
@@ -32,6 +32,10 @@ BOARDS = {
 """Every board's uid and title, in the order of the links at the top of each page."""
 NEWEST_ALERTS = ("Why the last alert fired", f"{ALERTLOG}/alerts/newest")
 """The link after those: of an alert that is over, no board tells anything."""
+
+LIGHT, HEAVY = "30s", "1m"
+"""How often boards ask again; sooner, Grafana would drop questions that are not answered yet."""
+ASK_LOGS_OR_LEDGER = ("llm-cost", "llm-bill", "llm-requests")
 
 Variable: TypeAlias = board.QueryVariable | board.CustomVariable | board.TextBoxVariable
 MODEL = ("model", "Model", f"label_values(llm_requests_in_flight{{{JOB}}}, model)")
@@ -209,7 +213,7 @@ def _board_style(uid: str, description: str) -> board.Dashboard:
         .tags(["llm", "generated"])
         .timezone("browser")
         .time("now-30m", "now")
-        .refresh("10s")
+        .refresh(HEAVY if uid in ASK_LOGS_OR_LEDGER else LIGHT)
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .readonly()
     )

@@ -1,6 +1,7 @@
 """Telemetry health: the watcher watched, from the server's own counts to the alerts' delivery."""
 
 from grafana.dashboards import sdk
+from grafana.dashboards.colors import BAD
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, stat, timeline
 from grafana.dashboards.queries import HEARD, JOB, SERVER, Query
@@ -109,6 +110,8 @@ def collector() -> list[Panel]:
             "short",
             [*bad, *lost],
             stacked=True,
+            least_top=0.1,
+            hue=BAD,
         ),
     ]
 
@@ -154,6 +157,8 @@ def stores() -> list[Panel]:
             "short",
             [Query(f"sum({rate})", name) for name, rate in thrown.items()],
             stacked=True,
+            least_top=0.1,
+            hue=BAD,
         ),
         series(
             "Scrape duration",
@@ -171,12 +176,15 @@ def alerts() -> list[Panel]:
     """Return whether rules run in time and alerts reach their receiver."""
     last = "prometheus_rule_group_last_duration_seconds"
     share = f"max by (rule_group) ({last} / prometheus_rule_group_interval_seconds)"
-    group = f'label_replace({share}, "group", "$1 $2", "rule_group", ".*/(.+)/.+;(.+)")'
+    longest = f"max by (rule_group) (max_over_time({last}[$__range] @ end()))"
+    shown = f"{share} and on (rule_group) topk(5, {longest})"
+    group = f'label_replace({shown}, "group", "$1 $2", "rule_group", ".*/(.+)/.+;(.+)")'
     return [
         series(
             "Rule evaluation",
-            "Time of each rule group's last run as a share of its interval; near 1 alerts come "
-            "late: lower the load on Prometheus or split the group.",
+            "Time of a rule group's last run as a share of its interval, of the five that were "
+            "slowest in this range; near 1 alerts come late: lower the load on Prometheus or split "
+            "the group.",
             "percentunit",
             [Query(group, "{{group}}")],
             width=12,

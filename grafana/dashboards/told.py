@@ -1,4 +1,4 @@
-"""What boards are told by Prometheus and do not show: where the worst requests begin.
+"""What boards are told by Prometheus and do not show, above all where the worst requests begin.
 
 A histogram's buckets say exactly how many requests lie above each edge, so Loki is asked for the
 lines above one of them: enough for a ranking, few enough to send
@@ -38,6 +38,12 @@ def dear_variables() -> list[Variable]:
 def empty_variable(name: str, typed: str, text: str) -> Variable:
     """Return a variable that has the text while a reader has typed nothing into `typed`."""
     return told_variable(name, f"{_option(text)} unless on () ({_typed(typed)})")
+
+
+def seconds_variable(name: str, least: int) -> Variable:
+    """Return a variable that is the length of the time range in seconds, and `least` at least."""
+    length = f"clamp_min(vector($__range_s), {least})"
+    return told_variable(name, f'count_values("le", {length})', str(least))
 
 
 def _edges(name: str, histogram: str, scope: str) -> list[Variable]:

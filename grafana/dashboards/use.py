@@ -1,8 +1,19 @@
 """USE: utilization, saturation and errors of what serves the model, engine first, GPU last."""
 
 from grafana.dashboards import sdk
+from grafana.dashboards.colors import BAD
 from grafana.dashboards.panels import Panel, series
-from grafana.dashboards.queries import JOB, OURS, SERVER, VLLM, Query, in_engine, rate
+from grafana.dashboards.queries import (
+    JOB,
+    NO_TRAFFIC,
+    OURS,
+    SERVER,
+    VLLM,
+    Query,
+    in_engine,
+    measured,
+    rate,
+)
 from grafana.dashboards.slo import limit
 
 NO_GPU = "No GPU on this machine"
@@ -15,7 +26,10 @@ def engine() -> list[Panel]:
 
     One list in the order of the board, and so longer than 40 lines.
     """
+    hits = rate("vllm:prefix_cache_hits_total", scope=VLLM)
+    asked = rate("vllm:prefix_cache_queries_total", scope=VLLM)
     steps = rate("vllm:iteration_tokens_total_count", scope=VLLM)
+    tokens = rate("vllm:iteration_tokens_total_sum", scope=VLLM)
     return [
         series(
             "Queue",
@@ -65,11 +79,11 @@ def engine() -> list[Panel]:
             "percentunit",
             [
                 Query(
-                    f"sum by (model_name) ({rate('vllm:prefix_cache_hits_total', scope=VLLM)}) / "
-                    f"sum by (model_name) ({rate('vllm:prefix_cache_queries_total', scope=VLLM)})",
+                    measured(f"sum by (model_name) ({hits}) / sum by (model_name) ({asked})"),
                     "{{model_name}}",
                 )
             ],
+            empty=NO_TRAFFIC,
             top=1,
         ),
         series(
@@ -79,10 +93,7 @@ def engine() -> list[Panel]:
             "short",
             [
                 Query(f"sum({steps})", "steps per second"),
-                Query(
-                    f"sum({rate('vllm:iteration_tokens_total_sum', scope=VLLM)}) / sum({steps})",
-                    "tokens per step",
-                ),
+                Query(measured(f"sum({tokens}) / sum({steps})"), "tokens per step"),
             ],
         ),
     ]
@@ -130,7 +141,12 @@ def machine() -> list[Panel]:
             "How late the API process wakes up; above the dashed line every stream stutters: look "
             "for large request bodies or raise the number of API processes.",
             "s",
-            [Query(f"histogram_quantile(0.99, sum by (le, instance) ({lag}))", "{{instance}}")],
+            [
+                Query(
+                    measured(f"histogram_quantile(0.99, sum by (le, instance) ({lag}))"),
+                    "{{instance}}",
+                )
+            ],
             limits=limit("event_loop_lag"),
         ),
     ]
@@ -179,6 +195,7 @@ def gpu() -> list[Panel]:
                 ),
                 Query(f"gpu_throttled{{{JOB}}} > 0", "throttled by {{reason}}, GPU {{gpu}}"),
             ],
+            hue=BAD,
             empty=NO_GPU,
         ),
     ]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from grafana.pictures import bench, board, evaluate, lint, page
+from grafana.pictures import bench, board, evaluate, geometry, lint, page
 from grafana.pictures.board import Board
 from grafana.pictures.evaluate import Page
 from grafana.pictures.stores import REPO, Stores
@@ -25,6 +25,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=REPO / ".state/pictures", metavar="FOLDER")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a variable's value, e.g. tenant=acme")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open the rows that are closed")
+    parser.add_argument("--width", type=int, default=geometry.NARROW, metavar="PIXELS",
+                        help="the window's width, e.g. 1920")  # fmt: skip
     return parser.parse_args()
 
 
@@ -44,17 +47,17 @@ def main() -> int:
 def _pictures(boards: Sequence[Board], options: argparse.Namespace) -> int:
     chosen = dict(pair.split("=", 1) for pair in options.set)
     stores, now = Stores(), time.time()
-    pages = [evaluate.page(stores, one, now, chosen) for one in boards]
-    _draw(pages, options.out)
+    pages = [evaluate.page(stores, one, now, chosen, opened=options.open) for one in boards]
+    _draw(pages, options.out, options.width)
     return _say(missing(pages), f"every panel has data: {options.out / 'index.html'}")
 
 
-def _draw(pages: Sequence[Page], folder: Path) -> None:
+def _draw(pages: Sequence[Page], folder: Path, width: int) -> None:
     from grafana.pictures import picture
 
     folder.mkdir(parents=True, exist_ok=True)
     for one in pages:
-        picture.save(one, folder / page.picture_name(one))
+        picture.save(one, folder / page.picture_name(one), width)
     page.write(pages, folder)
 
 

@@ -39,6 +39,21 @@ class Panel:
         return list(self.raw.get("targets", []))
 
     @property
+    def held(self) -> list["Panel"]:
+        """What a closed row holds."""
+        return [Panel(raw) for raw in self.raw.get("panels", []) if self.raw.get("collapsed")]
+
+    @property
+    def custom(self) -> Json:
+        """The settings of the panel's type that every field starts with."""
+        return dict(self.defaults.get("custom", {}))
+
+    @property
+    def overrides(self) -> list[Json]:
+        """The settings of single fields."""
+        return list(self.raw.get("fieldConfig", {}).get("overrides", []))
+
+    @property
     def options(self) -> Json:
         """The options of the panel's type."""
         return dict(self.raw.get("options", {}))
@@ -48,28 +63,29 @@ class Panel:
         """The field settings that every field starts with."""
         return dict(self.raw.get("fieldConfig", {}).get("defaults", {}))
 
-    def field(self, name: str) -> Json:
-        """The settings of one field by its name: the defaults, then its overrides in order."""
+    def field(self, name: str, asked: str = "") -> Json:
+        """The settings of one field by its name and its query's refId, its overrides in order."""
         settings = self.defaults
-        for override in self.raw.get("fieldConfig", {}).get("overrides", []):
-            if _matches(override["matcher"], name):
+        for override in self.overrides:
+            if _matches(override["matcher"], name, asked):
                 settings |= {entry["id"]: entry["value"] for entry in override["properties"]}
         return settings
 
     def links(self) -> Iterator[str]:
         """Every URL that a value or the panel leads to."""
-        config = self.raw.get("fieldConfig", {})
-        for override in config.get("overrides", []):
+        for override in self.overrides:
             for entry in override["properties"]:
                 if entry["id"] == "links":
                     yield from (link["url"] for link in entry["value"])
-        for link in [*config.get("defaults", {}).get("links", []), *self.raw.get("links", [])]:
+        for link in [*self.defaults.get("links", []), *self.raw.get("links", [])]:
             yield link["url"]
 
 
-def _matches(matcher: Json, name: str) -> bool:
+def _matches(matcher: Json, name: str, asked: str) -> bool:
     if matcher["id"] == "byRegexp":
         return re.search(str(matcher["options"]).strip("/"), name) is not None
+    if matcher["id"] == "byFrameRefID":
+        return bool(asked) and matcher["options"] == asked
     return matcher == {"id": "byName", "options": name}
 
 
@@ -91,7 +107,13 @@ class Board:
 
     @property
     def panels(self) -> list[Panel]:
-        """Every panel but the rows."""
+        """Every panel but the rows, those that closed rows hold included."""
+        held = [one for raw in self.raw["panels"] for one in [raw, *raw.get("panels", [])]]
+        return [Panel(raw) for raw in held if raw["type"] != "row"]
+
+    @property
+    def unfolded(self) -> list[Panel]:
+        """The panels that stand on the page while its closed rows are closed."""
         return [Panel(raw) for raw in self.raw["panels"] if raw["type"] != "row"]
 
     @property

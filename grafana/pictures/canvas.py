@@ -3,21 +3,29 @@
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from grafana.pictures import inter
 
 Axes: TypeAlias = Any
 """matplotlib's axes; its own types change between versions."""
 
 PAGE, PANEL, EDGE = "#111217", "#181b1f", "#2a2d33"
-TEXT, DIM, GRID = "#d8d9dd", "#8e9099", "#26292f"
-SURFACES = (PAGE, PANEL, EDGE, TEXT, DIM, GRID)
+TEXT, DIM, GRID, LINK = "#d8d9dd", "#8e9099", "#26292f", "#6e9fff"
+SURFACES = (PAGE, PANEL, EDGE, TEXT, DIM, GRID, LINK)
 COLORS = {
     "green": "#73bf69",
     "yellow": "#fade2a",
     "orange": "#ff9830",
     "red": "#f2495c",
     "blue": "#5794f2",
+    "dark-blue": "#1f60c4",
+    "super-light-blue": "#c0d8ff",
+    "dark-green": "#37872d",
+    "dark-red": "#c4162a",
+    "light-red": "#ff7383",
     "purple": "#b877d9",
     "text": TEXT,
 }
@@ -27,11 +35,22 @@ PALETTE = (
 )  # fmt: skip
 """The order in which lines without a color of their own are colored."""
 DPI = 100
+_DEJAVU = 0.94
+"""The size of DejaVu Sans that is as wide as Inter, to the size of Inter."""
 
 
 def color(name: str) -> str:
     """Return the hex value of a Grafana color name; a hex value stays itself."""
     return COLORS.get(name, name if name.startswith("#") else TEXT)
+
+
+def shade(name: str, index: int) -> str:
+    """Return the color of one of several series in shades of a color: it, lighter, darker, ..."""
+    base = to_rgb(color(name))
+    toward = 1.0 if index % 2 else 0.0
+    share = 0.1 * ((index + 1) // 2 % 6)
+    red, green, blue = (part + (toward - part) * share for part in base)
+    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,10 @@ class Canvas:
         shape = Rectangle((box.x, box.y), box.w, box.h, fc=fill, ec=edge, lw=0.8, alpha=alpha)
         self._layer.add_patch(shape)
 
+    def cover(self, box: Box) -> None:
+        """Hide what is drawn below a note."""
+        self.rectangle(box, PANEL)
+
     def text(
         self,
         x: float,
@@ -82,16 +105,6 @@ class Canvas:
             va="center_baseline", weight=weight, family=family,
         )  # fmt: skip
 
-    def widen_for_labels(self, axes: Axes, box: Box) -> None:
-        """Move the left edge of axes, so that the longest label of the y axis fits."""
-        low, high = sorted(axes.get_ylim())
-        ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
-        longest = max(
-            (len(words) for words in map(axes.yaxis.get_major_formatter(), ticks)), default=0
-        )
-        more = max(longest * 6.4 + 16 - 60, -30)
-        axes.set_position(self._position(box.inside(more, 0, 0, 0)))
-
     def _position(self, box: Box) -> tuple[float, float, float, float]:
         return (
             box.x / self.width,
@@ -104,7 +117,7 @@ class Canvas:
         """Return axes whose plot area is the box."""
         made: Axes = self.figure.add_axes(self._position(box))
         made.set_facecolor("none")
-        made.tick_params(colors=DIM, labelsize=7.5, length=0, pad=4)
+        made.tick_params(colors=DIM, labelsize=points(inter.SMALL), length=0, pad=4)
         made.grid(visible=True, color=GRID, linewidth=0.7)
         made.set_axisbelow(True)
         for spine in made.spines.values():
@@ -112,12 +125,11 @@ class Canvas:
         return made
 
 
-def letters(pixels: float, size: float = 8, mono: bool = False) -> int:
-    """How many letters of a size in points fit into so many pixels."""
-    return max(int(pixels / (size * DPI / 72 * (0.605 if mono else 0.58))), 1)
+def points(pixels: float) -> float:
+    """Return the size in points whose letters are as wide as Grafana's of so many pixels."""
+    return pixels * _DEJAVU * 72 / DPI
 
 
-def fit(words: str, pixels: float, size: float = 8, mono: bool = False) -> str:
-    """Cut a text to a width, with an ellipsis where something is missing."""
-    room = letters(pixels, size, mono)
-    return words if len(words) <= room else words[: max(room - 1, 1)] + "…"
+def fit(words: str, pixels: float, size: float = 8) -> str:
+    """Cut a text of a size in points to a width, with an ellipsis where something is missing."""
+    return inter.cut(words, pixels, size / points(1))

@@ -1,47 +1,41 @@
-"""Time series: lines or stacked areas, their limits, exemplars, marks and legend."""
+"""Time series: lines or stacked areas on Grafana's axes, their limits, exemplars and marks."""
 
 import math
 import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    Locator,
-    LogLocator,
-    MaxNLocator,
-    MultipleLocator,
-    NullFormatter,
-)
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from grafana.pictures import units
+from grafana.pictures import geometry, legend, scales, units
 from grafana.pictures.board import Json, Panel
-from grafana.pictures.canvas import PALETTE, TEXT, Axes, Box, Canvas, color, fit
+from grafana.pictures.canvas import DPI, PALETTE, Axes, Box, Canvas, color, shade
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
+from grafana.pictures.scales import Scale
 
-LEGEND_ROW = 17
 _TICKS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
+_TOP, _RIGHT = 8, 8
 
 
 def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
-    """Draw the panel's lines into the box."""
-    custom = answer.panel.defaults.get("custom", {})
-    shown = [series for series in answer.data.series if series.points]
-    colors = [_color(answer.panel, series, index) for index, series in enumerate(shown)]
-    legend = _legend(shown, box, str(answer.panel.defaults["unit"]))
-    plot = box.inside(60, 6, 12, 24 + LEGEND_ROW * len(legend))
-    axes = canvas.axes(plot)
-    _lines(axes, shown, colors, answer.panel)
-    _scale(axes, shown, answer.panel, stacked=_stacked(custom))
-    canvas.widen_for_labels(axes, plot)
-    _limits(axes, answer.panel.defaults, custom)
+    """Draw the panel's lines and its legend into the box."""
+    panel, shown = answer.panel, answer.data.series
+    colors = [_color(panel, series, index) for index, series in enumerate(shown)]
+    names = legend.of(panel, shown, colors, box)
+    plot = box.inside(0, _TOP, _RIGHT, geometry.AXIS_BELOW + names.height)
+    scale = _scale(panel, shown, plot.h)
+    unit = str(panel.defaults["unit"])
+    words = [units.words(value, unit) for value in scale.labels]
+    axes = canvas.axes(plot.inside(geometry.axis_width(words, box.w), 0, 0, 0))
+    _lines(axes, shown, colors, panel)
+    _apply(axes, scale, panel, unit)
+    _limits(axes, panel)
     for dot in answer.data.exemplars:
         axes.plot(dot.at, dot.value, "D", ms=3, color="#56d8ff", mec="#0e1013", mew=0.4)
     marks(axes, page)
     time_axis(axes, page)
-    _draw_legend(canvas, legend, box, dict(zip((s.name for s in shown), colors, strict=True)))
+    legend.draw(canvas, names, box)
 
 
 def marks(axes: Axes, page: Page) -> None:
@@ -67,8 +61,11 @@ def clock(at: float, seconds: bool = False) -> str:
 
 
 def _color(panel: Panel, series: Series, index: int) -> str:
-    fixed = panel.field(series.name).get("color", {})
-    return color(fixed.get("fixedColor", "")) if fixed else PALETTE[index % len(PALETTE)]
+    chosen = panel.field(series.name, series.asked).get("color", {})
+    name = str(chosen.get("fixedColor", ""))
+    if not name:
+        return PALETTE[index % len(PALETTE)]
+    return shade(name, index) if chosen.get("mode") == "shades" else color(name)
 
 
 def _stacked(custom: Json) -> bool:
@@ -76,15 +73,16 @@ def _stacked(custom: Json) -> bool:
 
 
 def _dashes(panel: Panel, series: Series) -> str:
-    fill = panel.field(series.name).get("custom.lineStyle", {}).get("fill", "solid")
+    fill = panel.field(series.name, series.asked).get("custom.lineStyle", {}).get("fill", "solid")
     return {"dash": "--", "dot": ":"}.get(fill, "-")
 
 
 def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Panel) -> None:
     below: dict[float, float] = {}
-    custom = panel.defaults.get("custom", {})
-    width, opacity = 1.3 * custom.get("lineWidth", 1), custom.get("fillOpacity", 0) / 100
     for series, ink in zip(shown, colors, strict=True):
+        settings = panel.field(series.name, series.asked)
+        custom = panel.custom | _own(settings)
+        opacity, width = custom.get("fillOpacity", 0) / 100, 1.3 * custom.get("lineWidth", 1)
         points = _with_gaps(series.points)
         if _stacked(custom):
             points = [(at, value + below.get(at, 0.0)) for at, value in points]
@@ -95,6 +93,12 @@ def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Pa
         marker = "o" if alone and width else ""
         style = _dashes(panel, series)
         axes.plot(*_columns(points), style, color=ink, linewidth=width, marker=marker, ms=3)
+
+
+def _own(settings: Json) -> Json:
+    """What a field's overrides say of its line, by the names of the panel's settings."""
+    found = {name.partition("custom.")[2]: value for name, value in settings.items()}
+    return {name: value for name, value in found.items() if name}
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -113,31 +117,43 @@ def _with_gaps(points: Sequence[tuple[float, float]]) -> list[tuple[float, float
     return line
 
 
-def _scale(axes: Axes, shown: Sequence[Series], panel: Panel, stacked: bool) -> None:
-    custom, unit = panel.defaults.get("custom", {}), str(panel.defaults["unit"])
+def _scale(panel: Panel, shown: Sequence[Series], height: float) -> Scale:
     values = [value for series in shown for _, value in series.points]
-    soft = custom.get("axisSoftMax")
-    log = custom.get("scaleDistribution", {}).get("type") == "log" and any(v > 0 for v in values)
-    if log:
-        positive = [value for value in values if value > 0] + ([soft] if soft else [])
+    positive = [value for value in values if value > 0]
+    if logarithmic(panel) and positive:
+        return scales.logarithmic(min(positive), max(positive), height)
+    low = panel.defaults.get("min")
+    low = min(*values, 0.0) if low is None else float(low)
+    return scales.linear(
+        _top(shown, values, _stacked(panel.custom)),
+        height,
+        low=low,
+        soft=panel.custom.get("axisSoftMax"),
+        hard=panel.defaults.get("max"),
+        binary=panel.defaults["unit"] == "bytes",
+    )
+
+
+def logarithmic(panel: Panel) -> bool:
+    """Tell whether the panel's axis of values is logarithmic."""
+    return bool(panel.custom.get("scaleDistribution", {}).get("type") == "log")
+
+
+def _apply(axes: Axes, scale: Scale, panel: Panel, unit: str) -> None:
+    if logarithmic(panel) and scale.low > 0:
         axes.set_yscale("log")
-        axes.set_ylim(min(positive) / 1.4, max(positive) * 1.4)
-        wide = max(positive) / min(positive) > 50
-        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=8))
+        axes.yaxis.set_minor_locator(FixedLocator(scale.lines))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.minorticks_off()
-    else:
-        top = _top(shown, values, stacked) * 1.08
-        hard = panel.defaults.get("max")
-        axes.set_ylim(panel.defaults.get("min"), hard or max(top, (soft or 0) * 1.04) or 1)
-        axes.yaxis.set_major_locator(_locator(unit, axes.get_ylim()[1]))
+        axes.tick_params(which="minor", length=0)
+    axes.set_ylim(scale.low, scale.high)
+    axes.yaxis.set_major_locator(FixedLocator(scale.labels))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, unit)))
+    axes.tick_params(axis="y", pad=_points(geometry.AXIS_TICK + geometry.AXIS_GAP))
+    axes.tick_params(axis="x", pad=_points(geometry.AXIS_TICK))
 
 
-def _locator(unit: str, top: float) -> Locator:
-    if unit != "bytes":
-        return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
-    return MultipleLocator(2.0 ** math.ceil(math.log2(max(top, 1.0) / 6)))
+def _points(pixels: float) -> float:
+    return pixels * 72 / DPI
 
 
 def _tick(value: float, unit: str) -> str:
@@ -146,48 +162,18 @@ def _tick(value: float, unit: str) -> str:
 
 def _top(shown: Sequence[Series], values: Sequence[float], stacked: bool) -> float:
     if not stacked:
-        return max(values, default=1.0)
+        return max(values, default=0.0)
     sums: dict[float, float] = {}
     for series in shown:
         for at, value in series.points:
             sums[at] = sums.get(at, 0.0) + value
-    return max(sums.values(), default=1.0)
+    return max(sums.values(), default=0.0)
 
 
-def _limits(axes: Axes, defaults: Json, custom: Json) -> None:
-    if custom.get("thresholdsStyle", {}).get("mode", "off") == "off":
+def _limits(axes: Axes, panel: Panel) -> None:
+    # A line outside of the axis is not drawn, and no threshold stretches one.
+    if panel.custom.get("thresholdsStyle", {}).get("mode", "off") == "off":
         return
-    for step in defaults.get("thresholds", {}).get("steps", []):
+    for step in panel.defaults.get("thresholds", {}).get("steps", []):
         if step["value"] is not None:
             axes.axhline(step["value"], color=color(step["color"]), linewidth=1.2, linestyle="--")
-
-
-def _legend(shown: Sequence[Series], box: Box, unit: str) -> list[list[tuple[str, str]]]:
-    """The legend's rows of (name, words), at most three, the rest counted."""
-    rows: list[list[tuple[str, str]]] = [[]]
-    room = box.w - 24
-    for index, series in enumerate(shown):
-        words = f"{series.name}  {units.words(series.points[-1][1], unit)}"
-        words = fit(words, box.w - 40)
-        need = 28 + len(words) * 6.7
-        if need > room and rows[-1]:
-            if len(rows) == 3:
-                rows[-1].append(("", f"+{len(shown) - index} more"))
-                break
-            rows.append([])
-            room = box.w - 24
-        rows[-1].append((series.name, words))
-        room -= need
-    return rows
-
-
-def _draw_legend(
-    canvas: Canvas, rows: list[list[tuple[str, str]]], box: Box, colors: dict[str, str]
-) -> None:
-    for index, row in enumerate(rows):
-        x, y = box.x + 14, box.y + box.h - LEGEND_ROW * (len(rows) - index) + 4
-        for name, words in row:
-            if name in colors:
-                canvas.rectangle(Box(x, y - 2, 11, 4), colors[name])
-            canvas.text(x + 16, y, words, ink=TEXT)
-            x += 28 + len(words) * 6.7

@@ -38,13 +38,17 @@ class Answer:
 
 @dataclass
 class Page:
-    """A board's answers, its marks (seconds, text, color) and the variables it was asked with."""
+    """A board's answers, its marks (seconds, text, color) and the variables it was asked with.
+
+    `opened`: its closed rows are opened, and what they hold is asked for.
+    """
 
     board: Board
     window: Window
     values: dict[str, str]
     answers: list[Answer] = field(default_factory=list)
     marks: list[tuple[float, str, str]] = field(default_factory=list)
+    opened: bool = False
 
 
 def page(
@@ -53,6 +57,8 @@ def page(
     end: float,
     chosen: Mapping[str, str],
     seconds: float | None = None,
+    *,
+    opened: bool = False,
 ) -> Page:
     """Ask for everything that the board shows of its last `seconds`, by default as it opens.
 
@@ -60,8 +66,8 @@ def page(
     does not tell the variables or the marks.
     """
     window = Window(end - (board.seconds if seconds is None else seconds), end)
-    asked = Page(board, window, values.of_board(stores, board, window, chosen))
-    for panel in board.panels:
+    asked = Page(board, window, values.of_board(stores, board, window, chosen), opened=opened)
+    for panel in board.panels if opened else board.unfolded:
         asked.answers.append(_panel(stores, panel, asked))
         _follow_first_link(asked)
     asked.marks = [mark for one in board.annotations for mark in _marks(stores, one, asked)]
@@ -93,12 +99,17 @@ def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Ans
     known = asked.values | expand.macros(asked.window, interval, least)
     query = expand.fill(target["expr"], known)
     answer.queries.append(query)
+    if target.get("instant") and target.get("format") != "table":
+        found = stores.prometheus_instant(query, asked.window)
+        answer.data.series += shapes.numbers(found, target["legendFormat"])
+        return []
     if target.get("instant"):
         # As Grafana names the field of numbers: by its query only where there are several.
         alone = len(panel.targets) == 1
         column = "Value" if alone else f"Value #{target['refId']}"
         return shapes.rows(stores.prometheus_instant(query, asked.window), column)
-    return _series(stores, target, query, asked.window, interval, answer.data)
+    step = interval * target.get("intervalFactor", 1)
+    return _series(stores, target, query, asked.window, step, answer.data)
 
 
 def _question(stores: Stores, target: Json, asked: Page, step: float, answer: Answer) -> None:
@@ -113,7 +124,7 @@ def _series(
     stores: Stores, target: Json, query: str, window: Window, step: float, data: Data
 ) -> list[Row]:
     found = stores.prometheus_range(query, window, step)
-    data.series += shapes.series(found, target.get("legendFormat", ""))
+    data.series += shapes.series(found, target.get("legendFormat", ""), target["refId"])
     if target.get("exemplar"):
         data.exemplars += shapes.exemplars(stores.exemplars(query, window), step)
     return []

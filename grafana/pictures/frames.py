@@ -9,12 +9,16 @@ Row: TypeAlias = dict[str, Cell]
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its legend, labels, (unix seconds, value) points without NaN, its last value."""
+    """One line: its legend, labels, (unix seconds, value) points without NaN, its last value.
+
+    `asked` is the refId of its query.
+    """
 
     name: str
     labels: dict[str, str]
     points: list[tuple[float, float]]
     last: float
+    asked: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 import yaml
 
-from grafana.pictures import expand, explains, units, values
+from grafana.pictures import expand, explains, layout, lint_layout, lint_sense, units, values
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.evaluate import IN_THE_STORE, TRANSFORMATIONS
+from grafana.pictures.geometry import Grid
 from grafana.pictures.questions import QUESTIONS
 from grafana.pictures.shown import DRAWN
 from stack.stores.protocol import Window
@@ -48,8 +49,8 @@ def _defined(board: Board) -> set[str]:
 
 def _board(board: Board, known: Known) -> Iterator[str]:
     defined = _defined(board)
-    if len(board.panels) > MOST_PANELS:
-        yield f"{len(board.panels)} panels, {MOST_PANELS} at most: split the board"
+    if len(board.unfolded) > MOST_PANELS:
+        yield f"{len(board.unfolded)} panels, {MOST_PANELS} at most: split the board"
     yield from _layout(board)
     yield from _variables(board, defined)
     for link in board.raw.get("links", []):
@@ -60,24 +61,30 @@ def _board(board: Board, known: Known) -> Iterator[str]:
     for panel in board.panels:
         for fault in _panel(panel, defined, known):
             yield f"{panel.title}: {fault}"
+    yield from lint_layout.faults(board)
+    yield from lint_sense.faults(board)
 
 
 def _layout(board: Board) -> Iterator[str]:
-    everything = [*board.panels, *board.rows]
-    ids = [panel.raw.get("id") for panel in everything]
+    opened = layout.places(board, opened=True)
+    ids = [place.panel.raw.get("id") for place in opened]
     yield from (f"panel id {one} is used twice" for one in set(ids) if ids.count(one) > 1)
-    for panel in everything:
-        x, _, w, h = panel.grid
-        if x + w > 24 or w < 1 or h < 1:
-            yield f"{panel.title}: outside the grid of 24 columns"
-    for one, other in combinations(everything, 2):
-        if _overlap(one, other):
-            yield f"{one.title} lies over {other.title}"
+    for place in opened:
+        if place.grid.x + place.grid.w > 24 or place.grid.w < 1 or place.grid.h < 1:
+            yield f"{place.panel.title}: outside the grid of 24 columns"
+    # A board has both shapes, with its rows closed and with them open; each must be sound.
+    over = [pair for one in (layout.places(board), opened) for pair in combinations(one, 2)]
+    found = [
+        f"{one.panel.title} lies over {other.panel.title}"
+        for one, other in over
+        if _overlap(one.grid, other.grid)
+    ]
+    yield from dict.fromkeys(found)
 
 
-def _overlap(one: Panel, other: Panel) -> bool:
-    (ax, ay, aw, ah), (bx, by, bw, bh) = one.grid, other.grid
-    return ax < bx + bw and bx < ax + aw and ay < by + bh and by < ay + ah
+def _overlap(one: Grid, other: Grid) -> bool:
+    across = one.x < other.x + other.w and other.x < one.x + one.w
+    return across and one.y < other.y + other.h and other.y < one.y + one.h
 
 
 def _variables(board: Board, defined: set[str]) -> Iterator[str]:
@@ -133,14 +140,18 @@ def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
 
 def _is_asked(panel: Panel) -> bool:
     """Whether the panel asks logs or traces."""
-    return any(target["datasource"]["uid"] in ("loki", "tempo") for target in panel.targets)
+    return any(_is_question(target) for target in panel.targets)
+
+
+def _is_question(target: Json) -> bool:
+    return target["datasource"]["uid"] in ("loki", "tempo")
 
 
 def _names(panel: Panel) -> Iterator[str]:
     names = [target["refId"] for target in panel.targets]
     yield from (f"two queries are called {name}" for name in set(names) if names.count(name) > 1)
-    for name in names if _is_asked(panel) else []:
-        if name not in QUESTIONS:
+    for target in panel.targets:
+        if _is_question(target) and (name := target["refId"]) not in QUESTIONS:
             yield f"query {name} is no question of grafana/pictures/questions.py: name it as one"
 
 

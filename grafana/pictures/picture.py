@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageColor
 
-from grafana.pictures import chart
+from grafana.pictures import chart, geometry, inter, layout
 from grafana.pictures.board import Panel
 from grafana.pictures.canvas import (
     COLORS,
@@ -19,17 +19,22 @@ from grafana.pictures.canvas import (
     Box,
     Canvas,
     fit,
+    points,
 )
 from grafana.pictures.evaluate import Answer, Page
+from grafana.pictures.geometry import Grid
 from grafana.pictures.shown import DRAWN
 
-WIDTH, CELL, HEAD, GAP = 1600, 36, 64, 8
+WIDTH, HEAD = geometry.NARROW, 64
+_LEFT = geometry.PAGE_PADDING + 4
+_BOLD = 0.9
+"""DejaVu Sans Bold is so much wider than Inter Medium."""
 
 
-def save(page: Page, path: Path) -> None:
+def save(page: Page, path: Path, width: int = WIDTH) -> None:
     """Draw a page and write it as a PNG of 256 colors, a third of the size."""
     raw = BytesIO()
-    draw(page).figure.savefig(raw, format="png")
+    draw(page, width).figure.savefig(raw, format="png")
     image = Image.open(raw).convert("RGB")
     image.quantize(palette=_palette(image), dither=Image.Dither.NONE).save(path, optimize=True)
 
@@ -43,35 +48,44 @@ def _palette(image: Image.Image) -> Image.Image:
     return made
 
 
-def draw(page: Page) -> Canvas:
-    """Draw the heading, the rows' titles and every panel."""
-    grids = [panel.grid for panel in [*page.board.panels, *page.board.rows]]
-    canvas = Canvas(WIDTH, HEAD + max(y + h for _, y, _, h in grids) * CELL + GAP)
+def draw(page: Page, width: int = WIDTH) -> Canvas:
+    """Draw the heading, the rows' titles and every panel, as in a window of `width` pixels."""
+    places = layout.places(page.board, opened=page.opened)
+    answers = {id(answer.panel.raw): answer for answer in page.answers}
+    bottom = max(place.grid.top + place.grid.height for place in places)
+    canvas = Canvas(width, HEAD + bottom + geometry.PAGE_PADDING)
     _heading(canvas, page)
-    for row in page.board.rows:
-        box = _box(row)
-        canvas.text(box.x + 4, box.y + CELL / 2, row.title, size=11, weight="bold")
-    for answer in page.answers:
-        _panel(canvas, answer, page)
+    for place in places:
+        box = _box(place.grid, width)
+        if place.panel.kind == "row":
+            _row(canvas, box, place.panel, page.opened)
+        else:
+            _panel(canvas, box, answers[id(place.panel.raw)], page)
     return canvas
 
 
-def _box(panel: Panel) -> Box:
-    x, y, w, h = panel.grid
-    unit = (WIDTH - GAP) / 24
-    return Box(GAP + x * unit, HEAD + y * CELL + GAP / 2, w * unit - GAP, h * CELL - GAP)
+def _row(canvas: Canvas, box: Box, row: Panel, opened: bool) -> None:
+    canvas.text(box.x + 4, box.y + box.h / 2, row.title, size=11, weight="bold")
+    if row.held and not opened:
+        x = box.x + 12 + inter.width(row.title, 16.5) * 1.12
+        words = f"({len(row.held)} panels)"
+        canvas.text(x, box.y + box.h / 2, words, size=points(inter.SMALL), ink=DIM)
+
+
+def _box(grid: Grid, width: int) -> Box:
+    return Box(grid.left(width), HEAD + grid.top, grid.width(width), grid.height)
 
 
 def _heading(canvas: Canvas, page: Page) -> None:
-    canvas.text(GAP + 4, 22, page.board.title, size=15, weight="bold")
-    canvas.text(GAP + 4, 48, str(page.board.raw.get("description", "")), size=9, ink=DIM)
+    canvas.text(_LEFT, 22, page.board.title, size=15, weight="bold")
+    canvas.text(_LEFT, 48, str(page.board.raw.get("description", "")), size=9, ink=DIM)
     chosen = [_chosen(page, variable) for variable in page.board.variables if not _hidden(variable)]
     start, end = (chart.clock(at) for at in (page.window.start, page.window.end))
     words = "   ".join([*chosen, f"{start} to {end} UTC"])
-    canvas.text(WIDTH - 12, 22, words, size=9, align="right")
+    canvas.text(canvas.width - _LEFT, 22, words, size=9, align="right")
     marks = sorted({name for _, name, _ in page.marks})
     canvas.text(
-        WIDTH - 12,
+        canvas.width - _LEFT,
         48,
         fit("marked: " + ", ".join(marks), 700) if marks else "",
         size=8,
@@ -89,12 +103,14 @@ def _chosen(page: Page, variable: dict[str, object]) -> str:
     return f"{variable['label']}: {'All' if value == '.*' else fit(value, 120)}"
 
 
-def _panel(canvas: Canvas, answer: Answer, page: Page) -> None:
-    box = _box(answer.panel)
+def _panel(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     canvas.rectangle(box, PANEL, EDGE)
-    title = fit(answer.panel.title, box.w - 20, 10)
-    canvas.text(box.x + 12, box.y + 16, title, size=9.5, weight="bold")
-    inner = box.inside(0, 30, 0, 0)
+    marks = bool(answer.panel.raw.get("description")) + bool(answer.panel.raw.get("links"))
+    edge = geometry.PADDING + geometry.BORDER
+    title = inter.cut(answer.panel.title, box.w - 2 * edge - marks * geometry.INFO)
+    middle = box.y + geometry.BORDER + geometry.HEADING / 2
+    canvas.text(box.x + edge, middle, title, size=points(inter.BODY) * _BOLD, weight="bold")
+    inner = box.inside(edge, geometry.HEADING + edge, edge, edge)
     if answer.error or answer.data.empty:
         _nothing(canvas, inner, answer)
     else:

@@ -18,7 +18,7 @@ def legend(pattern: str, labels: dict[str, str]) -> str:
     return _LABEL.sub(lambda match: labels.get(match[1], ""), pattern).strip()
 
 
-def series(result: Iterable[Json], pattern: str) -> list[Series]:
+def series(result: Iterable[Json], pattern: str, asked: str = "") -> list[Series]:
     """The series of a range query; NaN and Inf are gaps, as Grafana leaves them."""
     return [
         Series(
@@ -26,8 +26,18 @@ def series(result: Iterable[Json], pattern: str) -> list[Series]:
             one["metric"],
             _points(one["values"]),
             float(one["values"][-1][1]),
+            asked,
         )
         for one in result
+    ]
+
+
+def numbers(result: Iterable[Json], pattern: str) -> list[Series]:
+    """The numbers of an instant query; NaN is one, for which a panel has words."""
+    return [
+        Series(legend(pattern, one["metric"]), one["metric"], [(float(at), value)], value)
+        for one in result
+        for at, value in [(one["value"][0], float(one["value"][1]))]
     ]
 
 

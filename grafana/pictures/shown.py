@@ -1,53 +1,71 @@
-"""Every other kind of panel: a number, a table, bands, a heatmap, log lines, a trace."""
+"""The other kinds of panel: a number, bands, a heatmap; and who draws each kind."""
 
 import math
 from collections.abc import Callable
 
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_hex
 
-from grafana.pictures import chart, units
-from grafana.pictures.board import Json, Panel
-from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, fit
+from grafana.pictures import chart, geometry, grid, inter, lines, units
+from grafana.pictures.board import Panel
+from grafana.pictures.canvas import DIM, PANEL, Box, Canvas, color, points
 from grafana.pictures.evaluate import Answer, Page
-from grafana.pictures.frames import Cell, Row, Series
+from grafana.pictures.frames import Series
+from grafana.pictures.grid import step_color
 
-ROW = 22
+_LINE, _EDGE = 1.2, 8
+_BOLD = 0.9
+"""DejaVu Sans Bold is so much wider than Inter Medium."""
 _HEAT = LinearSegmentedColormap.from_list("heat", [PANEL, "#8a3c12", "#ff9830", "#fff3c4"])
 
 
-def step_color(steps: list[Json], value: float) -> str:
-    """The color of the last threshold that the value reaches."""
-    reached = [s["color"] for s in steps if s["value"] is None or value >= s["value"]]
-    return color(reached[-1] if reached else "text")
-
-
 def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
-    """Draw each last value large, its course faint behind it; of several, the name above."""
+    """Draw each last value large, its course below it if it has one; of several, each named."""
     shown = answer.data.series
+    wide = len(shown) < 2 or box.w > box.h
     for index, series in enumerate(shown):
-        part = Box(box.x + box.w * index / len(shown), box.y, box.w / len(shown), box.h)
-        _number(canvas, part, series, answer.panel, page)
-        if len(shown) > 1:
-            middle = (part.x + part.w / 2, part.y + part.h * 0.08)
-            canvas.text(*middle, fit(series.name, part.w), size=8.5, ink=DIM, align="center")
+        share = index / len(shown)
+        part = (
+            Box(box.x + box.w * share, box.y, box.w / len(shown), box.h)
+            if wide
+            else Box(box.x, box.y + box.h * share, box.w, box.h / len(shown))
+        )
+        _number(canvas, part, series, answer, page)
 
 
-def _number(canvas: Canvas, box: Box, series: Series, panel: Panel, page: Page) -> None:
-    defaults = panel.defaults
+def _number(canvas: Canvas, box: Box, series: Series, answer: Answer, page: Page) -> None:
+    panel, named = answer.panel, len(answer.data.series) > 1
     value, words = _reduced(series, panel)
-    ink = TEXT if math.isnan(value) else step_color(defaults["thresholds"]["steps"], value)
-    filled = panel.options.get("colorMode") == "background" and not math.isnan(value)
-    if filled:
-        canvas.rectangle(box.inside(1, 0, 1, 1), ink, alpha=0.28)
-    course = canvas.axes(box.inside(1, box.h * 0.55, 1, 1))
+    absent = math.isnan(value)
+    ink = DIM if absent else step_color(panel.defaults["thresholds"]["steps"], value)
+    if panel.options.get("colorMode") == "background" and not absent:
+        canvas.rectangle(box, ink, alpha=0.28)
+    with_course = panel.options.get("graphMode") == "area" and len(series.points) > 1
+    if with_course:
+        _course(canvas, box, series, ink, page)
+    height = box.h * (0.75 if with_course else 1)
+    title = min(box.h * 0.15 / _LINE, 30) if named else 0.0
+    size = _value_size(words, box.w, height - title * _LINE)
+    y = box.y + (height - (size + title) * _LINE) / 2
+    if named:
+        name = inter.cut(series.name, box.w, title)
+        canvas.text(box.x + box.w / 2, y + title * 0.6, name, size=points(title), align="center")
+    middle = (box.x + box.w / 2, y + title * _LINE + size * 0.6)
+    canvas.text(*middle, words, size=points(size), ink=ink, align="center", weight="bold")
+
+
+def _value_size(words: str, width: float, height: float) -> float:
+    """Pixels of a number as `BigValueLayout.tsx` finds them: as large as its place allows."""
+    by_width = (width - 2 * _EDGE) / (inter.width(words, 14, medium=True) + 2) * 14
+    return min(by_width * _BOLD, (height - 2 * _EDGE) / _LINE)
+
+
+def _course(canvas: Canvas, box: Box, series: Series, ink: str, page: Page) -> None:
+    course = canvas.axes(box.inside(0, box.h * 0.75, 0, 0))
     course.axis("off")
     times, values = [p[0] for p in series.points], [p[1] for p in series.points]
     course.fill_between(times, values, color=ink, alpha=0.25, linewidth=0)
     course.plot(times, values, color=ink, linewidth=1)
     course.set(xlim=(page.window.start, page.window.end), ylim=(0, max([*values, 1e-12]) * 1.1))
-    middle = (box.x + box.w / 2, box.y + box.h * 0.36)
-    size = min(30.0, box.w / max(len(words), 4) * 1.1)
-    canvas.text(*middle, words, size=size, ink=ink, align="center", weight="bold")
 
 
 def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
@@ -55,55 +73,10 @@ def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
     last = "last" in panel.options["reduceOptions"]["calcs"]
     value = series.last if last else series.points[-1][1]
     if not math.isnan(value):
-        defaults = panel.defaults
-        return value, units.words(value, str(defaults["unit"]), defaults.get("decimals"))
+        settings = panel.field(series.name)
+        return value, units.words(value, str(settings["unit"]), settings.get("decimals"))
     mapped = [m["options"] for m in panel.defaults["mappings"] if m["type"] == "special"]
     return value, next(m["result"]["text"] for m in mapped if m["match"] == "nan")
-
-
-def table(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
-    """Draw the table's heading and as many rows as fit."""
-    rows, panel = answer.data.rows, answer.panel
-    columns = _widths(panel, rows, box.w - 20)
-    room = int((box.h - ROW - 8) // ROW)
-    for index, row in enumerate([None, *rows[:room]]):
-        x, y = box.x + 12, box.y + 8 + ROW * index + ROW / 2
-        if index:
-            canvas.rectangle(Box(box.x + 8, y - ROW / 2, box.w - 16, 0.6), "#2a2d33")
-        for name, width in columns.items():
-            words, ink = (name, "#6e9fff") if row is None else _cell(panel, name, row.get(name, ""))
-            canvas.text(x, y, fit(words, width - 8), ink=ink)
-            x += width
-    if len(rows) > room:
-        canvas.text(
-            box.x + box.w - 12,
-            box.y + box.h - 6,
-            f"{len(rows) - room} more rows below",
-            size=7,
-            ink=DIM,
-            align="right",
-        )
-
-
-def _widths(panel: Panel, rows: list[Row], room: float) -> dict[str, float]:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    fixed = {name: panel.field(name).get("custom.width") for name in names}
-    free = room - sum(width for width in fixed.values() if width)
-    share = free / max(sum(not width for width in fixed.values()), 1)
-    return {name: float(width or share) for name, width in fixed.items()}
-
-
-def _cell(panel: Panel, name: str, value: Cell) -> tuple[str, str]:
-    settings = panel.field(name)
-    ink = "#6e9fff" if settings.get("links") else TEXT
-    if isinstance(value, str):
-        return value, ink
-    unit = str(settings.get("unit", "none"))
-    if unit.startswith("dateTime"):
-        return chart.clock(value, seconds=True), ink
-    if "custom.cellOptions" in settings:
-        ink = step_color(settings["thresholds"]["steps"], value)
-    return units.words(value, unit), ink
 
 
 def timeline(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
@@ -145,56 +118,42 @@ def heatmap(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
         here = {**below, **dict(one.points)}
         counts.append([max(here[at] - below[at], 0.0) for at in times])
         below = here
-    used = [index for index, row in enumerate(counts) if any(row)] or [0]
-    low, high = used[0], used[-1] + 1
-    axes = canvas.axes(box.inside(62, 6, 12, 24))
-    shown = counts[low:high]
+    unit = str(answer.panel.defaults["unit"])
+    labels = [_edge(float(one.labels["le"]), unit) for one in edges]
+    with_scale = bool(answer.panel.options.get("legend", {}).get("show", True))
+    height = geometry.heatmap_height(box.h, with_scale=with_scale)
+    left = geometry.axis_width(labels, box.w)
+    axes = canvas.axes(box.inside(left, 8, 8, box.h - height + geometry.AXIS_BELOW))
     axes.pcolormesh(
-        times, range(len(shown)), shown, cmap=_HEAT, norm=PowerNorm(0.5), shading="nearest"
+        times, range(len(counts)), counts, cmap=_HEAT, norm=PowerNorm(0.5), shading="nearest"
     )
-    labels = [
-        units.words(float(one.labels["le"]), str(answer.panel.defaults["unit"]))
-        if math.isfinite(float(one.labels["le"]))
-        else "more"
-        for one in edges[low:high]
-    ]
-    every = max(len(labels) // 8, 1)
-    axes.set_yticks(range(0, len(labels), every), [f"≤ {label}" for label in labels[::every]])
+    every = geometry.heatmap_every(len(labels), height)
+    axes.set_yticks(range(0, len(labels), every), labels[::every])
+    axes.set_ylim(-0.5, len(labels) - 0.5)
     chart.time_axis(axes, page)
+    if with_scale:
+        _colors_of_scale(canvas, box, max((max(row) for row in counts if row), default=0.0))
 
 
-def log_lines(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
-    """Draw as many log lines as fit, newest first."""
-    for index, line in enumerate(answer.data.lines[: int((box.h - 8) // 17)]):
-        y = box.y + 12 + 17 * index
-        canvas.text(box.x + 12, y, chart.clock(line.at, seconds=True), size=7.5, ink=DIM, mono=True)
-        words = fit(line.text, box.w - 100, 7.5, mono=True)
-        canvas.text(box.x + 84, y, words, size=7.5, mono=True)
+def _edge(value: float, unit: str) -> str:
+    return units.words(value, unit) if math.isfinite(value) else "Inf"
 
 
-def trace(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
-    """Draw the spans of a trace as bars on one time axis."""
-    spans = answer.data.spans
-    start = min(span.start for span in spans)
-    whole = max(span.start + span.seconds for span in spans) - start or 1e-9
-    left, room = box.x + 240, box.w - 340
-    for index, span in enumerate(spans[: int((box.h - 8) // 26)]):
-        y = box.y + 18 + 26 * index
-        name = fit(span.name, 220 - 16 * span.depth)
-        canvas.text(box.x + 14 + 16 * span.depth, y, name, weight="normal")
-        x, width = left + room * (span.start - start) / whole, room * span.seconds / whole
-        ink = "#5794f2" if span.depth == 0 else "#73bf69"
-        canvas.rectangle(Box(x, y - 7, max(width, 2), 14), ink, alpha=0.85)
-        canvas.text(x + max(width, 2) + 6, y, units.words(span.seconds, "s"), size=7.5, ink=DIM)
+def _colors_of_scale(canvas: Canvas, box: Box, most: float) -> None:
+    left, y = box.x + 25, box.y + box.h - geometry.SCALE / 2
+    for index in range(60):
+        canvas.rectangle(Box(left + 5 * index, y - 8, 5, 6), to_hex(_HEAT(index / 60)))
+    for at, words in ((0, "0"), (300, units.words(most, "short"))):
+        canvas.text(left + at, y + 8, words, size=points(inter.SMALL), ink=DIM, align="center")
 
 
 DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
     "timeseries": chart.draw,
     "stat": stat,
-    "table": table,
+    "table": grid.table,
     "state-timeline": timeline,
     "heatmap": heatmap,
-    "logs": log_lines,
-    "traces": trace,
+    "logs": lines.log_lines,
+    "traces": lines.trace,
 }
 """How each of Grafana's panel types is drawn."""

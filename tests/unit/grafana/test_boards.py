@@ -50,7 +50,7 @@ SPOILED: list[tuple[str, Spoil]] = [
     ("unit furlongs", lambda b, p: p["fieldConfig"]["defaults"].update(unit="furlongs")),
     ("one sentence", lambda b, p: p.update(description="Two. Sentences.")),
     ("vector(0)", lambda b, p: p["targets"][0].update(expr="sum(up) or vector(0)")),
-    ("has no legend", lambda b, p: p["targets"][0].update(legendFormat="")),
+    ("has no legend", lambda b, p: p["targets"][0].update(legendFormat="", instant=False)),
     ("raw _bucket", lambda b, p: p["targets"][0].update(exemplar=True)),
     ("open bracket", lambda b, p: p["targets"][0].update(expr="sum(up")),
     ("panel type pie", lambda b, p: p.update(type="piechart")),
@@ -116,6 +116,8 @@ def test_red_begins_where_the_slo_file_says(one: Board, panel: Panel) -> None:
     own["llm-telemetry"] = {1.0, 0.0001, 0.05, 4.0}
     steps = panel.defaults.get("thresholds", {}).get("steps", [])
     drawn = {float(step["value"]) for step in steps if step["value"] is not None}
+    lines = [t["expr"] for t in panel.targets if t["refId"] == "limit"]
+    drawn |= {float(expr.partition("(")[2].partition(")")[0]) for expr in lines}
     allowed = {float(entry["value"]) for entry in SLO.values()}
     assert drawn <= allowed | own.get(one.uid, set())
 
@@ -150,13 +152,17 @@ def test_latency_and_cost_panels_lead_to_traces() -> None:
     assert len(shown) == 12
 
 
-LINES = [(one, panel) for one, panel in PANELS if panel.raw["datasource"]["uid"] == "loki"]
+def _of_logs(panel: Panel) -> list[Json]:
+    return [target for target in panel.targets if target["datasource"]["uid"] == "loki"]
+
+
+LINES = [(one, panel) for one, panel in PANELS if _of_logs(panel)]
 
 
 @pytest.mark.parametrize(("one", "panel"), LINES, ids=[f"{b.uid} {p.title}" for b, p in LINES])
 def test_boards_read_fields_that_are_logged(one: Board, panel: Panel) -> None:
     logged = (REPO / "server/signals/logs.py").read_text()
-    asked = {name for target in panel.targets for name in _fields(target["expr"])}
+    asked = {name for target in _of_logs(panel) for name in _fields(target["expr"])}
     asked |= {name for name in _organized(panel) if name != "Time"}
     assert asked
     assert not {f for f in asked if f'"{f}"' not in logged}
@@ -199,7 +205,7 @@ def test_a_ranking_sorts_the_lines_by_a_number_before_it_cuts_them(
 
 def test_no_board_makes_a_series_of_a_request() -> None:
     for _, panel in LINES:
-        for target in panel.targets:
+        for target in _of_logs(panel):
             query = target["expr"]
             assert "topk" not in query, panel.title
             assert "trace_id," not in query, panel.title

@@ -1,5 +1,6 @@
 """Grafana's provisioning, and that the committed boards are those the Python files say."""
 
+import configparser
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -42,8 +44,9 @@ def test_check_names_a_stale_board(tmp_path: Path) -> None:
     (target / "generated/overview.json").write_text("{}")
     (tmp_path / "prometheus").mkdir()
     shutil.copy(REPO / "prometheus/slo.yaml", tmp_path / "prometheus")
-    shutil.copytree(REPO / "stack", tmp_path / "stack")
-    shutil.copytree(REPO / "server/catalogue", tmp_path / "server/catalogue")
+    for package in ("stack", "server/catalogue"):
+        shutil.copytree(REPO / package, tmp_path / package)
+    shutil.copy(REPO / "server/__init__.py", tmp_path / "server")
     done = run_dashboards("--check", cwd=tmp_path)
     assert done.returncode == 1
     assert "overview.json is stale" in done.stderr
@@ -51,12 +54,12 @@ def test_check_names_a_stale_board(tmp_path: Path) -> None:
     assert run_dashboards("--check", cwd=tmp_path).returncode == 0
 
 
-def test_only_four_files_import_the_sdk() -> None:
+def test_only_five_files_import_the_sdk() -> None:
     files = (REPO / "grafana").rglob("*.py")
     importers = [
         f.name for f in files if re.search(r"^(from|import) grafana_f", f.read_text(), re.MULTILINE)
     ]
-    assert sorted(importers) == ["limits.py", "panels.py", "queries.py", "sdk.py"]
+    assert sorted(importers) == ["limits.py", "lines.py", "panels.py", "queries.py", "sdk.py"]
 
 
 def test_links_lead_to_existing_data_sources() -> None:
@@ -132,3 +135,12 @@ def test_grafana_needs_a_login_and_stays_at_home() -> None:
     assert "[auth.anonymous]\nenabled = false" in settings
     assert "reporting_enabled = false" in settings
     assert "password =" not in settings
+
+
+def test_a_data_sources_page_asks_nobody_outside() -> None:
+    # It asks the catalogue of plugins through Grafana's server, `plugin_admin_enabled` or not.
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(REPO / "grafana/grafana.ini")
+    assert urlsplit(settings["grafana_com"]["api_url"]).hostname == "127.0.0.1"
+    # Port 3000 would be Grafana itself, whose 401 would send the reader to the login page.
+    assert urlsplit(settings["grafana_com"]["api_url"]).port not in (80, 443, 3000)

@@ -133,7 +133,8 @@ def test_that_no_request_failed_is_no_fault(
 def test_quantiles_are_a_line_a_tenant_with_the_panels_step(stores: Stores) -> None:
     found = answer(opened(stores), "Duration by tenant, p95")
     assert ("tenant_quantile", "duration_seconds", 0.95, EVERY, 60.0) in logs(stores).asked
-    (line,) = found.data.series
+    line, limit = found.data.series
+    assert limit.name == "limit", "which Prometheus draws beside the lines of the logs"
     assert (line.name, line.points) == ("acme", [(NOW - 60, 1.5)])
 
 

@@ -84,10 +84,9 @@ def test_a_number_whose_traffic_ended_says_so() -> None:
     from grafana.pictures import shown
 
     panel = next(p for p in board.load()[0].panels if p.title == "Failed by our fault")
-    values = [[1, "0.02"], [2, "NaN"]]
-    (series,) = shapes.series([{"metric": {}, "values": values}], "x")
+    (series,) = shapes.numbers([{"metric": {}, "value": [2, "NaN"]}], "x")
     assert shown._reduced(series, panel)[1] == "no traffic"
-    (series,) = shapes.series([{"metric": {}, "values": values[:1]}], "x")
+    (series,) = shapes.numbers([{"metric": {}, "value": [1, "0.02"]}], "x")
     assert shown._reduced(series, panel) == (0.02, "2%")
 
 
@@ -96,9 +95,22 @@ def test_a_forecast_that_is_too_early_says_so_beside_what_is_spent() -> None:
 
     (panel,) = (p for p in board.load()[3].panels if p.title == "Spent by the price list")
     names = [target["legendFormat"] for target in panel.targets]
-    assert names == ["today", "this month", "forecast, an estimate", "an hour, at this pace"]
-    (series,) = shapes.series([{"metric": {}, "values": [[1, "NaN"]]}], names[2])
+    assert names[::2] == ["today", "this month", "forecast, an estimate", "an hour, at this pace"]
+    (series,) = shapes.numbers([{"metric": {}, "value": [1, "NaN"]}], names[4])
     assert shown._reduced(series, panel)[1] == "too early"
+
+
+def test_an_amount_below_a_cent_is_told_in_microdollars() -> None:
+    from grafana.pictures import shown
+
+    (panel,) = (p for p in board.load()[3].panels if p.title == "Spent by the price list")
+    dollars, micro = panel.targets[:2]
+    assert micro["expr"].startswith("1e6 * (") and micro["expr"].endswith("> 0 < 0.01)")
+    assert dollars["expr"].endswith(f"unless {micro['expr'].removeprefix('1e6 * ')}")
+    for target, value, words in ((dollars, "0.25", "$0.25"), (micro, "6.9", "µ$6.9")):
+        sample = {"metric": {}, "value": [1, value]}
+        (series,) = shapes.numbers([sample], target["legendFormat"])
+        assert shown._reduced(series, panel)[1] == words
 
 
 def test_a_fields_settings_are_found_by_name_and_by_pattern() -> None:
