@@ -36,12 +36,12 @@ WIDTHS = {
     "Time": 155,
     "Tokens in": 95,
     "Tokens out": 105,
-    "Trace": 290,
+    "Trace": 294,
     "Window": 75,
 }
 """Pixels that a column needs by its heading, for that, the arrow of a sorted one, and its cells.
 
-99 of 100 trace ids are narrower. A column without a width would take 150 at least.
+Of 20,000 random trace ids 3 are wider. A column without a width would take 150 at least.
 """
 
 
