@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -16,8 +17,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 BOS, EOS = "<|begin|>", "<|end|>"
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -40,6 +42,10 @@ class TinyModel:
     feed_forward: int = 768
     positions: int = 4096
     corpus_bytes: int = 6_000_000
+    sharpness: float = 3.5
+    """Standard deviation of the next token's logits: the likeliest has a chance of about 1 in 8."""
+    answer: int = 50
+    """Tokens after which an answer ends by itself, about."""
 
 
 def fingerprint(model: TinyModel) -> str:
@@ -149,17 +155,42 @@ def _write_weights(model: TinyModel, folder: Path) -> None:
         num_attention_heads=model.heads,
         num_key_value_heads=model.key_value_heads,
         max_position_embeddings=model.positions,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         bos_token_id=begin,
         eos_token_id=end,
         pad_token_id=end,
     )
     torch.manual_seed(model.seed)
-    llama = LlamaForCausalLM(config).to(torch.bfloat16)
+    llama = LlamaForCausalLM(config)
+    _let_it_end(llama, model, end)
+    llama = llama.to(torch.bfloat16)
     llama.generation_config = GenerationConfig(
         bos_token_id=begin, eos_token_id=end, pad_token_id=end, do_sample=True, temperature=1.0
     )
     llama.save_pretrained(folder)
+
+
+def _let_it_end(llama: Any, model: TinyModel, end: int) -> None:
+    """Give the next token a distribution like a language's, and the end a steady share of it.
+
+    A Llama has no bias: the last dimension of the residual stream, which no layer writes to, is
+    about 1 after every token, and the end's logit reads nothing else. It stays below the likeliest
+    token's, or an answer without sampling were empty.
+    """
+    import torch
+
+    # The normalizer of normal logits, less what makes the end one step's in so many. It is smaller
+    # for so few tokens, and smaller after some than after others: by measure, of 256 answers.
+    logit = math.log(model.vocabulary) + model.sharpness**2 / 2 - math.log(model.answer) - 0.6
+    with torch.no_grad():
+        for layer in llama.model.layers:
+            layer.self_attn.o_proj.weight[-1] = 0
+            layer.mlp.down_proj.weight[-1] = 0
+        llama.model.embed_tokens.weight[:, -1] = 0.185
+        llama.lm_head.weight.normal_(std=model.sharpness / model.width**0.5)
+        llama.lm_head.weight[:, -1] = 0
+        llama.lm_head.weight[end] = 0
+        llama.lm_head.weight[end, -1] = logit
 
 
 def _say(line: str) -> None:

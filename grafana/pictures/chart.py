@@ -44,7 +44,7 @@ def marks(axes: Axes, page: Page) -> None:
         for at in {mark.start, mark.end}:
             axes.axvline(at, color=ink, linewidth=1, linestyle=(0, (3, 3)), alpha=0.8)
         if mark.end > mark.start:
-            axes.axvspan(mark.start, mark.end, color=ink, alpha=0.1, linewidth=0)
+            axes.axvspan(mark.start, mark.end, color=ink, alpha=0.1, linewidth=0, zorder=0.5)
 
 
 def time_axis(axes: Axes, page: Page) -> None:

@@ -9,15 +9,7 @@ from typing import TypeAlias
 
 import yaml
 
-from grafana.pictures import (
-    expand,
-    explains,
-    layout,
-    lint_layout,
-    lint_sense,
-    units,
-    values,
-)
+from grafana.pictures import expand, explains, layout, lint_layout, lint_sense, units, values
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.evaluate import IN_THE_STORE, TRANSFORMATIONS
 from grafana.pictures.geometry import Grid

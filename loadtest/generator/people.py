@@ -50,6 +50,11 @@ class Visit:
     key: str = field(default="", repr=False)
 
 
+def _length(tokens: int) -> dict[str, int]:
+    """Around so many tokens, of a model that ends by itself; cut short is who goes on for long."""
+    return {"min_tokens": tokens // 2, "max_tokens": tokens + 200}
+
+
 @dataclass(frozen=True)
 class Maker:
     """Makes the asks of a visit from its own dice."""
@@ -63,7 +68,7 @@ class Maker:
         return " ".join(self.dice.choices(WORDS, k=max(1, min(most, count))))
 
     def tokens(self, median: float, most: int = 800) -> int:
-        """A limit of output tokens, lognormal with that median."""
+        """Output tokens that are wanted, lognormal with that median."""
         return max(2, min(most, round(median * self.dice.lognormvariate(0.0, 0.6))))
 
     def chat(self, text: str, tokens: int, stream: bool, **fields: Any) -> Ask:
@@ -74,12 +79,12 @@ class Maker:
         self, messages: list[dict[str, Any]], tokens: int, stream: bool, **fields: Any
     ) -> Ask:
         """A chat request with these messages."""
-        body = {"messages": messages, "max_tokens": tokens, **fields}
+        body = {"messages": messages, **_length(tokens), **fields}
         return Ask(CHAT, self._body(body, stream), stream)
 
     def completion(self, text: str, tokens: int, stream: bool) -> Ask:
         """One completion."""
-        return Ask(COMPLETIONS, self._body({"prompt": text, "max_tokens": tokens}, stream), stream)
+        return Ask(COMPLETIONS, self._body({"prompt": text, **_length(tokens)}, stream), stream)
 
     def _body(self, body: dict[str, Any], stream: bool) -> bytes:
         usage = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}

@@ -237,6 +237,14 @@ CASES: dict[str, tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]
         [{"alertname": "DiskWillFill", "instance": "a", "mountpoint": "/"}],
         [{"alertname": "DiskWillFill", "instance": "a", "mountpoint": "/data"}],
     ),
+    "the books are not kept": (
+        {"alertname": "LedgerNotKept", **SERVER},
+        [{"alertname": "HookErrors", "instance": "a", "hook": "ledger"}],
+        [
+            {"alertname": "HookErrors", "instance": "a", "hook": "trace"},
+            {"alertname": "HookErrors", "instance": "b", "hook": "ledger"},
+        ],
+    ),
     "a budget is gone": (
         {"alertname": "TenantBudgetExceeded", "tenant": "t", "period": "day"},
         [{"alertname": "TenantBudgetSoft", "tenant": "t", "period": "day"}],

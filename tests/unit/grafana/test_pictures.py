@@ -226,6 +226,14 @@ def test_what_a_stack_may_lack_is_excused(stores: Stores, name: str, reason: str
     assert (answer.excused, answer.missing) == (reason, not reason)
 
 
+def test_that_no_alert_fires_is_no_fault(
+    stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = changed("llm-overview", "Firing alerts", "ALERTS_FOR_STATE unless silent")
+    assert missing([evaluate.page(stores, one, NOW, {})]) == []
+    assert "Firing alerts: no alert fires" in capsys.readouterr().out
+
+
 def test_a_panel_whose_metrics_are_there_has_no_excuse(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,20 @@ def test_what_is_meant_well_is_json_for_the_model_and_asks_for_usage() -> None:
                 assert body["stream_options"] == {"include_usage": True}
 
 
+def test_an_answer_may_end_by_itself_before_it_is_cut_short() -> None:
+    """Else a load test's bill is all waste, and its lengths are the client's, not the model's."""
+    for each in visits():
+        if each.kind == "rubbish":
+            continue
+        bodies = [json.loads(ask.body) for ask in each.asks]
+        assert all(body["min_tokens"] + 200 <= body["max_tokens"] for body in bodies)
+
+
+def test_who_hangs_up_does_so_before_the_answer_can_end() -> None:
+    asks = [ask for each in visits() if each.kind == "hang up" for ask in each.asks]
+    assert all(ask.chunks < json.loads(ask.body)["min_tokens"] for ask in asks if ask.chunks)
+
+
 def test_a_conversation_begins_each_turn_with_all_that_was_said() -> None:
     for each in visits():
         if each.kind != "conversation":

@@ -73,6 +73,11 @@ def test_windows_line_ends_are_refused_by_name(copy: Path, name: str) -> None:
     assert line.startswith(f"{name} has Windows line ends (CRLF): ")
 
 
+def test_a_picture_may_hold_those_bytes(copy: Path) -> None:
+    (copy / "loki" / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    checkout.check_line_ends(settings_of(copy))
+
+
 def test_git_checks_text_out_with_unix_line_ends() -> None:
     assert "* text=auto eol=lf" in (REPO / ".gitattributes").read_text().splitlines()
 

@@ -11,7 +11,7 @@ import pytest
 from server.tiny_model import TinyModel, fingerprint, make_once
 
 pytest.importorskip("transformers")
-SMALL = "TinyModel(vocabulary=600, layers=1, corpus_bytes=200_000)"
+SMALL = "TinyModel(vocabulary=600, corpus_bytes=200_000)"
 
 
 def _make_in_fresh_process(models: Path, hash_seed: str) -> Path:
@@ -44,7 +44,7 @@ def test_twice_made_is_the_same_to_the_byte(made: Path, tmp_path: Path) -> None:
 
 def test_a_second_call_reuses_the_folder_and_leaves_no_draft(made: Path) -> None:
     before = (made / "model.safetensors").stat().st_mtime_ns
-    model = TinyModel(vocabulary=600, layers=1, corpus_bytes=200_000)
+    model = TinyModel(vocabulary=600, corpus_bytes=200_000)
     assert make_once(model, made.parent) == made
     assert (made / "model.safetensors").stat().st_mtime_ns == before
     assert [entry.name for entry in made.parent.iterdir()] == [made.name]
@@ -89,3 +89,22 @@ def test_the_chat_template_renders_roles_and_stays_one_token_each(made: Path) ->
     ids = tokenizer(text)["input_ids"]
     assert (ids[0], ids[1], ids[-1]) == (0, 2, 4)
     assert tokenizer.bos_token_id == 0 and tokenizer.eos_token_id == 1
+
+
+def test_an_answer_ends_by_itself_and_is_not_empty(made: Path) -> None:
+    """Else every answer is cut short, and the bill calls all of it waste."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(made)
+    torch.manual_seed(0)
+    prompts = torch.randint(5, 600, (32, 12))
+    whole = torch.ones_like(prompts)
+    answers = model.generate(prompts, attention_mask=whole, max_new_tokens=120)[:, 12:]
+    lengths = (answers != 1).sum(dim=1).float()
+    assert 10 < lengths.mean() < 100
+    assert lengths.std() > 5
+    with torch.no_grad():
+        likeliest = model(prompts).logits[:, -1].argmax(dim=1)
+    # Who samples greedily is answered, too.
+    assert (likeliest == 1).float().mean() < 0.1
