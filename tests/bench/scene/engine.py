@@ -16,7 +16,7 @@ from tests.bench.scene.story import Ask
 CACHE_TOKENS, MOST_RUNNING, MOST_WAITING = 48_000, 48, 88
 """More than that wait nowhere: they are refused as `overloaded`."""
 DEADLINE_SECONDS = 85.0
-"""An edge of the durations' grid, beyond the objective of 60 s: what runs into it reads as it was."""
+"""An edge of the durations' grid above the objective of 60 s: what runs into it reads as it was."""
 _GROWS = 0.6
 """Of an answer's tokens, which the cache holds on an average while it is made."""
 _CROWDED = 0.9
