@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.dashboards.explained import ALERTLOG, add_links
 from grafana.dashboards.panels import Panel
-from grafana.dashboards.queries import FIRING, JOB, LOAD, PROMETHEUS
+from grafana.dashboards.queries import BEGAN, JOB, LOAD, PROMETHEUS
 
 BOARDS = {
     "llm-overview": "Overview",
@@ -168,7 +168,7 @@ def annotations() -> list[board.AnnotationQuery]:
     phases = f"max by (instance, phase) (loadtest_stage{{{LOAD}}}) >= 0"
     stages = f'count_values by (instance, phase) ("stage", {phases})'
     return [
-        _annotation("Alerts", "red", FIRING, "{{alertname}}").tag_keys("severity,job,model"),
+        _annotation("Alerts", "red", BEGAN, "{{alertname}}").tag_keys("severity,job,model"),
         _annotation("Deploys", "blue", started, "{{instance}} started").use_value_for_time(True),
         _annotation("Load tests", "purple", run, "load test {{instance}}").tag_keys("shape,seed"),
         _annotation("Load stages", "purple", stages, "stage {{stage}}, {{phase}}"),
