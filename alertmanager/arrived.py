@@ -6,7 +6,8 @@ stand here. Every text is an alert's own and may be anything.
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from urllib.parse import urlencode
 
@@ -24,36 +25,49 @@ _TAKEN = ("alertname", "severity")
 
 def show(states: Sequence[State], since: str) -> str:
     """The page of the states, the newest of them first; `since` is when the first could come."""
-    seen: set[str] = set()
-    body = "".join(_alert(state, _place(state, seen)) for state in states[:SHOWN])
-    more = f"<p>And {len(states) - SHOWN} older ones.</p>\n" if len(states) > SHOWN else ""
+    shown = _shown(states)
+    body = "".join(_alert(state, at) for at, state in shown.items())
+    more = f"<p>And {len(states) - len(shown)} older ones.</p>\n" if len(states) > SHOWN else ""
     none = "<p>No alert has arrived.</p>\n" if not states else ""
     before = (
         f"<p>All since {escape(_readable(since))}, when alertlog started. What came earlier is "
-        f'<a href="{LOGGED}">in the logs</a>; <code>make alerts</code> tells what fires now.</p>\n'
+        f'<a href="{LOGGED}">in the logs</a>; <code>make alerts</code> tells what fires now, also '
+        "of one that ended while it was silenced, whose end nobody was told.</p>\n"
     )
     return page("Newest alerts", f"<h1>Newest alerts</h1>\n{none}{body}{more}{before}")
 
 
-def place(states: Iterable[State], name: str) -> str | None:
-    """The id of an alert's newest state on the page, None where it is not on it."""
-    names = [str(state["labels"].get("alertname", "")) for state in states]
-    return slug(name) if name in names[:SHOWN] else None
+def place(states: Sequence[State], name: str, labels: Mapping[str, str]) -> str | None:
+    """The id of an alert by its name and labels, of one that fires before one that is over.
+
+    None where the page has none. A label that the alert does not have is not compared: for a column
+    that a table does not show, Grafana sends the name of the variable.
+    """
+    wanted = {"alertname": name, **labels}
+    found = {
+        at: state["status"]
+        for at, state in _shown(states).items()
+        if all(str(state["labels"].get(key, text)) == text for key, text in wanted.items())
+    }
+    return next((at for at, status in found.items() if status == "firing"), next(iter(found), None))
 
 
-def _place(state: State, seen: set[str]) -> str:
-    """The id of an alert's newest state; its older ones have none, for an id may come but once."""
-    name = slug(str(state["labels"].get("alertname", "")))
-    if name in seen:
-        return ""
-    seen.add(name)
-    return name
+def _shown(states: Sequence[State]) -> dict[str, State]:
+    """The newest states, and every one that fires however old, each by an id of its own."""
+    found: dict[str, State] = {}
+    again: Counter[str] = Counter()
+    for number, state in enumerate(states):
+        if number < SHOWN or state["status"] == "firing":
+            at = slug(str(state["labels"].get("alertname", ""))) or "alert"
+            found[f"{at}-{again[at]}" if again[at] else at] = state
+            again[at] += 1
+    return found
 
 
 def _alert(state: State, at: str) -> str:
     notes = state["annotations"]
     name = escape(str(state["labels"].get("alertname", "")))
-    heading = f'<h2 id="{escape(at)}">{name}</h2>' if at else f"<h2>{name}</h2>"
+    heading = f'<h2 id="{escape(at)}">{name}</h2>'
     told = [str(notes[key]) for key in ("summary", "description") if notes.get(key)]
     said = "".join(f"<p>{escape(text)}</p>\n" for text in told)
     links = f"<p>{' · '.join(_links(state))}</p>\n"
@@ -63,7 +77,7 @@ def _alert(state: State, at: str) -> str:
 def _head(state: State) -> str:
     """Its severity, since when, and what tells it from others of its name."""
     labels, began = state["labels"], _readable(state["starts_at"])
-    ended = f"over: {began} to {_readable(state['received_at'])}"
+    ended = f"over: {began} to {_readable(state['ends_at'])}"
     when = f"fires since {began}" if state["status"] == "firing" else ended
     others = ", ".join(f"{key}={text}" for key, text in labels.items() if key not in _TAKEN)
     severity = escape(str(labels.get("severity", "")))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from alertmanager.webhook import Alert
-from server.signals.log_values import bounded
+from server.signals.log_values import bounded, clean
 
 KEPT = 500
 ROOM = 8192
@@ -27,12 +27,18 @@ def _text(moment: datetime.datetime) -> str:
 
 def _state(alert: Alert, received: str) -> State:
     return {
-        "labels": bounded(alert["labels"], ROOM),
-        "annotations": bounded(alert.get("annotations", {}), ROOM),
+        "labels": _bounded(alert["labels"]),
+        "annotations": _bounded(alert.get("annotations", {})),
         "status": alert["status"],
-        "starts_at": alert["startsAt"][:64],
+        "starts_at": clean(alert["startsAt"][:64]),
+        "ends_at": clean(str(alert.get("endsAt", ""))[:64]) or received,
         "received_at": received,
     }
+
+
+def _bounded(texts: Mapping[str, str]) -> Mapping[str, Any]:
+    # A lone surrogate is legal JSON, and no page that holds it can be sent.
+    return bounded({clean(name): clean(text) for name, text in texts.items()}, ROOM)
 
 
 def _key(alert: Alert) -> bytes:

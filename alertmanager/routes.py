@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from urllib.parse import parse_qsl, quote, unquote
 
 from alertmanager import arrived
 from alertmanager.frame import message
@@ -62,7 +63,6 @@ class Desk:
         self._named: dict[str, Callable[[str], str | None]] = {
             OF_ALERT: library.of_alert,
             OF_NUMBER: library.of_number,
-            f"{ARRIVED}/": self._of_arrived,
         }
 
     def get(self, target: str) -> Answer:
@@ -72,11 +72,12 @@ class Desk:
             return self._plain[path]()
         if path in self._leading:
             return self._led(path, query)
+        if path.startswith(f"{ARRIVED}/"):
+            return self._there(self._of_arrived(path.removeprefix(f"{ARRIVED}/"), query))
         # Names are compared as they were sent: nothing that is escaped is a name of ours.
         for before, find in self._named.items():
             if path.startswith(before):
-                place = find(path.removeprefix(before))
-                return Answer(302, "", location=place) if place else Answer(404, INDEX)
+                return self._there(find(path.removeprefix(before)))
         shown = self._library.show(path)
         return Answer(404, INDEX) if shown is None else Answer(200, shown, HTML)
 
@@ -90,10 +91,17 @@ class Desk:
             said = message("Nothing to show", nothing.why, nothing.fix)
             return Answer(nothing.status, said, HTML)
 
-    def _of_arrived(self, name: str) -> str | None:
-        """The alert's place among those that came, or its runbook: before the start others did."""
-        place = arrived.place(self._newest.listing(), name)
-        return f"{ARRIVED}#{place}" if place else self._library.of_alert(name)
+    def _there(self, place: str | None) -> Answer:
+        return Answer(302, "", location=place) if place else Answer(404, INDEX)
+
+    def _of_arrived(self, sent: str, query: str) -> str | None:
+        """The alert's place among those that came, or its runbook: before the start others did.
+
+        Its labels tell it from others of its name; a board's empty cells are none.
+        """
+        name = unquote(sent)
+        place = arrived.place(self._newest.listing(), name, dict(parse_qsl(query)))
+        return f"{ARRIVED}#{quote(place)}" if place else self._library.of_alert(name)
 
     def _alerts(self) -> Answer:
         return Answer(200, json.dumps({"alerts": self._newest.listing()}, indent=1) + "\n", JSON)

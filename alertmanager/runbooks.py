@@ -19,6 +19,8 @@ class Library:
 
     def __init__(self, docs: Path) -> None:
         self._docs = docs
+        self._made: dict[str, tuple[int, str]] = {}
+        """When each file was changed whose page is kept: the numbers' takes a third of a second."""
 
     def files(self) -> dict[str, Path]:
         """Every address that there is a page for, and its file."""
@@ -34,6 +36,12 @@ class Library:
         files = self.files()
         if address not in files:
             return None
+        changed = files[address].stat().st_mtime_ns
+        if self._made.get(address, (0, ""))[0] != changed:
+            self._made[address] = changed, self._made_of(address, files)
+        return self._made[address][1]
+
+    def _made_of(self, address: str, files: dict[str, Path]) -> str:
         text = files[address].read_text(encoding="utf-8", errors="replace")
         title = next(iter(headings(text, 1)), address)
         known = {self._place(path): at for at, path in files.items()}

@@ -64,6 +64,20 @@ def error_budgets() -> list[Panel]:
     ]
 
 
+_TOLD_APART = "&".join(
+    f"{label}=${{__data.fields.{heading}}}"
+    for label, heading in (
+        ("model", "Model"),
+        ("objective", "Objective"),
+        ("window", "Window"),
+        ("job", "Part"),
+        ("instance", "Instance"),
+        ("tenant", "Tenant"),
+    )
+)
+"""What tells a row's alert from others of its name."""
+
+
 def firing_alerts() -> list[Panel]:
     """Return the alerts that fire, each since when and with the page that says what to do."""
     return [
@@ -90,7 +104,7 @@ def firing_alerts() -> list[Panel]:
                 "Alert": ("Open the runbook", f"{ALERTLOG}/runbooks/alert/${{__value.raw}}"),
                 "Since": (
                     "Why it fired: its value, its worst request, its log lines",
-                    f"{ALERTLOG}/alerts/newest/${{__data.fields.Alert}}",
+                    f"{ALERTLOG}/alerts/newest/${{__data.fields.Alert}}?{_TOLD_APART}",
                 ),
             },
             empty="none",

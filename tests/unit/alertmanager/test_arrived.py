@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
@@ -66,17 +66,56 @@ def test_the_last_is_the_first_and_one_that_is_over_stays() -> None:
     assert "over: 2026-11-23 20:00:00 UTC to " in text
 
 
-def test_two_alerts_of_one_name_share_a_heading_but_no_id() -> None:
+def test_two_alerts_of_one_name_are_told_apart_by_their_labels(server: Server) -> None:
     other = {**BURN, "labels": {**BURN["labels"], "model": "large"}}
-    text = shown(BURN, other)
-    assert Page(text).ids == ["errorbudgetburn"]
+    over = {**other, "status": "resolved", "endsAt": "2026-11-23T20:09:00Z"}
+    server.take("/alerts", [BURN, other])
+    server.take("/alerts", [over])
+    text = server.desk.get("/alerts/newest").text
+    assert Page(text).ids == ["errorbudgetburn", "errorbudgetburn-1"]
     assert text.index("model=large") < text.index("model=tiny")
+    assert "over: 2026-11-23 20:00:00 UTC to 2026-11-23 20:09:00 UTC" in text
+    for asked, place in {
+        "?model=large": "errorbudgetburn",
+        "?model=tiny&objective=&tenant=$%7B__data.fields.Tenant%7D": "errorbudgetburn-1",
+        # One that fires comes before one that is over.
+        "": "errorbudgetburn-1",
+    }.items():
+        answer = server.desk.get(f"/alerts/newest/ErrorBudgetBurn{asked}")
+        assert answer.location == f"/alerts/newest#{place}", asked
+
+
+def test_one_that_fires_stays_however_many_came_since() -> None:
+    text = shown(BURN, *({**FIRING, "labels": {"alertname": f"A{i}"}, "status": "resolved"}
+                         for i in range(SHOWN + 7)))  # fmt: skip
+    assert "errorbudgetburn" in Page(text).ids
+    assert len(Page(text).ids) == SHOWN + 1
+
+
+@pytest.mark.parametrize("name", ["c++", "Ünder load", "***"])
+def test_any_name_leads_to_its_place(server: Server, name: str) -> None:
+    server.take("/alerts", [{**BURN, "labels": {"alertname": "C"}}])
+    server.take("/alerts", [{**BURN, "labels": {"alertname": name}}])
+    answer = server.desk.get(f"/alerts/newest/{quote(name)}")
+    place = unquote(answer.location.partition("#")[2])
+    assert answer.status == 302
+    assert Page(server.desk.get("/alerts/newest").text).ids.index(place) == 0
+
+
+def test_a_text_that_cannot_be_sent_spoils_no_page(server: Server) -> None:
+    """A lone surrogate is legal JSON, and no UTF-8."""
+    labels = {"alertname": "A\ud800", "\ud800": "x"}
+    said = dict.fromkeys(BURN["annotations"], "\ud800")
+    server.take("/alerts", [{**BURN, "labels": labels, "annotations": said, "startsAt": "\ud800"}])
+    for path in ("/alerts/newest", "/alerts"):
+        assert server.desk.get(path).text.encode()
 
 
 def test_it_says_where_older_ones_are() -> None:
     assert "No alert has arrived" in (text := shown())
     assert Page(text).places[len(FRAME) :] == ["/alerts/logged"]
-    many = [{**BURN, "labels": {"alertname": f"A{i}"}} for i in range(SHOWN + 7)]
+    many = [{**BURN, "labels": {"alertname": f"A{i}"}, "status": "resolved"}
+            for i in range(SHOWN + 7)]  # fmt: skip
     assert "And 7 older ones" in (text := shown(*many))
     assert len(Page(text).ids) == SHOWN
 

@@ -22,7 +22,15 @@ from tests.unit.html_page import Page
 REPO = Path(__file__).parents[3]
 BOARDS = {one.uid: one for one in board.load()}
 PANELS = [(one, panel) for one in BOARDS.values() for panel in one.panels]
-FILLED = {"${__value.raw}": "EngineStalled", "${__data.fields.Alert}": "EngineStalled"}
+FILLED = {
+    "${__value.raw}": "EngineStalled",
+    "${__data.fields.Alert}": "EngineStalled",
+    # An alert of a server has no others.
+    **{
+        f"${{__data.fields.{heading}}}": ""
+        for heading in ("Model", "Objective", "Window", "Part", "Instance", "Tenant")
+    },
+}
 SECTION = (REPO / "docs/boards.md").read_text().split("## Click paths")[1].split("\n## ")[0]
 ELSEWHERE = {f"{ALERTLOG}/alerts/newest"}
 
