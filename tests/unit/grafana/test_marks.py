@@ -7,27 +7,32 @@ from pathlib import Path
 import pytest
 import yaml
 
-from grafana.pictures import board
+from grafana.pictures import board, expand
 
 FIRES = 'ALERTS{alertstate="firing", alertname="EngineStalled"}'
 
 
+@pytest.mark.parametrize("step", [15, 60])
 @pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool on PATH")
-def test_an_alert_is_marked_where_it_began_and_no_longer(tmp_path: Path) -> None:
+def test_an_alert_is_marked_once_where_it_began(tmp_path: Path, step: int) -> None:
     """Grafana shades a panel for as long as a mark has samples, and the lines below are hidden."""
     (asked,) = {a["expr"] for b in board.load() for a in b.annotations if a["name"] == "Alerts"}
-
-    at = {"30s": [], "1m": [{"labels": FIRES, "value": 1}], "75s": [], "3m": []}
+    first = {15: 75, 60: 120}[step]
     series = [
-        {"series": FIRES, "values": "_x4 1x20"},
-        {"series": 'ALERTS{alertstate="firing", alertname="Watchdog"}', "values": "_x4 1x20"},
+        {"series": FIRES, "values": "_x5 1x40"},
+        {"series": 'ALERTS{alertstate="firing", alertname="Watchdog"}', "values": "_x5 1x40"},
     ]
+    mark = [{"labels": FIRES, "value": 1}]
     test = {
         "interval": "15s",
         "input_series": series,
         "promql_expr_test": [
-            {"expr": asked, "eval_time": time, "exp_samples": samples}
-            for time, samples in at.items()
+            {
+                "expr": expand.fill(asked, {"__interval": f"{step}s"}),
+                "eval_time": f"{at}s",
+                "exp_samples": mark if at == first else [],
+            }
+            for at in range(0, 541, step)
         ],
     }
     path = tmp_path / "marks.yaml"
