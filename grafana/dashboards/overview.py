@@ -9,6 +9,7 @@ from grafana.dashboards.queries import (
     OURS,
     VLLM,
     Query,
+    failures,
     in_engine,
     overall,
     quantile,
@@ -74,7 +75,7 @@ def errors() -> list[Panel]:
             "percentunit",
             [
                 Query(
-                    f"sum by (outcome, reason) ({failed}) / scalar(sum({REQUESTS})) > 0",
+                    failures(f"sum by (outcome, reason) ({failed}) / scalar(sum({REQUESTS})) > 0"),
                     "{{outcome}}: {{reason}}",
                 )
             ],

@@ -1,6 +1,6 @@
 """The queries of panels: what each kind asks of which store, and PromQL that several share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, TypeAlias
 
 from grafana_foundation_sdk.builders import loki, prometheus, tempo
@@ -68,8 +68,12 @@ class Query:
         return self._query(ref_id).range().exemplar(self.exemplars)
 
     def at_end(self, ref_id: str) -> Target:
-        """Return it as Grafana's JSON model, of the range's end alone: nothing there is stale."""
-        return self._query(ref_id).instant().format(PromQueryFormat.TIME_SERIES)
+        """Return it as Grafana's JSON model, of the last minute of the range: nothing is stale.
+
+        `$__rate_interval` grows with the range, and a number of now would be a mean of half an hour.
+        """
+        now = replace(self, expr=self.expr.replace("$__rate_interval", "1m"))
+        return now._query(ref_id).instant().format(PromQueryFormat.TIME_SERIES)
 
     def _query(self, ref_id: str) -> prometheus.Dataquery:
         query = prometheus.Dataquery().ref_id(ref_id).datasource(PROMETHEUS)
@@ -188,10 +192,20 @@ def measured(expr: str) -> str:
 def seen(expr: str, by: str, counter: str, scope: str = OURS, most: int = 0) -> str:
     """Return an answer by a label, without the label's values that counted nothing in the range.
 
-    Of a label without a bound only the `most` that counted most, or no legend would hold them.
+    Of a label without a bound only the `most` that counted most, or no legend would hold them: by
+    their rates of the range and of its last quarter of an hour together, for who crowds out the
+    others since a few minutes ago is not yet seen in a day.
     """
-    counted = f"sum by ({by}) (increase({counter}{{{scope}}}[$__range] @ end())) > 0"
-    return f"{expr} and on ({by}) {f'topk({most}, {counted})' if most else counted}"
+    over = f"sum by ({by}) (rate({counter}{{{scope}}}[$__range] @ end()))"
+    if not most:
+        return f"{expr} and on ({by}) {over} > 0"
+    lately = f"(sum by ({by}) (rate({counter}{{{scope}}}[15m] @ end())) or {over} * 0)"
+    return f"{expr} and on ({by}) topk({most}, {over} + {lately} > 0)"
+
+
+def failures(expr: str) -> str:
+    """Return an answer by outcome and reason, of the eight pairs that failed most."""
+    return seen(expr, "outcome, reason", "llm_requests_total", f'{OURS}, outcome!="ok"', most=8)
 
 
 def any_seen(counter: str, scope: str = OURS) -> str:

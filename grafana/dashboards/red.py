@@ -12,6 +12,7 @@ from grafana.dashboards.queries import (
     Buckets,
     Query,
     dots,
+    failures,
     measured,
     quantile,
     quantiles,
@@ -90,7 +91,11 @@ def errors() -> list[Panel]:
             "Failed requests per second by reason; look the reason up in docs/server.md and open "
             "one of its requests in the Request explorer.",
             "reqps",
-            [Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")],
+            [
+                Query(
+                    failures(f"sum by (outcome, reason) ({failed}) > 0"), "{{outcome}}: {{reason}}"
+                )
+            ],
             empty="every request succeeded",
             stacked=True,
         ),

@@ -93,8 +93,8 @@ def one_request() -> list[Panel]:
         ),
         log_lines(
             "Log lines of the chosen request",
-            "Every line of the range, and of the last six hours, that carries its trace_id, vLLM's "
-            "own included; read upwards from request_finished to the first that is not info.",
+            "Every line with its trace_id, vLLM's own included, of a range that ends now and of the "
+            "last six hours; read upwards from request_finished to the first that is not info.",
             Logs("trace_records", lines),
             width=12,
             height=16,
