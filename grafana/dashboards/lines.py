@@ -38,7 +38,7 @@ LEAST_TOP = {
     "percentunit": 0.01,
     "s": 0.001,
     "currencyUSD": 0.01,
-    "currency:µ$": 1.0,
+    "si:µ$": 1.0,
     "bytes": 1048576.0,
 }
 """How far an axis goes at least, by its unit; Grafana draws nothing but zeros up to 100."""
@@ -135,7 +135,8 @@ def _linear(panel: Panel, limits: Limits | None, least_top: float) -> None:
 
 def _logarithmic(panel: Panel, queries: Sequence[Asks], limits: Limits | None) -> None:
     scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
-    panel.scale_distribution(scale)
+    # A fill goes down to the foot of the axis: those of six lines add up and hide the lowest.
+    panel.scale_distribution(scale).fill_opacity(0)
     if limits is not None:
         _limit_line(panel, queries, limits)
 
@@ -161,6 +162,8 @@ def _limit_line(panel: Panel, queries: Sequence[Asks], limits: Limits) -> None:
         "custom.lineStyle": _DASH,
         "custom.fillOpacity": 0,
         "custom.hideFrom": hidden,
+        # In a short range every point of it would have a red dot.
+        "custom.showPoints": "never",
         "custom.spanNulls": True,
     }
     panel.override_by_name(

@@ -84,7 +84,7 @@ def stat(
         panel.with_target(query.at_end(ref_id))
         if query.unit:
             own = DynamicConfigValue(id_val="unit", value=query.unit)
-            panel.override_by_name(query.legend, [own])
+            panel.override_by_query(ref_id, [own])
     color = BigValueColorMode.BACKGROUND if limits else BigValueColorMode.VALUE
     return (
         panel.reduce_options(common.ReduceDataOptions().calcs(["last"]))

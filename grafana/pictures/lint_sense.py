@@ -47,6 +47,8 @@ def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
         yield from _colors(panel)
         if panel.options.get("legend", {}).get("calcs"):
             yield "its legend prints the names of calculations: names only"
+    if panel.kind == "state-timeline" and panel.options.get("perPage", 20):
+        yield "its pages have buttons, which take the room of a band: perPage 0"
     calculated = panel.options.get("reduceOptions", {}).get("calcs", [])
     if "lastNotNull" in [*calculated, *panel.options.get("legend", {}).get("calcs", [])]:
         yield "lastNotNull keeps a number after traffic has ended: last"
@@ -67,9 +69,14 @@ def _axis(panel: Panel) -> Iterator[str]:
     if drawn or custom.get("axisSoftMax") is not None:
         yield "a logarithmic axis does not go to a threshold: draw a constant query"
     for target in panel.targets:
-        hide = panel.field(str(target.get("legendFormat")), LIMIT).get("custom.hideFrom", {})
+        settings = panel.field(str(target.get("legendFormat")), LIMIT)
+        hide = settings.get("custom.hideFrom", {})
         if target["refId"] == LIMIT and not (hide.get("legend") and hide.get("tooltip")):
             yield "its limit stands in the legend or in the tooltip"
+        if target["refId"] == LIMIT and settings.get("custom.showPoints") != "never":
+            yield "its limit has a dot at each step of a short range: showPoints never"
+    if custom.get("fillOpacity"):
+        yield "the fills of a logarithmic panel add up and hide its lowest lines: fillOpacity 0"
 
 
 def _transformations(panel: Panel) -> Iterator[str]:
