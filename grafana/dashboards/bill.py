@@ -120,6 +120,7 @@ def course() -> list[Panel]:
             "reqps",
             left_out,
             hue=BAD,
+            empty="no request left out",
         ),
     ]
 
@@ -151,6 +152,7 @@ def tenants() -> list[Panel]:
             [Query(hourly("llm_cache_savings_microdollars_total", by="model"), "{{model}}")],
             width=8,
             stacked=True,
+            empty="no cached input",
         ),
     ]
 

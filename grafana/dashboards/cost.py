@@ -36,7 +36,7 @@ def verdict() -> list[Panel]:
             *dollars("forecast, an estimate", FORECAST),
             *dollars("an hour, at this pace", hourly(SPEND, scope=SERVER)),
             nan="too early",
-            width=14,
+            width=15,
             height=5,
         ),
         stat(
@@ -55,7 +55,7 @@ def verdict() -> list[Panel]:
             "of Wasted below and mend what causes it.",
             "percentunit",
             Query(" / ".join(wasted), "wasted"),
-            width=5,
+            width=4,
             height=5,
         ),
     ]

@@ -56,6 +56,7 @@ def queue() -> list[Panel]:
             "short",
             [Query(waiting, "{{reason}}")],
             hue=LATE,
+            empty="none waits",
         ),
         series(
             "Turned away at the queue's limit",
@@ -64,6 +65,7 @@ def queue() -> list[Panel]:
             "reqps",
             [Query(f"sum by (reason) ({turned_away})", "{{reason}}")],
             hue=BAD,
+            empty="none turned away",
         ),
         series(
             "Corrupted requests",

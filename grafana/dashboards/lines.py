@@ -21,7 +21,17 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldCol
 
 from grafana.dashboards import colors
 from grafana.dashboards.limits import Limits, thresholds
-from grafana.dashboards.queries import LOKI, MIXED, PROMETHEUS, Asks, Dots, Logs, Query, any_seen
+from grafana.dashboards.queries import (
+    LOKI,
+    MIXED,
+    NO_TRAFFIC,
+    PROMETHEUS,
+    Asks,
+    Dots,
+    Logs,
+    Query,
+    any_seen,
+)
 
 Panel: TypeAlias = Any
 """A panel builder of the SDK, whose types are unknown to us."""
@@ -62,7 +72,7 @@ def series(
     stacked: bool = False,
     top: float | None = None,
     logarithmic: bool = False,
-    empty: str | None = None,
+    empty: str = NO_TRAFFIC,
     height: int = 8,
     least_top: float | None = None,
     hue: str = "",
@@ -86,7 +96,7 @@ def series(
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
         panel.fill_opacity(60).line_width(0).show_points(VisibilityMode.NEVER)
     panel = panel if top is None else panel.max(top)
-    return panel if empty is None else panel.no_value(empty)
+    return panel.no_value(empty)
 
 
 def _source(queries: Sequence[Asks]) -> DataSourceRef:

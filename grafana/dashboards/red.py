@@ -91,7 +91,7 @@ def errors() -> list[Panel]:
             "one of its requests in the Request explorer.",
             "reqps",
             [Query(f"sum by (outcome, reason) ({failed}) > 0", "{{outcome}}: {{reason}}")],
-            empty="every request succeeded",
+            empty="no request failed",
             stacked=True,
         ),
         series(

@@ -144,6 +144,7 @@ def more_requests() -> list[Panel]:
             limits=limit("request_duration"),
             logarithmic=True,
             height=9,
+            empty=NONE_ENDED,
         ),
     ]
 

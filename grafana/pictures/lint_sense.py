@@ -18,7 +18,6 @@ BAD = {
     "truncated", "turned", "waiting", "wasted",
 }  # fmt: skip
 """Words of a name or a title that are no good news: never green, nor left to a palette."""
-_BRIGHT = re.compile(r"text|white|#fff(?:fff)?", re.IGNORECASE)
 LIMIT = "limit"
 """The refId of the constant query that is a limit's line on a logarithmic axis."""
 
@@ -42,13 +41,12 @@ def _refresh(board: Board) -> Iterator[str]:
 def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
     if panel.kind == "stat":
         yield from _number(panel)
+    yield from _bare(panel)
     if panel.kind == "timeseries":
         yield from _axis(panel)
         yield from _colors(panel)
         if panel.options.get("legend", {}).get("calcs"):
             yield "its legend prints the names of calculations: names only"
-    if panel.kind == "state-timeline" and panel.options.get("perPage", 20):
-        yield "its pages have buttons, which take the room of a band: perPage 0"
     calculated = panel.options.get("reduceOptions", {}).get("calcs", [])
     if "lastNotNull" in [*calculated, *panel.options.get("legend", {}).get("calcs", [])]:
         yield "lastNotNull keeps a number after traffic has ended: last"
@@ -57,6 +55,13 @@ def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
         yield from _empty(target, stand_ins)
         if target.get("exemplar") and target.get("intervalFactor", 1) < FEW:
             yield f"a dot at each step hides its lines: intervalFactor {FEW} or more"
+
+
+def _bare(panel: Panel) -> Iterator[str]:
+    if panel.targets and not panel.defaults.get("noValue"):
+        yield "it says only No data when it is empty: give it a no_value"
+    if panel.kind == "state-timeline" and panel.options.get("perPage", 20):
+        yield "its pages have buttons, which take the room of a band: perPage 0"
 
 
 def _axis(panel: Panel) -> Iterator[str]:
@@ -107,9 +112,9 @@ def _number(panel: Panel) -> Iterator[str]:
     if panel.options.get("colorMode") != "background":
         return
     for mapping in panel.defaults.get("mappings", []):
-        result = mapping["options"].get("result", {})
-        if mapping["type"] == "special" and _BRIGHT.fullmatch(str(result.get("color", "text"))):
-            yield f"{result.get('text')} is the brightest field of the page: transparent"
+        if mapping["type"] == "special":
+            text = mapping["options"].get("result", {}).get("text")
+            yield f"{text} is the brightest field of the page: colorMode value"
 
 
 def _colors(panel: Panel) -> Iterator[str]:
