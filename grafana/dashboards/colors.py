@@ -34,12 +34,21 @@ PHASES = {
 }
 """Every phase of a request: orange is time lost in a queue, yellow the reader's."""
 TOKENS = {"input_uncached": BLUE, "input_cached": "super-light-blue", "output": TEAL}
+OBJECTIVES = {
+    "availability": BLUE,
+    "time_to_first_token": TEAL,
+    "time_per_output_token": "super-light-blue",
+    "request_duration": "dark-blue",
+    "cost_per_1k_output_tokens": GRAY,
+}
+"""Every objective of prometheus/slo.yaml; a palette has one of them in the limit's red."""
 LABELS: Mapping[str, Mapping[str, str]] = {
     "outcome": OUTCOMES,
     "part": BILL,
     "waste": WASTE,
     "phase": PHASES,
     "kind": TOKENS,
+    "objective": OBJECTIVES,
     "process": {"api": BLUE, "engine": TEAL},
     "result": {"delivered": "green", "failed": "dark-red", "repeated": GRAY},
 }

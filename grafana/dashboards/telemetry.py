@@ -35,7 +35,6 @@ def verdict() -> list[Panel]:
             "PART=<part>`.",
             Query("min by (job) (up)", "{{job}}"),
             width=12,
-            empty=NOTHING_SCRAPED,
         ),
         stat(
             "Spans and logs lost",

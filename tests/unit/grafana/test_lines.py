@@ -151,7 +151,7 @@ def test_known_labels_have_a_color_for_each_value() -> None:
     assert colors.OUTCOMES["aborted"] == colors.WASTE["aborted"] != "green"
 
 
-LABELLED = ("outcome", "part", "waste", "phase", "kind")
+LABELLED = ("objective", "outcome", "part", "waste", "phase", "kind")
 
 
 @pytest.mark.parametrize("label", LABELLED)
