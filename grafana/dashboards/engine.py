@@ -236,5 +236,5 @@ def left_out() -> Panel:
         "What vLLM exposes and nothing here reads, with the reason; ask Prometheus for one by its "
         "name where you need it, and docs/metrics.md for all that is read.",
         "\n".join(vllm_left_out.table()),
-        height=27,
+        height=34,
     )
