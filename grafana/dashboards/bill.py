@@ -45,7 +45,7 @@ def money() -> list[Panel]:
             ),
             Query(f"sum({idle}) / sum({whole})", "since opened"),
             empty=NO_PRICE,
-            width=6,
+            width=4,
             height=5,
         ),
     ]
@@ -72,7 +72,7 @@ def checks() -> list[Panel]:
             Query(f"max(abs(llm_ledger_error_seconds{{{SERVER}}}))", "error"),
             limits=Limits(1e-9),
             empty=NO_PRICE,
-            width=3,
+            width=4,
             height=5,
         ),
         stat(
@@ -83,7 +83,7 @@ def checks() -> list[Panel]:
             Query(f"max(llm_step_model_error_ratio{{{SERVER}}})", "error"),
             limits=limit("step_model_error"),
             empty=NO_PRICE,
-            width=3,
+            width=4,
             height=5,
         ),
     ]
@@ -120,6 +120,7 @@ def course() -> list[Panel]:
             "reqps",
             left_out,
             hue=BAD,
+            empty="no request left out",
         ),
     ]
 
@@ -151,6 +152,7 @@ def tenants() -> list[Panel]:
             [Query(hourly("llm_cache_savings_microdollars_total", by="model"), "{{model}}")],
             width=8,
             stacked=True,
+            empty="no cached input",
         ),
     ]
 

@@ -34,12 +34,21 @@ PHASES = {
 }
 """Every phase of a request: orange is time lost in a queue, yellow the reader's."""
 TOKENS = {"input_uncached": BLUE, "input_cached": "super-light-blue", "output": TEAL}
+OBJECTIVES = {
+    "availability": BLUE,
+    "time_to_first_token": TEAL,
+    "time_per_output_token": "super-light-blue",
+    "request_duration": "dark-blue",
+    "cost_per_1k_output_tokens": GRAY,
+}
+"""Every objective of prometheus/slo.yaml; a palette has one of them in the limit's red."""
 LABELS: Mapping[str, Mapping[str, str]] = {
     "outcome": OUTCOMES,
     "part": BILL,
     "waste": WASTE,
     "phase": PHASES,
     "kind": TOKENS,
+    "objective": OBJECTIVES,
     "process": {"api": BLUE, "engine": TEAL},
     "result": {"delivered": "green", "failed": "dark-red", "repeated": GRAY},
 }
@@ -64,6 +73,14 @@ NAMES = {
     "failed": "red",
     "dropped": "red",
     "rules failed": "light-red",
+    "spans in": "dark-blue",
+    "spans out": BLUE,
+    "log_records in": "#0b7a6b",
+    "log_records out": TEAL,
+    "metric_points out": "super-light-blue",
+    "prefix, local": BLUE,
+    "prefix, external": TEAL,
+    "multimodal": "super-light-blue",
 }
 """Lines with a name of their own."""
 
@@ -77,6 +94,8 @@ _SHADES = {
     False: {"p50": "dark-blue", "p95": "blue", "p99": "super-light-blue"},
     True: {"p50": "#0b7a6b", "p95": TEAL, "p99": "#7df0dd"},
 }
+PAIRS = {"day": BLUE, "month": TEAL, "busy,": BLUE, "memory,": TEAL}
+"""How legends begin of two measures that have a line for each of a few, the first one blue."""
 _QUANTILE = re.compile(r"(?:(\w+) )?(p50|p95|p99)(?: |$)")
 _LABEL = re.compile(r"\{\{(\w+)\}\}$")
 
@@ -111,6 +130,6 @@ def paints(legend: str) -> Iterator[Paint]:
     elif quantile:
         shade = _SHADES[quantile[1] in DASHED][quantile[2]]
         yield Paint(f"/^{quantile[0].strip()}( |$)/", shade, is_pattern=True)
-    elif whose in (LISTED, *DASHED):
-        hue = TEAL if whose in DASHED else BLUE
+    elif whose in (LISTED, *DASHED, *PAIRS):
+        hue = PAIRS.get(whose) or (TEAL if whose in DASHED else BLUE)
         yield Paint(f"/^{whose} /", hue, shaded=True, is_pattern=True)

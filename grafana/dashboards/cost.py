@@ -36,7 +36,7 @@ def verdict() -> list[Panel]:
             *dollars("forecast, an estimate", FORECAST),
             *dollars("an hour, at this pace", hourly(SPEND, scope=SERVER)),
             nan="too early",
-            width=14,
+            width=15,
             height=5,
         ),
         stat(
@@ -55,7 +55,7 @@ def verdict() -> list[Panel]:
             "of Wasted below and mend what causes it.",
             "percentunit",
             Query(" / ".join(wasted), "wasted"),
-            width=5,
+            width=4,
             height=5,
         ),
     ]
@@ -176,8 +176,8 @@ def most_expensive() -> list[Panel]:
     return [
         table(
             "Most expensive tenants",
-            "Microdollars (µ$1M is $1) by the price list and by device time, requests and tokens "
-            "of each tenant in the time range; ask the first row about its prompts.",
+            "What each tenant cost by the price list and by device time (1 m$ is $0.001), "
+            "its requests and tokens in the time range; ask the first row about its prompts.",
             asked,
             {
                 "tenant": ("Tenant", "string"),

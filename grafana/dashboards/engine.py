@@ -56,6 +56,7 @@ def queue() -> list[Panel]:
             "short",
             [Query(waiting, "{{reason}}")],
             hue=LATE,
+            empty="none waits",
         ),
         series(
             "Turned away at the queue's limit",
@@ -64,6 +65,7 @@ def queue() -> list[Panel]:
             "reqps",
             [Query(f"sum by (reason) ({turned_away})", "{{reason}}")],
             hue=BAD,
+            empty="none turned away",
         ),
         series(
             "Corrupted requests",
@@ -234,5 +236,5 @@ def left_out() -> Panel:
         "What vLLM exposes and nothing here reads, with the reason; ask Prometheus for one by its "
         "name where you need it, and docs/metrics.md for all that is read.",
         "\n".join(vllm_left_out.table()),
-        height=24,
+        height=34,
     )

@@ -21,7 +21,17 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldCol
 
 from grafana.dashboards import colors
 from grafana.dashboards.limits import Limits, thresholds
-from grafana.dashboards.queries import LOKI, MIXED, PROMETHEUS, Asks, Dots, Logs, Query, any_seen
+from grafana.dashboards.queries import (
+    LOKI,
+    MIXED,
+    NO_TRAFFIC,
+    PROMETHEUS,
+    Asks,
+    Dots,
+    Logs,
+    Query,
+    any_seen,
+)
 
 Panel: TypeAlias = Any
 """A panel builder of the SDK, whose types are unknown to us."""
@@ -38,7 +48,7 @@ LEAST_TOP = {
     "percentunit": 0.01,
     "s": 0.001,
     "currencyUSD": 0.01,
-    "currency:µ$": 1.0,
+    "si:µ$": 1.0,
     "bytes": 1048576.0,
 }
 """How far an axis goes at least, by its unit; Grafana draws nothing but zeros up to 100."""
@@ -62,7 +72,7 @@ def series(
     stacked: bool = False,
     top: float | None = None,
     logarithmic: bool = False,
-    empty: str | None = None,
+    empty: str = NO_TRAFFIC,
     height: int = 8,
     least_top: float | None = None,
     hue: str = "",
@@ -86,7 +96,7 @@ def series(
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
         panel.fill_opacity(60).line_width(0).show_points(VisibilityMode.NEVER)
     panel = panel if top is None else panel.max(top)
-    return panel if empty is None else panel.no_value(empty)
+    return panel.no_value(empty)
 
 
 def _source(queries: Sequence[Asks]) -> DataSourceRef:
@@ -135,7 +145,8 @@ def _linear(panel: Panel, limits: Limits | None, least_top: float) -> None:
 
 def _logarithmic(panel: Panel, queries: Sequence[Asks], limits: Limits | None) -> None:
     scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
-    panel.scale_distribution(scale)
+    # A fill goes down to the foot of the axis: those of six lines add up and hide the lowest.
+    panel.scale_distribution(scale).fill_opacity(0)
     if limits is not None:
         _limit_line(panel, queries, limits)
 
@@ -161,6 +172,8 @@ def _limit_line(panel: Panel, queries: Sequence[Asks], limits: Limits) -> None:
         "custom.lineStyle": _DASH,
         "custom.fillOpacity": 0,
         "custom.hideFrom": hidden,
+        # In a short range every point of it would have a red dot.
+        "custom.showPoints": "never",
         "custom.spanNulls": True,
     }
     panel.override_by_name(

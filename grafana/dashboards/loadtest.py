@@ -159,6 +159,7 @@ def faults() -> list[Panel]:
                 for measure, metric in costs.items()
             ],
             width=16,
+            empty="nothing spent",
         ),
     ]
 

@@ -14,7 +14,7 @@ from grafana.dashboards.queries import (
 )
 
 DOLLARS = "currencyUSD"
-MICRODOLLARS = "currency:µ$"
+MICRODOLLARS = "si:µ$"
 """Exemplars and log lines keep the metric's own unit, so panels of single requests do too."""
 _SMALL = 0.01
 """Dollars below which an amount is told in microdollars: $0.00000690 is no amount to read."""
@@ -31,7 +31,7 @@ def dollars(name: str, expr: str) -> list[Query]:
     small = f"({expr}) > 0 < {_SMALL}"
     return [
         Query(f"({expr}) unless ({small})", name),
-        Query(f"1e6 * ({small})", f"{name} (µ$)", unit=MICRODOLLARS),
+        Query(f"1e6 * ({small})", name, unit=MICRODOLLARS),
     ]
 
 

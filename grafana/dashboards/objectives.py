@@ -24,12 +24,14 @@ def error_budgets() -> list[Panel]:
     return [
         series(
             "Burn rate over an hour",
-            "How many times too fast each error budget goes, 1 being the pace that uses it up in "
-            "30 days; above the dashed line ErrorBudgetBurn pages: open its runbook.",
+            "How many times too fast each error budget goes, of its worst model, 1 "
+            "being the pace that uses it up in 30 days; above the dashed line ErrorBudgetBurn "
+            "pages: open its runbook.",
             "none",
             [
                 Query(
-                    measured(f"model_objective:slo_burn:ratio1h{MODELS}"), "{{objective}} {{model}}"
+                    measured(f"max by (objective) (model_objective:slo_burn:ratio1h{MODELS})"),
+                    "{{objective}}",
                 )
             ],
             empty=NO_TRAFFIC,

@@ -5,6 +5,7 @@ from grafana.dashboards.objectives import error_budgets, firing_alerts
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import (
     FAULTS,
+    NO_SERVER,
     NO_TRAFFIC,
     OURS,
     VLLM,
@@ -51,6 +52,7 @@ def traffic() -> list[Panel]:
             [Query(f"sum by (model) ({spend}) * 3600 / 1e6", "{{model}}")],
             width=10,
             stacked=True,
+            empty="nothing spent",
         ),
     ]
 
@@ -75,11 +77,13 @@ def errors() -> list[Panel]:
             "percentunit",
             [
                 Query(
-                    failures(f"sum by (outcome, reason) ({failed}) / scalar(sum({REQUESTS})) > 0"),
+                    failures(
+                        f"sum by (outcome, reason) ({failed}) / scalar(sum({REQUESTS})) > 0", most=8
+                    ),
                     "{{outcome}}: {{reason}}",
                 )
             ],
-            empty="every request succeeded",
+            empty="no request failed",
             width=20,
             stacked=True,
         ),
@@ -142,6 +146,7 @@ def saturation() -> list[Panel]:
                 Query(f"sum(llm_requests_in_flight{{{OURS}}})", "in flight over HTTP"),
             ],
             width=10,
+            empty=NO_SERVER,
         ),
         series(
             "KV cache in use",
@@ -152,6 +157,7 @@ def saturation() -> list[Panel]:
             width=10,
             limits=limit("kv_cache_usage"),
             top=1,
+            empty=NO_SERVER,
         ),
     ]
 

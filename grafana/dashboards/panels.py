@@ -36,7 +36,7 @@ from grafana.dashboards.queries import (
     Query,
     Traces,
 )
-from grafana.dashboards.tables import HEIGHT, Columns, of_lines, of_samples
+from grafana.dashboards.tables import HEIGHT, TEXT_UNITS, Columns, of_lines, of_samples
 from grafana.dashboards.tables import width as column_width
 
 __all__ = [
@@ -49,15 +49,13 @@ def _base(panel: Panel, title: str, description: str, unit: str, source: DataSou
     return panel if isinstance(panel, logs.Panel) and not unit else panel.unit(unit)
 
 
-def _instead_of_nothing(nan: str, empty: str, filled: bool) -> list[SpecialValueMap]:
-    # Nothing to judge is no verdict: without a mapping it would have the first threshold's green,
-    # and as a text's white field it would be the brightest of the page.
-    color = "transparent" if filled else GRAY
+def _instead_of_nothing(nan: str, empty: str) -> list[SpecialValueMap]:
+    # Nothing to judge is no verdict: without a mapping it would have the first threshold's green.
     return [
         SpecialValueMap(
             board.DashboardSpecialValueMapOptions()
             .match(match)
-            .result(ValueMappingResult(text=text, color=color))
+            .result(ValueMappingResult(text=text, color=GRAY))
             .build()
         )
         for match, text in ((SpecialValueMatch.NA_N, nan), (SpecialValueMatch.NULL, empty))
@@ -84,14 +82,14 @@ def stat(
         panel.with_target(query.at_end(ref_id))
         if query.unit:
             own = DynamicConfigValue(id_val="unit", value=query.unit)
-            panel.override_by_name(query.legend, [own])
-    color = BigValueColorMode.BACKGROUND if limits else BigValueColorMode.VALUE
+            panel.override_by_query(ref_id, [own])
     return (
         panel.reduce_options(common.ReduceDataOptions().calcs(["last"]))
         .graph_mode(BigValueGraphMode.NONE)
-        .color_mode(color)
+        # On a colored field Grafana writes white, also where there is nothing to judge.
+        .color_mode(BigValueColorMode.VALUE)
         .thresholds(thresholds(limits))
-        .mappings(_instead_of_nothing(nan, empty, filled=limits is not None))
+        .mappings(_instead_of_nothing(nan, empty))
         .no_value(empty)
         .span(width)
         .height(height)
@@ -103,10 +101,11 @@ def timeline(title: str, description: str, query: Query, *, width: int) -> Panel
     panel = ask(_base(statetimeline.Panel(), title, description, "none", PROMETHEUS), [query])
     states = {"1": ("up", "green", 0), "0": ("DOWN", "red", 1)}
     options = {
-        value: ValueMappingResult(text=text, color=color, index=index)
+        value: ValueMappingResult(text=text, color=GRAY, index=index)
         for value, (text, color, index) in states.items()
     }
     panel.mappings([ValueMap(options)]).show_value(VisibilityMode.NEVER).row_height(0.8)
+    # With a text for no value Grafana draws every band gray.
     return panel.thresholds(thresholds(Limits(1, falling=True))).span(width).height(8)
 
 
@@ -114,7 +113,7 @@ def density(title: str, description: str, unit: str, query: Asks, *, width: int)
     """Return a heatmap of a histogram's buckets over time."""
     panel = ask(_base(heatmap.Panel(), title, description, unit, PROMETHEUS), [query])
     panel.calculate(False).y_axis(heatmap.YAxisConfig().unit(unit))
-    return panel.span(width).height(8)
+    return panel.no_value(NO_TRAFFIC).span(width).height(8)
 
 
 def table(
@@ -153,6 +152,9 @@ def _column(
 ) -> list[DynamicConfigValue]:
     # Without this, each empty cell of a table that has rows would say why a table may have none.
     values: dict[str, object] = {"unit": unit, sized[0]: sized[1], "noValue": ""}
+    if unit not in TEXT_UNITS:
+        # Tempo's attributes are texts, which would stand at the left.
+        values["custom.align"] = "right"
     if link:
         # Tempo hides its column of whole trace ids, by either of these; others are shown already.
         values["custom.hidden"] = False

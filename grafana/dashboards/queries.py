@@ -37,6 +37,7 @@ HEARD = (
 """How many alerts Alertmanager holds unsilenced, Watchdog not among them."""
 
 NO_TRAFFIC = "no traffic"
+NO_SERVER = "no server is scraped"
 """What a panel says that has lines only while requests end."""
 
 FAULTS = 'outcome=~"server_error|timeout"'
@@ -68,9 +69,9 @@ class Query:
         return self._query(ref_id).range().exemplar(self.exemplars)
 
     def at_end(self, ref_id: str) -> Target:
-        """Return it as Grafana's JSON model, of the last minute of the range: nothing is stale.
+        """Return it as Grafana's JSON model, of the range's last minute: nothing there is stale.
 
-        `$__rate_interval` grows with the range, and a number of now would be a mean of half an hour.
+        `$__rate_interval` grows with the range: a number of now would be a mean of half an hour.
         """
         now = replace(self, expr=self.expr.replace("$__rate_interval", "1m"))
         return now._query(ref_id).instant().format(PromQueryFormat.TIME_SERIES)
@@ -203,9 +204,9 @@ def seen(expr: str, by: str, counter: str, scope: str = OURS, most: int = 0) -> 
     return f"{expr} and on ({by}) topk({most}, {over} + {lately} > 0)"
 
 
-def failures(expr: str) -> str:
-    """Return an answer by outcome and reason, of the eight pairs that failed most."""
-    return seen(expr, "outcome, reason", "llm_requests_total", f'{OURS}, outcome!="ok"', most=8)
+def failures(expr: str, most: int) -> str:
+    """Return an answer by outcome and reason, of so many of the 16 that are commonest."""
+    return seen(expr, "outcome, reason", "llm_requests_total", f'{OURS}, outcome!="ok"', most)
 
 
 def any_seen(counter: str, scope: str = OURS) -> str:

@@ -88,15 +88,16 @@ def errors() -> list[Panel]:
         ),
         series(
             "Failures by reason",
-            "Failed requests per second by reason; look the reason up in docs/server.md and open "
-            "one of its requests in the Request explorer.",
+            "Failed requests per second by the six commonest reasons; look one up in "
+            "docs/server.md and open one of its requests in the Request explorer.",
             "reqps",
             [
                 Query(
-                    failures(f"sum by (outcome, reason) ({failed}) > 0"), "{{outcome}}: {{reason}}"
+                    failures(f"sum by (outcome, reason) ({failed}) > 0", most=6),
+                    "{{outcome}}: {{reason}}",
                 )
             ],
-            empty="every request succeeded",
+            empty="no request failed",
             stacked=True,
         ),
         series(

@@ -16,22 +16,12 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.dashboards.explained import ALERTLOG, add_links
+from grafana.dashboards.names import MENU, TAG, titled
 from grafana.dashboards.panels import Panel
 from grafana.dashboards.queries import BEGAN, JOB, LOAD, PROMETHEUS
 
-BOARDS = {
-    "llm-overview": "Overview",
-    "llm-red": "RED",
-    "llm-use": "USE",
-    "llm-cost": "Cost",
-    "llm-bill": "Device bill",
-    "llm-requests": "Request explorer",
-    "llm-telemetry": "Telemetry health",
-    "llm-loadtest": "Load test",
-}
-"""Every board's uid and title, in the order of the links at the top of each page."""
 NEWEST_ALERTS = ("Why the last alert fired", f"{ALERTLOG}/alerts/newest")
-"""The link after those: of an alert that is over, no board tells anything."""
+"""The link beside the menu of boards: of an alert that is over, no board tells anything."""
 
 LIGHT, HEAVY = "30s", "1m"
 """How often boards ask again; sooner, Grafana would drop questions that are not answered yet."""
@@ -127,16 +117,9 @@ def common_variables(used: Sequence[str]) -> list[board.QueryVariable]:
     ]
 
 
-def _links() -> list[board.DashboardLink]:
-    return [
-        board.DashboardLink(title)
-        .type(DashboardLinkType.LINK)
-        .url(f"/d/{uid}")
-        .icon("dashboard")
-        .keep_time(True)
-        .include_vars(True)
-        for uid, title in BOARDS.items()
-    ]
+def _boards_link() -> board.DashboardLink:
+    menu = board.DashboardLink(MENU).type(DashboardLinkType.DASHBOARDS).tags([TAG])
+    return menu.as_dropdown(True).icon("dashboard").keep_time(True).include_vars(True)
 
 
 def _alerts_link() -> board.DashboardLink:
@@ -145,12 +128,14 @@ def _alerts_link() -> board.DashboardLink:
     return link.target_blank(True)
 
 
-def _annotation(name: str, color: str, expr: str, title: str) -> board.AnnotationQuery:
+def _annotation(
+    name: str, color: str, expr: str, title: str, *, on: bool = True
+) -> board.AnnotationQuery:
     return (
         board.AnnotationQuery()
         .name(name)
         .datasource(PROMETHEUS)
-        .enable(True)
+        .enable(on)
         .icon_color(color)
         .expr(expr)
         .step("15s")
@@ -158,10 +143,11 @@ def _annotation(name: str, color: str, expr: str, title: str) -> board.Annotatio
     )
 
 
-def annotations() -> list[board.AnnotationQuery]:
+def annotations(*, load: bool) -> list[board.AnnotationQuery]:
     """Return what is marked on every panel: firing alerts, starts of the server, load tests.
 
-    Grafana draws a stretch of samples from its start to its end, so a run's end is marked too.
+    Grafana shades a stretch of samples from its start to its end, so a run's end is marked too; all
+    panels of other boards would be purple for the length of a run, so there it is a choice.
     """
     started = 'process_start_time_seconds{job="llm-server", instance=~"$instance"} * 1000'
     run = f"max by (instance, shape, seed) (loadtest_run_info{{{LOAD}}}) == 1"
@@ -170,8 +156,10 @@ def annotations() -> list[board.AnnotationQuery]:
     return [
         _annotation("Alerts", "red", BEGAN, "{{alertname}}").tag_keys("severity,job,model"),
         _annotation("Deploys", "blue", started, "{{instance}} started").use_value_for_time(True),
-        _annotation("Load tests", "purple", run, "load test {{instance}}").tag_keys("shape,seed"),
-        _annotation("Load stages", "purple", stages, "stage {{stage}}, {{phase}}"),
+        _annotation("Load tests", "purple", run, "load test {{instance}}", on=load).tag_keys(
+            "shape,seed"
+        ),
+        _annotation("Load stages", "purple", stages, "stage {{stage}}, {{phase}}", on=load),
     ]
 
 
@@ -187,9 +175,9 @@ def dashboard_json(
     builder = _board_style(uid, description)
     for variable in [*common_variables(uses), *more]:
         builder.with_variable(variable)
-    for link in [*_links(), _alerts_link()]:
+    for link in (_boards_link(), _alerts_link()):
         builder.link(link)
-    for annotation in annotations():
+    for annotation in annotations(load=uid == "llm-loadtest"):
         builder.annotation(annotation)
     _lay_out(builder, rows)
     built = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
@@ -204,6 +192,10 @@ def _mend(built: dict[str, Any]) -> None:
     for entry in [*built["links"], *built["annotations"]["list"]]:
         del entry["placement"]
     # The SDK cannot say that a variable stays out of links, which would freeze it at its value.
+    for panel in built["panels"]:
+        if panel["type"] == "state-timeline":
+            # Grafana has pages of 20 bands, whose buttons take 40 px; the SDK asks for some.
+            panel["options"]["perPage"] = 0
     for variable in built["templating"]["list"]:
         told = str(variable.get("query", "")).startswith("query_result(")
         variable["skipUrlSync"] = told and variable.get("hide") == VariableHide.HIDE_VARIABLE.value
@@ -234,10 +226,10 @@ def _fold(built: dict[str, Any]) -> None:
 
 def _board_style(uid: str, description: str) -> board.Dashboard:
     return (
-        board.Dashboard(f"LLM serving: {BOARDS[uid]}")
+        board.Dashboard(titled(uid))
         .uid(uid)
         .description(description)
-        .tags(["llm", "generated"])
+        .tags([TAG, "generated"])
         .timezone("browser")
         .time("now-30m", "now")
         .refresh(HEAVY if uid in ASK_LOGS_OR_LEDGER else LIGHT)

@@ -7,7 +7,8 @@ Columns: TypeAlias = Mapping[str, tuple[str, str]]
 """A table's columns in their order: the answer's field, and its heading and unit."""
 Step: TypeAlias = tuple[str, dict[str, object]]
 
-_TEXT = ("string", "dateTimeAsIsoNoDateIfToday")
+TEXT_UNITS = ("string", "dateTimeAsIsoNoDateIfToday")
+"""Units of what stands at the left."""
 
 HEIGHT = 12
 """Grid rows of a table that shows its heading and ten rows."""
@@ -73,7 +74,7 @@ def of_lines(columns: Columns, by: str, rows: int) -> list[Step]:
 
     The fields of a line are the text of its labels; `merge` drops lines that two queries found.
     """
-    numbers = [name for name, (_, unit) in columns.items() if unit not in _TEXT]
+    numbers = [name for name, (_, unit) in columns.items() if unit not in TEXT_UNITS]
     conversions = [{"targetField": name, "destinationType": "number"} for name in numbers]
     return [
         (

@@ -7,6 +7,7 @@ from grafana.dashboards.panels import Panel, series, stat, timeline
 from grafana.dashboards.queries import HEARD, JOB, SERVER, Query
 from grafana.dashboards.slo import limit
 
+NOTHING_SCRAPED = "nothing is scraped"
 SIGNALS = ("spans", "log_records", "metric_points")
 COLLECTOR, JAEGER = 'job="otel-collector"', 'job="jaeger"'
 """Jaeger is a Collector too: without a job its series would be added to the Collector's own."""
@@ -93,6 +94,7 @@ def collector() -> list[Panel]:
             "on disk grows: see the next panel.",
             "short",
             [*through, *sent],
+            empty="no Collector is scraped",
         ),
         series(
             "Collector queue",
@@ -102,6 +104,7 @@ def collector() -> list[Panel]:
             [Query(f"max by (exporter) ({' / '.join(queue)})", "{{exporter}}")],
             limits=limit("collector_queue"),
             top=1,
+            empty="no Collector is scraped",
         ),
         series(
             "Refused or lost in the Collector",
@@ -112,6 +115,7 @@ def collector() -> list[Panel]:
             stacked=True,
             least_top=0.1,
             hue=BAD,
+            empty="no Collector is scraped",
         ),
     ]
 
@@ -149,6 +153,7 @@ def stores() -> list[Panel]:
             "short",
             [Query(f"sum({rate})", name) for name, rate in arriving.items()],
             logarithmic=True,
+            empty="no store is scraped",
         ),
         series(
             "Thrown away by the stores",
@@ -159,6 +164,7 @@ def stores() -> list[Panel]:
             stacked=True,
             least_top=0.1,
             hue=BAD,
+            empty="no store is scraped",
         ),
         series(
             "Scrape duration",
@@ -168,6 +174,7 @@ def stores() -> list[Panel]:
             [Query("max by (job) (scrape_duration_seconds)", "{{job}}")],
             limits=Limits(4),
             logarithmic=True,
+            empty=NOTHING_SCRAPED,
         ),
     ]
 
@@ -189,6 +196,7 @@ def alerts() -> list[Panel]:
             [Query(group, "{{group}}")],
             width=12,
             limits=Limits(1),
+            empty="no rule has run",
         ),
         series(
             "Alerts on their way",
@@ -210,6 +218,7 @@ def alerts() -> list[Panel]:
                 ),
             ],
             width=12,
+            empty=NOTHING_SCRAPED,
         ),
     ]
 

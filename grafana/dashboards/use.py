@@ -6,6 +6,7 @@ from grafana.dashboards.colors import BAD
 from grafana.dashboards.panels import Panel, series
 from grafana.dashboards.queries import (
     JOB,
+    NO_SERVER,
     NO_TRAFFIC,
     OURS,
     SERVER,
@@ -38,6 +39,7 @@ def engine() -> list[Panel]:
             "engine is full: add a replica or limit callers.",
             "short",
             in_engine(),
+            empty=NO_SERVER,
         ),
         series(
             "Oldest request without a token",
@@ -51,6 +53,7 @@ def engine() -> list[Panel]:
                 )
             ],
             limits=limit("oldest_waiting_request"),
+            empty=NO_SERVER,
         ),
         series(
             "KV cache in use",
@@ -60,6 +63,7 @@ def engine() -> list[Panel]:
             [Query(f"max by (model_name) (vllm:kv_cache_usage_perc{{{VLLM}}})", "{{model_name}}")],
             limits=limit("kv_cache_usage"),
             top=1,
+            empty=NO_SERVER,
         ),
         series(
             "Preemptions",
@@ -72,6 +76,7 @@ def engine() -> list[Panel]:
                     "{{model_name}}",
                 )
             ],
+            empty="no preemption counted",
         ),
         series(
             "Prefix cache hits",
@@ -123,6 +128,7 @@ def machine() -> list[Panel]:
             ],
             limits=limit("cpu_busy"),
             top=1,
+            empty="no machine is watched",
         ),
         series(
             "Memory",
@@ -136,6 +142,7 @@ def machine() -> list[Panel]:
                     "{{process}}",
                 ),
             ],
+            empty="no machine is watched",
         ),
         series(
             "Event-loop lag, p99",
@@ -149,6 +156,7 @@ def machine() -> list[Panel]:
                 )
             ],
             limits=limit("event_loop_lag"),
+            empty=NO_SERVER,
         ),
     ]
 

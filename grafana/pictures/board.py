@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from grafana.dashboards.names import BOARDS
+
 Json: TypeAlias = dict[str, Any]
 GENERATED = Path(__file__).parents[1] / "dashboards/generated"
 
@@ -162,10 +164,9 @@ def _moved(entry: Json, down: int) -> Json:
 
 
 def load(folder: Path = GENERATED) -> list[Board]:
-    """Read every board, in the order of their links; raises FileNotFoundError when none is."""
+    """Read every board, in the order of reading; raises FileNotFoundError when none is."""
     boards = [Board(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
     if not boards:
         raise FileNotFoundError(f"no board in {folder}: run `python -m grafana.dashboards`")
-    order = [link["url"] for link in boards[0].raw.get("links", [])]
-    places = {url.removeprefix("/d/"): place for place, url in enumerate(order)}
+    places = {uid: place for place, uid in enumerate(BOARDS)}
     return sorted(boards, key=lambda board: places.get(board.uid, len(places)))

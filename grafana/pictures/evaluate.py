@@ -101,7 +101,7 @@ def _target(stores: Stores, panel: Panel, target: Json, asked: Page, answer: Ans
     answer.queries.append(query)
     if target.get("instant") and target.get("format") != "table":
         found = stores.prometheus_instant(query, asked.window)
-        answer.data.series += shapes.numbers(found, target["legendFormat"])
+        answer.data.series += shapes.numbers(found, target["legendFormat"], target["refId"])
         return []
     if target.get("instant"):
         # As Grafana names the field of numbers: by its query only where there are several.

@@ -21,8 +21,11 @@ NARROW, WIDE = 1600, 1920
 """The two widths of a window that boards must read at."""
 COLUMNS, CELL, GAP, PAGE_PADDING = 24, 30, 8, 16
 HEADING, PADDING, BORDER = 32, 8, 1
-INFO = 24
-"""The mark at a title whose panel has a description; one more for its links."""
+INFO, MENU = 32, 24
+"""The mark at a title whose panel has a description, one more for its links; and the menu's room.
+
+Measured: a title of 86 px is cut in a panel of 189 px, and one of 144 px is not in one of 255.
+"""
 SCROLLBAR = 11
 """A thin one, as Chromium draws it."""
 
@@ -179,4 +182,4 @@ def axis_width(labels: Sequence[str], width: float) -> float:
 
 def title_fits(title: str, width: float, marks: int) -> bool:
     """Tell whether a title stands uncut in a panel `width` wide, beside so many marks."""
-    return inter.width(title, medium=True) <= width - 2 * (PADDING + BORDER) - marks * INFO
+    return inter.width(title, medium=True) <= width - 2 * (PADDING + BORDER) - marks * INFO - MENU

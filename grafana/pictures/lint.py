@@ -9,7 +9,16 @@ from typing import TypeAlias
 
 import yaml
 
-from grafana.pictures import expand, explains, layout, lint_layout, lint_sense, units, values
+from grafana.pictures import (
+    expand,
+    explains,
+    layout,
+    lint_layout,
+    lint_sense,
+    lint_top,
+    units,
+    values,
+)
 from grafana.pictures.board import Board, Json, Panel
 from grafana.pictures.evaluate import IN_THE_STORE, TRANSFORMATIONS
 from grafana.pictures.geometry import Grid
@@ -53,11 +62,9 @@ def _board(board: Board, known: Known) -> Iterator[str]:
     yield from _sizes(board)
     yield from _layout(board)
     yield from _variables(board, defined)
+    yield from lint_top.faults(board)
     for link in board.raw.get("links", []):
-        yield from _link(link["url"], defined, known)
-        kept = link.get("keepTime") and link.get("includeVars")
-        if link["url"].startswith("/d/") and not kept:
-            yield f"link {link['title']} loses the time or the variables"
+        yield from _link(str(link.get("url") or ""), defined, known)
     for panel in board.panels:
         for fault in _panel(panel, defined, known):
             yield f"{panel.title}: {fault}"

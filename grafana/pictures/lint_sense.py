@@ -18,7 +18,6 @@ BAD = {
     "truncated", "turned", "waiting", "wasted",
 }  # fmt: skip
 """Words of a name or a title that are no good news: never green, nor left to a palette."""
-_BRIGHT = re.compile(r"text|white|#fff(?:fff)?", re.IGNORECASE)
 LIMIT = "limit"
 """The refId of the constant query that is a limit's line on a logarithmic axis."""
 
@@ -42,6 +41,7 @@ def _refresh(board: Board) -> Iterator[str]:
 def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
     if panel.kind == "stat":
         yield from _number(panel)
+    yield from _bare(panel)
     if panel.kind == "timeseries":
         yield from _axis(panel)
         yield from _colors(panel)
@@ -57,6 +57,16 @@ def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
             yield f"a dot at each step hides its lines: intervalFactor {FEW} or more"
 
 
+def _bare(panel: Panel) -> Iterator[str]:
+    bands, said = panel.kind == "state-timeline", panel.defaults.get("noValue")
+    if panel.targets and not said and not bands:
+        yield "it says only No data when it is empty: give it a no_value"
+    if bands and said:
+        yield "its bands are gray, whatever they are: no no_value"
+    if bands and panel.options.get("perPage", 20):
+        yield "its pages have buttons, which take the room of a band: perPage 0"
+
+
 def _axis(panel: Panel) -> Iterator[str]:
     custom, defaults = panel.custom, panel.defaults
     if custom.get("scaleDistribution", {}).get("type") != "log":
@@ -67,9 +77,14 @@ def _axis(panel: Panel) -> Iterator[str]:
     if drawn or custom.get("axisSoftMax") is not None:
         yield "a logarithmic axis does not go to a threshold: draw a constant query"
     for target in panel.targets:
-        hide = panel.field(str(target.get("legendFormat")), LIMIT).get("custom.hideFrom", {})
+        settings = panel.field(str(target.get("legendFormat")), LIMIT)
+        hide = settings.get("custom.hideFrom", {})
         if target["refId"] == LIMIT and not (hide.get("legend") and hide.get("tooltip")):
             yield "its limit stands in the legend or in the tooltip"
+        if target["refId"] == LIMIT and settings.get("custom.showPoints") != "never":
+            yield "its limit has a dot at each step of a short range: showPoints never"
+    if custom.get("fillOpacity"):
+        yield "the fills of a logarithmic panel add up and hide its lowest lines: fillOpacity 0"
 
 
 def _transformations(panel: Panel) -> Iterator[str]:
@@ -100,9 +115,9 @@ def _number(panel: Panel) -> Iterator[str]:
     if panel.options.get("colorMode") != "background":
         return
     for mapping in panel.defaults.get("mappings", []):
-        result = mapping["options"].get("result", {})
-        if mapping["type"] == "special" and _BRIGHT.fullmatch(str(result.get("color", "text"))):
-            yield f"{result.get('text')} is the brightest field of the page: transparent"
+        if mapping["type"] == "special":
+            text = mapping["options"].get("result", {}).get("text")
+            yield f"{text} is the brightest field of the page: colorMode value"
 
 
 def _colors(panel: Panel) -> Iterator[str]:

@@ -108,7 +108,8 @@ def _panel(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     canvas.rectangle(box, PANEL, EDGE)
     marks = bool(answer.panel.raw.get("description")) + bool(answer.panel.raw.get("links"))
     edge = geometry.PADDING + geometry.BORDER
-    title = inter.cut(answer.panel.title, box.w - 2 * edge - marks * geometry.INFO)
+    room = box.w - 2 * edge - marks * geometry.INFO - geometry.MENU
+    title = inter.cut(answer.panel.title, room)
     middle = box.y + geometry.BORDER + geometry.HEADING / 2
     canvas.text(box.x + edge, middle, title, size=points(inter.BODY) * _BOLD, weight="bold")
     inner = box.inside(edge, geometry.HEADING + edge, edge, edge)

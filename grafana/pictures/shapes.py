@@ -32,10 +32,10 @@ def series(result: Iterable[Json], pattern: str, asked: str = "") -> list[Series
     ]
 
 
-def numbers(result: Iterable[Json], pattern: str) -> list[Series]:
+def numbers(result: Iterable[Json], pattern: str, asked: str = "") -> list[Series]:
     """The numbers of an instant query; NaN is one, for which a panel has words."""
     return [
-        Series(legend(pattern, one["metric"]), one["metric"], [(float(at), value)], value)
+        Series(legend(pattern, one["metric"]), one["metric"], [(float(at), value)], value, asked)
         for one in result
         for at, value in [(one["value"][0], float(one["value"][1]))]
     ]

@@ -84,7 +84,7 @@ def _reduced(series: Series, panel: Panel) -> tuple[float, str]:
     last = "last" in panel.options["reduceOptions"]["calcs"]
     value = series.last if last else series.points[-1][1]
     if not math.isnan(value):
-        settings = panel.field(series.name)
+        settings = panel.field(series.name, series.asked)
         return value, units.words(value, str(settings["unit"]), settings.get("decimals"))
     mapped = [m["options"] for m in panel.defaults["mappings"] if m["type"] == "special"]
     return value, next(m["result"]["text"] for m in mapped if m["match"] == "nan")
@@ -94,8 +94,9 @@ def timeline(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     """Draw one band per series, colored by its value mappings."""
     series = answer.data.series
     states = answer.panel.defaults["mappings"][0]["options"]
+    paged = answer.panel.options.get("perPage", 20)
     names = geometry.axis_width([one.name for one in series], box.w)
-    axes = canvas.axes(box.inside(names, 8, 8, geometry.AXIS_BELOW + _PAGES))
+    axes = canvas.axes(box.inside(names, 8, 8, geometry.AXIS_BELOW + (_PAGES if paged else 0)))
     for index, one in enumerate(series):
         for state, spells in _spells(one).items():
             ink = color(states[state]["color"])

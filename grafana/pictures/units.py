@@ -19,6 +19,7 @@ _ZEROS = re.compile(r"\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)")
 _PLURAL = {"min", "hour", "day", "week", "year"}
 _DECIMAL = ("", "k", "M", "G", "T", "P")
 _AMOUNT = ("", "K", "M", "B", "T")
+_PREFIXES = ("n", "µ", "m", *_DECIMAL)
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 _COUNT = ("", " K", " Mil", " Bil", " Tri")
 
@@ -62,6 +63,12 @@ def _money(sign: str) -> Callable[[float, int | None], str]:
     return lambda value, decimals: f"{sign}{amount(value, decimals)}"
 
 
+def _si(unit: str) -> Callable[[float, int | None], str]:
+    """Words of `µ$`: a value in millionths of the unit after the prefix, scaled by thousands."""
+    at = _PREFIXES.index(unit[0]) if unit[0] in _PREFIXES[:3] else _PREFIXES.index("")
+    return _scaled(_PREFIXES[at:], 1000, unit[1:] if _PREFIXES[at] else unit)
+
+
 def _percent(value: float, decimals: int | None) -> str:
     return f"{_number(value * 100, decimals)}%"
 
@@ -87,7 +94,7 @@ _KNOWN: dict[str, Callable[[float, int | None], str]] = {
 
 def known(unit: str) -> bool:
     """Tell whether Grafana has the unit and this module draws it as Grafana would."""
-    return unit in _KNOWN or unit.partition(":")[0] in {"suffix", "count", "currency"}
+    return unit in _KNOWN or unit.partition(":")[0] in {"suffix", "count", "currency", "si"}
 
 
 def words(value: float, unit: str, decimals: int | None = None) -> str:
@@ -101,6 +108,8 @@ def words(value: float, unit: str, decimals: int | None = None) -> str:
         return _scaled(_AMOUNT, 1000, f" {rest}", space="")(value, decimals)
     if kind == "currency" and rest:
         return _money(rest)(value, decimals)
+    if kind == "si" and rest:
+        return _si(rest)(value, decimals)
     return _KNOWN[unit](value, decimals)
 
 

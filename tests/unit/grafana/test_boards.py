@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana.dashboards import names
 from grafana.pictures import board, lint
 from grafana.pictures.board import Board, Json, Panel
 
@@ -24,12 +25,12 @@ def named(uid: str) -> Board:
     return next(one for one in BOARDS if one.uid == uid)
 
 
-def test_the_eight_boards_stand_in_the_order_of_their_links() -> None:
-    *urls, alerts = (link["url"] for link in BOARDS[0].raw["links"])
-    uids = [url.removeprefix("/d/") for url in urls]
-    assert alerts.endswith(":9095/alerts/newest")
-    assert uids == [one.uid for one in BOARDS]
-    assert len(uids) == 8
+def test_the_eight_boards_stand_in_one_menu() -> None:
+    menu, alerts = BOARDS[0].raw["links"]
+    assert alerts["url"].endswith(":9095/alerts/newest")
+    assert (menu["type"], menu["asDropdown"], menu["tags"]) == ("dashboards", True, ["llm"])
+    assert [one.uid for one in BOARDS] == list(names.BOARDS)
+    assert len(BOARDS) == 8
     assert all(one.raw["links"] == BOARDS[0].raw["links"] for one in BOARDS)
     assert "inControlsMenu" not in json.dumps([one.raw for one in BOARDS]), "a closed menu"
 
@@ -42,7 +43,11 @@ Spoil = Callable[[Json, Json], Any]
 SPOILED: list[tuple[str, Spoil]] = [
     ("no provisioned data source", lambda b, p: p["targets"][0]["datasource"].update(uid="prom")),
     ("variable $modell", lambda b, p: p["targets"][0].update(expr='up{a="$modell"}')),
-    ("leads to no board", lambda b, p: b["links"][0].update(url="/d/llm-gone")),
+    ("leads to no board", lambda b, p: b["links"][1].update(url="/d/llm-gone")),
+    ("Boards leads to no board", lambda b, p: b["links"][0].update(tags=["gone"])),
+    ("as a dropdown", lambda b, p: b["links"][0].update(asDropdown=False)),
+    ("one menu of boards", lambda b, p: b["links"].extend(2 * [{**b["links"][0], "url": "/d/a"}])),
+    ("shades every panel", lambda b, p: b["annotations"]["list"][2].update(enable=True)),
     ("loses the time", lambda b, p: b["links"][0].update(keepTime=False)),
     ("used twice", lambda b, p: p.update(id=b["panels"][2]["id"])),
     ("lies over", lambda b, p: p["gridPos"].update(b["panels"][2]["gridPos"])),
@@ -144,6 +149,8 @@ def test_every_board_has_the_three_variables_and_all_marks() -> None:
         assert [v["name"] for v in one.variables][:3] == ["model", "tenant", "instance"]
         marks = [mark["name"] for mark in one.annotations]
         assert marks == ["Alerts", "Deploys", "Load tests", "Load stages"]
+        enabled = [mark["enable"] for mark in one.annotations]
+        assert enabled == [True, True, *2 * [one.uid == "llm-loadtest"]]
 
 
 def test_latency_and_cost_panels_lead_to_traces() -> None:

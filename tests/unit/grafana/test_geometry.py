@@ -107,3 +107,9 @@ def test_a_logarithmic_axis_ends_at_whole_powers() -> None:
     assert leading == {"1", "2", "5"}
     far = scales.logarithmic(1e-6, 1e6, 160)
     assert [f"{label:g}" for label in far.labels] == ["1e-06", "0.001", "1", "1000", "1e+06"]
+
+
+def test_a_title_beside_two_marks_is_cut_as_grafana_cuts_it() -> None:
+    for title, columns, fits in (("Ledger error", 3, False), ("Unseen by the spans", 4, True)):
+        width = geometry.Grid(0, 0, columns, 5).width(geometry.NARROW)
+        assert geometry.title_fits(title, width, 2) is fits

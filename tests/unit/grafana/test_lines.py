@@ -138,9 +138,8 @@ def test_nothing_to_show_is_no_bright_field() -> None:
             m["options"]["match"]: m["options"]["result"] for m in panel.defaults["mappings"]
         }
         assert set(matched) == {"nan", "null"}, panel.title
-        filled = panel.options["colorMode"] == "background"
-        wanted = "transparent" if filled else colors.GRAY
-        assert {result["color"] for result in matched.values()} == {wanted}, panel.title
+        assert panel.options["colorMode"] == "value", "on a field it would be white"
+        assert {result["color"] for result in matched.values()} == {colors.GRAY}, panel.title
         assert matched["null"]["text"] == panel.defaults["noValue"]
 
 
@@ -152,7 +151,7 @@ def test_known_labels_have_a_color_for_each_value() -> None:
     assert colors.OUTCOMES["aborted"] == colors.WASTE["aborted"] != "green"
 
 
-LABELLED = ("outcome", "part", "waste", "phase", "kind")
+LABELLED = ("objective", "outcome", "part", "waste", "phase", "kind")
 
 
 @pytest.mark.parametrize("label", LABELLED)

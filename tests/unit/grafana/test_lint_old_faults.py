@@ -89,8 +89,7 @@ def wide_ids(panel: Json) -> None:
 
 
 def dark(panel: Json) -> None:
-    for mapping in defaults(panel)["mappings"]:
-        mapping["options"]["result"]["color"] = "transparent"
+    panel["options"]["colorMode"] = "value"
 
 
 CASES: list[tuple[str, str, Mend]] = [
@@ -150,6 +149,12 @@ CASES: list[tuple[str, str, Mend]] = [
         lambda p: p["options"].update(legend={**LISTED, "calcs": []}),
     ),
     ("By outcome", "its legend of 10 names is cut at 1600 px: 5 rows", wide),
+    ("Thrown away by the stores", "says only No data", lambda p: defaults(p).update(noValue="a")),
+    (
+        "TPOT, p50 p95 p99",
+        "fills of a logarithmic panel",
+        lambda p: defaults(p)["custom"].update(fillOpacity=0),
+    ),
     (
         "Thrown away by the stores",
         "goes to 100 while all is zero",
@@ -197,6 +202,24 @@ def test_the_line_of_a_limit_stays_out_of_legend_and_tooltip() -> None:
     assert any("limit stands in the legend or" in line for line in faults(panel))
     override(panel, "limit", custom__hideFrom={"legend": True, "tooltip": True, "viz": False})
     assert not any("limit stands in the legend or" in line for line in faults(panel))
+    assert any("its limit has a dot at each step" in line for line in faults(panel))
+    override(panel, "limit", custom__showPoints="never")
+    assert not any("its limit has a dot" in line for line in faults(panel))
+
+
+def test_bands_have_no_pages() -> None:
+    bands = {**OLD["TTFT p95"], "type": "state-timeline", "options": {}}
+    assert any("its pages have buttons" in line for line in faults(bands))
+    bands["options"] = {"perPage": 0}
+    assert not any("its pages have buttons" in line for line in faults(bands))
+
+
+def test_bands_with_a_text_for_no_value_are_gray() -> None:
+    bands = copy.deepcopy({**OLD["TTFT p95"], "type": "state-timeline"})
+    defaults(bands).update(noValue="nothing is scraped")
+    assert any("its bands are gray" in line for line in faults(bands))
+    del defaults(bands)["noValue"]
+    assert not any("its bands are gray" in line for line in faults(bands))
 
 
 def test_a_color_that_means_something_else_on_another_board() -> None:

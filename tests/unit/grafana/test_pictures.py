@@ -49,6 +49,9 @@ def test_a_label_of_an_axis_has_no_zeros_at_its_end() -> None:
     assert units.tick(80.0, "s") == "1.33 mins"
     assert units.tick(0.07, "percentunit") == "7%"
     assert units.words(0.1, "currency:µ$") == "µ$0.100"
+    amounts = {3110: "3.11 m$", 10: "10 µ$", 0.1: "0.100 µ$", 2_050_000: "2.05 $", 0: "0 µ$"}
+    assert {value: units.words(value, "si:µ$") for value in amounts} == amounts
+    assert units.words(2000, "si:B") == "2 kB"
 
 
 def test_an_unknown_unit_is_not_known() -> None:
@@ -118,9 +121,9 @@ def test_an_amount_below_a_cent_is_told_in_microdollars() -> None:
     dollars, micro = panel.targets[:2]
     assert micro["expr"].startswith("1e6 * (") and micro["expr"].endswith("> 0 < 0.01)")
     assert dollars["expr"].endswith(f"unless {micro['expr'].removeprefix('1e6 * ')}")
-    for target, value, words in ((dollars, "0.25", "$0.250"), (micro, "6.9", "µ$6.90")):
+    for target, value, words in ((dollars, "0.25", "$0.250"), (micro, "6.9", "6.90 µ$")):
         sample = {"metric": {}, "value": [1, value]}
-        (series,) = shapes.numbers([sample], target["legendFormat"])
+        (series,) = shapes.numbers([sample], target["legendFormat"], target["refId"])
         assert shown._reduced(series, panel)[1] == words
 
 
