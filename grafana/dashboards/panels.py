@@ -96,17 +96,17 @@ def stat(
     )
 
 
-def timeline(title: str, description: str, query: Query, *, width: int) -> Panel:
+def timeline(title: str, description: str, query: Query, *, width: int, empty: str) -> Panel:
     """Return a band per series, green while it is 1 and red while it is 0."""
     panel = ask(_base(statetimeline.Panel(), title, description, "none", PROMETHEUS), [query])
     states = {"1": ("up", "green", 0), "0": ("DOWN", "red", 1)}
     options = {
-        value: ValueMappingResult(text=text, color=GRAY, index=index)
+        value: ValueMappingResult(text=text, color=color, index=index)
         for value, (text, color, index) in states.items()
     }
     panel.mappings([ValueMap(options)]).show_value(VisibilityMode.NEVER).row_height(0.8)
-    # With a text for no value Grafana draws every band gray.
-    return panel.thresholds(thresholds(Limits(1, falling=True))).span(width).height(8)
+    panel.thresholds(thresholds(Limits(1, falling=True))).no_value(empty)
+    return panel.span(width).height(8)
 
 
 def density(title: str, description: str, unit: str, query: Asks, *, width: int) -> Panel:

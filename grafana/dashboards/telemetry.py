@@ -34,6 +34,7 @@ def verdict() -> list[Panel]:
             "Each part's last scrape; where a band turns red run `make status` and read `make logs "
             "PART=<part>`.",
             Query("min by (job) (up)", "{{job}}"),
+            empty=NOTHING_SCRAPED,
             width=12,
         ),
         stat(

@@ -58,12 +58,9 @@ def _panel(panel: Panel, stand_ins: dict[str, set[str]]) -> Iterator[str]:
 
 
 def _bare(panel: Panel) -> Iterator[str]:
-    bands, said = panel.kind == "state-timeline", panel.defaults.get("noValue")
-    if panel.targets and not said and not bands:
+    if panel.targets and not panel.defaults.get("noValue"):
         yield "it says only No data when it is empty: give it a no_value"
-    if bands and said:
-        yield "its bands are gray, whatever they are: no no_value"
-    if bands and panel.options.get("perPage", 20):
+    if panel.kind == "state-timeline" and panel.options.get("perPage", 20):
         yield "its pages have buttons, which take the room of a band: perPage 0"
 
 

@@ -143,6 +143,13 @@ def test_nothing_to_show_is_no_bright_field() -> None:
         assert matched["null"]["text"] == panel.defaults["noValue"]
 
 
+def test_a_band_is_green_while_its_part_answers_and_red_while_not() -> None:
+    (bands,) = (panel for _, panel in PANELS if panel.kind == "state-timeline")
+    (mapping,) = bands.defaults["mappings"]
+    inks = {value: state["color"] for value, state in mapping["options"].items()}
+    assert inks == {"1": "green", "0": "red"}
+
+
 def test_known_labels_have_a_color_for_each_value() -> None:
     assert set(colors.WASTE) == set(waste.KINDS)
     assert set(colors.PHASES) == set(request.PHASES)

@@ -214,14 +214,6 @@ def test_bands_have_no_pages() -> None:
     assert not any("its pages have buttons" in line for line in faults(bands))
 
 
-def test_bands_with_a_text_for_no_value_are_gray() -> None:
-    bands = copy.deepcopy({**OLD["TTFT p95"], "type": "state-timeline"})
-    defaults(bands).update(noValue="nothing is scraped")
-    assert any("its bands are gray" in line for line in faults(bands))
-    del defaults(bands)["noValue"]
-    assert not any("its bands are gray" in line for line in faults(bands))
-
-
 def test_a_color_that_means_something_else_on_another_board() -> None:
     panel = copy.deepcopy(OLD["By outcome"])
     assert not any("on every other board" in line for line in faults(panel))
