@@ -93,8 +93,9 @@ def one_request() -> list[Panel]:
         ),
         log_lines(
             "Log lines of the chosen request",
-            "Every line with its trace_id, vLLM's own included, of the range, if that ends now, and "
-            "of the last six hours; read upwards from request_finished to the first that is not info.",
+            "Every line with its trace_id, vLLM's own included, of the last six hours, or of the "
+            "range if that ends now; read upwards from request_finished to the first that is not "
+            "info.",
             Logs("trace_records", lines),
             width=12,
             height=16,

@@ -138,10 +138,22 @@ def test_a_changed_slo_changes_the_boards(name: str, monkeypatch: pytest.MonkeyP
 
 def test_rates_follow_the_panel_and_sums_the_range() -> None:
     allowed = {"$__rate_interval", "$__range", "$__auto", "10m"}
+    # The few tenants or reasons with most are those of the range and of its end.
+    lately = {"15m"}
     for _, panel in PANELS:
         for target in panel.targets:
             found = set(re.findall(r"\[([^]]+)\]", target.get("expr", "")))
-            assert found <= allowed, panel.title
+            ranking = "topk(" in target.get("expr", "")
+            assert found <= allowed | (lately if ranking else set()) | (
+                {"1m"} if panel.kind == "stat" else set()
+            ), panel.title
+
+
+def test_a_number_of_now_is_of_a_minute_on_any_range() -> None:
+    """`$__rate_interval` is half an hour on a week's range."""
+    for _, panel in PANELS:
+        if panel.kind == "stat":
+            assert not [t for t in panel.targets if "$__rate_interval" in t.get("expr", "")]
 
 
 def test_every_board_has_the_three_variables_and_all_marks() -> None:

@@ -161,7 +161,7 @@ CASES: list[tuple[str, str, Mend]] = [
         lambda p: defaults(p)["custom"].update(axisSoftMax=1),
     ),
     ("Wasted", "is of any color, on every other board purple", colored),
-    ("Failures by reason", "aborted: client_disconnect is of any color", by_outcome),
+    ("Failures by reason", "client_error: unsupported_operation is of any color", by_outcome),
     ("TTFT p95", "no traffic is the brightest field", dark),
     (
         "TTFT p95",
