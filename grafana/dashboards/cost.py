@@ -127,9 +127,9 @@ def unit_cost() -> list[Panel]:
 
 
 def _budget_used(period: str) -> str:
-    # Those that have used most now, or the legend would not hold them.
+    # Those that have used most, or the legend would not hold them.
     ratio = f"llm_tenant_budget_{period}_used_ratio{{{TENANTS}}}"
-    most = f"topk(5, sum by (tenant) ({ratio} @ end()))"
+    most = f"topk(5, max by (tenant) (max_over_time({ratio}[$__range] @ end())))"
     return f"sum by (tenant) ({ratio}) and on (tenant) {most}"
 
 

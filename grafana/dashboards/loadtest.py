@@ -50,7 +50,7 @@ def course() -> list[Panel]:
             "on every panel name its phase: leave warm-up and cool-down out of what you read.",
             "none",
             Query(f"max(loadtest_stage{{{RUN}}})", "stage"),
-            empty=NO_RUN,
+            empty="no run now",
         ),
         stat(
             "Good requests",

@@ -28,6 +28,7 @@ from grafana.dashboards.limits import Limits, thresholds
 from grafana.dashboards.lines import Panel, ask, series
 from grafana.dashboards.queries import (
     LOKI,
+    NO_SERVER,
     NO_TRAFFIC,
     PROMETHEUS,
     TEMPO,
@@ -71,7 +72,7 @@ def stat(
     width: int = 4,
     height: int = 8,
     nan: str = NO_TRAFFIC,
-    empty: str = NO_TRAFFIC,
+    empty: str = NO_SERVER,
 ) -> Panel:
     """Return a big number, colored by `limits`; of several, each named. Its course is a series'.
 

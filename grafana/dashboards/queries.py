@@ -37,6 +37,8 @@ HEARD = (
 """How many alerts Alertmanager holds unsilenced, Watchdog not among them."""
 
 NO_TRAFFIC = "no traffic"
+NO_SERVER = "no server"
+"""Where even a server without requests would show a zero."""
 NO_SERVER = "no server is scraped"
 """What a panel says that has lines only while requests end."""
 
