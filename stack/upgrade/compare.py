@@ -69,12 +69,21 @@ class Comparison:
             return
         place = guesses.moved(self._new, seam.name, was)
         if place is None:
+            self._guess_top(seam, broken)
             return
         broken.after = place
         module = place.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         there = held.gaps(self._new, dataclasses.replace(seam, where=f"{module}:{seam.name}"))
         same = "and is there as we hold it" if not there else f"where {there[0].says}"
         broken.hint = f"it moved to {place.path}, {same}"
+
+    def _guess_top(self, seam: Seam, broken: Break) -> None:
+        old, new = self._old.module(seam.module), self._new.module(seam.module)
+        if old is not None and new is not None and "." not in seam.name:
+            places = {name: new.place(node) for name, node in new.bound.items()}
+            better = guesses.renamed(seam.name, old.bound, places)
+            if better:
+                broken.after, broken.hint = places[better], f"`{better}` is new there"
 
     def _of_member(self, name: str, seam: Seam, was: Found, broken: Break) -> None:
         broken.before = _member(self._old, was, name) or broken.before
@@ -120,7 +129,8 @@ class Comparison:
         places = {name: offer.place for name, offer in new.items()}
         for name in sorted(uses.keys() & old.keys()):
             was, now = old[name], new.get(name)
-            if now is None:
+            # What is only read by name is made no more.
+            if now is None or (was.shape and not now.shape):
                 better = guesses.renamed(name, old, places)
                 hint = f"`{better}` is new" if better else ""
                 after = places[better] if better else None

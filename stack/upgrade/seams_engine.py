@@ -21,9 +21,10 @@ _CORE = "vllm.v1.engine.core"
 CLIENT = (
     Seam(
         _ENGINE, f"{_OBSERVED}:class ObservedLLM",
-        has=("output_processor", "engine_core", "vllm_config"),
+        has=("output_processor", "engine_core"),
         lacks=("died", "answer", "request_ids", "_ledger", "_readiness", "_ended", "_states",
                "_begin_ledger", "_end_ledger"),
+        says=("self.vllm_config = vllm_config",),
     ),
     Seam(
         f"{_ENGINE}.__init__", f"{_LAUNCHER}:engine = ObservedLLM(",
@@ -31,7 +32,7 @@ CLIENT = (
                "aggregate_engine_logging", "stat_loggers"),
     ),
     Seam(
-        f"{_ENGINE}.from_vllm_config", f"{_LAUNCHER}:AsyncLLM.from_vllm_config",
+        f"{_ENGINE}.from_vllm_config", f"{_LAUNCHER}:engine = ObservedLLM(",
         says=("executor_class=Executor.get_class(vllm_config),",
               "log_stats=not disable_log_stats,", "log_requests=enable_log_requests,"),
     ),
@@ -65,7 +66,10 @@ CLIENT = (
         says=("@property", "self.engine_core.resources.engine_dead"),
     ),
     Seam(f"{_ENGINE}.get_num_unfinished_requests", _WATCH, kind="plain", only=("self",)),
-    Seam(f"{_ENGINE}.get_supported_tasks", _LAUNCHER, kind="async", given=("self",)),
+    Seam(
+        f"{_ENGINE}.get_supported_tasks", _LAUNCHER, kind="async", given=("self",),
+        says=("self.engine_core.get_supported_tasks_async()",),
+    ),
     Seam(f"{_ENGINE}.reset_mm_cache", _LAUNCHER, kind="async", given=("self",)),
     Seam(
         f"{_ENGINE}._run_output_handler", f"{_LOGGER}:self._pulse.beat()",
@@ -92,8 +96,8 @@ CLIENT = (
               "first_token_ts: float = 0.0", "last_token_ts: float = 0.0"),
     ),
     Seam("vllm.outputs:RequestOutput.__init__", f"{_OBSERVED}:outputs", takes=("outputs",)),
-    Seam("vllm.outputs:CompletionOutput", _OBSERVED, has=("finish_reason",)),
-    Seam("vllm.lora.request:LoRARequest", _OBSERVED, has=("lora_name",)),
+    Seam("vllm.outputs:CompletionOutput", f"{_OBSERVED}:finish_reason", has=("finish_reason",)),
+    Seam("vllm.lora.request:LoRARequest", f"{_OBSERVED}:lora_name", has=("lora_name",)),
     Seam(
         "vllm.v1.engine:FINISH_REASON_STRINGS", "server/record/outcome.py:def _of_finish",
         says=('("stop", "length", "abort", "error", "repetition")',),
@@ -124,7 +128,8 @@ CORE = (
         says=("-> dict[int, EngineCoreOutputs]:",),
     ),
     Seam(
-        "vllm.v1.core.sched.async_scheduler:AsyncScheduler", f"{_METERED}:class MeteredAsync",
+        "vllm.v1.core.sched.async_scheduler:AsyncScheduler",
+        f"{_METERED}:class MeteredAsyncScheduler",
         has=("requests", "finished_req_ids", "has_unfinished_requests", "vllm_config"),
         lacks=("_meter", "_fault", "_guard", "_start", "_scheduled", "_done", "_tell", "_file",
                "_log_model"),
@@ -155,13 +160,17 @@ CORE = (
         has=("scheduler_config", "parallel_config", "model_config", "shutdown_timeout"),
     ),
     Seam(
-        "vllm.config:SchedulerConfig", _METERING, has=("scheduler_cls", "async_scheduling"),
+        "vllm.config:SchedulerConfig", f"{_METERING}:scheduler_cls",
+        has=("scheduler_cls", "async_scheduling"),
         says=('self.scheduler_cls.startswith("vllm.")',
               "resolve_obj_by_qualname(self.scheduler_cls)"),
     ),
-    Seam("vllm.config:ParallelConfig", _METERING, has=("world_size",)),
+    Seam("vllm.config:ParallelConfig", f"{_METERING}:world_size", has=("world_size",)),
     Seam("vllm.config:ModelConfig", f"{_METERED}:model_config.model", has=("model",)),
-    Seam("vllm.platforms.interface:Platform", _METERED, has=("get_device_name", "device_type")),
+    Seam(
+        "vllm.platforms.interface:Platform", f"{_METERED}:current_platform",
+        has=("get_device_name", "device_type"),
+    ),
     Seam(
         "vllm.platforms.interface:Platform.get_device_name", _METERED, kind="plain",
         given=("cls",),

@@ -4,6 +4,7 @@ from stack.upgrade.seam import Seam
 
 _LAUNCHER = "server/launcher.py"
 _FLAGS = "server/flags.py"
+_OBSERVED = "server/engine_client/observed_engine.py"
 _CHANGED = "server/engine_client/seams.py"
 _REFUSALS = "server/gateway/refusals.py"
 _OUTCOME = "server/record/outcome.py"
@@ -20,7 +21,7 @@ START = (
         only=("args", "reuse_port"), says=("return listen_address, sock",),
     ),
     Seam(
-        f"{_LAUNCHERS}.launcher:serve_http", "server/readiness/state.py",
+        f"{_LAUNCHERS}.launcher:serve_http", f"{_OBSERVED}:self._readiness.drain()",
         says=("engine_client.shutdown, timeout=timeout",),
     ),
     Seam(f"{_LAUNCHERS}.cli_args:make_arg_parser", _FLAGS, given=("parser",)),
@@ -89,12 +90,12 @@ LOGS = (
 ANSWERS = (
     Seam(
         "vllm.entrypoints.serve.engine.serving:BaseServing._base_request_id",
-        "server/requests/live_request.py:The id that vLLM builds its own from",
+        "server/requests/live_request.py:def request_id",
         says=('raw_request.headers.get("X-Request-Id")', "return req_id"),
     ),
     *(
         Seam(f"{_OPENAI}.{name}.serving",
-             "server/requests/live_request.py:The id that vLLM builds its own from",
+             "server/requests/live_request.py:def request_id",
              says=(f'f"{prefix}-{{self._base_request_id(',))
         for name, prefix in (("chat_completion", "chatcmpl"), ("completion", "cmpl"))
     ),

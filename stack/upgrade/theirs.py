@@ -73,7 +73,7 @@ def routes(tree: Tree) -> dict[str, Offer]:
             for call in ast.walk(module.tree):
                 if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
                     for name in _routes_of(call, call.func.attr):
-                        found.setdefault(name, Offer(name, module.place(call)))
+                        found.setdefault(name, Offer(name, module.place(call.args[0])))
     return found
 
 
