@@ -5,6 +5,7 @@ from stack.upgrade.seam import Seam
 _LAUNCHER = "server/launcher.py"
 _FLAGS = "server/flags.py"
 _OBSERVED = "server/engine_client/observed_engine.py"
+_MODELS = "server/requests/models.py"
 _CHANGED = "server/engine_client/seams.py"
 _REFUSALS = "server/gateway/refusals.py"
 _OUTCOME = "server/record/outcome.py"
@@ -104,6 +105,31 @@ ANSWERS = (
              says=("self._convert_generation_error_to_streaming_response(e)",
                    "data = self.create_streaming_error_response(e)"))
         for name in ("chat_completion", "completion")
+    ),
+    *(
+        Seam(f"{_OPENAI}.models.serving:{name}.model_name", f"{_MODELS}:class Models",
+             begins=("self", "lora_request"), says=("return self.base_model_paths[0].name",))
+        for name in ("OpenAIModelRegistry", "OpenAIServingModels")
+    ),
+    Seam(
+        "vllm.entrypoints.serve.engine.serving:BaseServing._is_model_supported",
+        f"{_MODELS}:class Models", says=("if not model_name:", "return True"),
+    ),
+    Seam(
+        "vllm.entrypoints.serve.engine.protocol:ErrorResponse",
+        "server/gateway/stream_errors.py:def _code",
+        has=("error",),
+    ),
+    Seam(
+        "vllm.entrypoints.serve.engine.protocol:ErrorInfo",
+        "server/gateway/stream_errors.py:def _code",
+        has=("code", "message", "type"),
+    ),
+    *(
+        Seam(f"{_OPENAI}.{module}.protocol:{name}",
+             "server/gateway/cost_told.py:def is_usage_event", has=("choices", "usage"))
+        for module, name in (("chat_completion", "ChatCompletionStreamResponse"),
+                             ("completion", "CompletionStreamResponse"))
     ),
     *(
         Seam(f"{_OPENAI}.{name}.api_router", f"{_CHANGED}:_replace(StreamingResponse",

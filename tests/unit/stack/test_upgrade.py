@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import vllm
 
 from stack.commands import upgrade
 from stack.errors import Fault
@@ -16,9 +15,9 @@ from stack.upgrade.seam import Seam
 from stack.upgrade.seams import SEAMS
 from stack.upgrade.theirs import Offer
 from stack.upgrade.trees import Folder, Place, Tree, Wheel
+from tests.unit.vllm_sources import FOLDER, INSTALLED
 
 REPO = Path(__file__).parents[3]
-ROOT = Path(vllm.__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,18 @@ RENAMES = (
 )  # fmt: skip
 
 
-class Copy(Folder):
+class Copy:
     """The installed sources with the renames made in them."""
 
     def __init__(self, renames: tuple[Rename, ...]) -> None:
-        super().__init__(ROOT)
         self._renames = {f"vllm/{each.path}": each for each in renames}
 
+    def names(self) -> list[str]:
+        return FOLDER.names()
+
     def read(self, name: str) -> str:
-        text, each = super().read(name), self._renames.get(name)
+        text, each = FOLDER.read(name), self._renames.get(name)
         return re.sub(rf"(?<!\w){re.escape(each.old)}(?!\w)", each.new, text) if each else text
-
-
-INSTALLED = Tree(Folder(ROOT))
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +95,12 @@ def test_each_of_ten_renames_is_named(each: Rename, broken: list[Break]) -> None
     assert line((REPO / each.ours).read_text(), places[0]).strip()
     before, after = found[0].before, found[0].after
     assert before is not None and after is not None
-    assert each.defines in line(Folder(ROOT).read(before.path), before)
+    assert each.defines in line(FOLDER.read(before.path), before)
     assert each.defines.replace(each.old, each.new) in line(Copy(RENAMES).read(after.path), after)
 
 
 def test_nothing_breaks_against_itself() -> None:
-    result = compare(REPO, INSTALLED, Tree(Folder(ROOT), INSTALLED), SEAMS)
+    result = compare(REPO, INSTALLED, Tree(FOLDER, INSTALLED), SEAMS)
     assert result == Result(new={"metrics": [], "routes": []})
 
 

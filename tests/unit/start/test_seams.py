@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-import vllm
 
 from server.catalogue.vllm import VLLM
 from server.engine_core.step_meter import EngineRequest
@@ -17,11 +16,10 @@ from server.requests import engine_call, sampling
 from stack.upgrade import held, ours, seams_engine, symbols, theirs
 from stack.upgrade.seam import Seam
 from stack.upgrade.seams import SEAMS
-from stack.upgrade.trees import Folder, Tree
+from stack.upgrade.trees import Tree
+from tests.unit.vllm_sources import FOLDER, INSTALLED
 
 REPO = Path(__file__).parents[3]
-FOLDER = Folder(Path(vllm.__file__).parents[1])
-INSTALLED = Tree(FOLDER)
 BEYOND_READING = {
     "vllm.platforms:current_platform.device_type",
     "vllm.platforms:current_platform.get_device_name",
