@@ -125,6 +125,10 @@ ANSWERS = (
         "server/gateway/stream_errors.py:def _code",
         has=("code", "message", "type"),
     ),
+    Seam(
+        "vllm.entrypoints.generate.base.protocol:StreamOptions",
+        "loadtest/generator/people.py:include_usage", has=("include_usage",),
+    ),
     *(
         Seam(f"{_OPENAI}.{module}.protocol:{name}",
              "server/gateway/cost_told.py:def is_usage_event", has=("choices", "usage"))

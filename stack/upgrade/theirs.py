@@ -93,12 +93,14 @@ def flags(tree: Tree) -> dict[str, Offer]:
     found: dict[str, Offer] = {}
     for module in _flag_modules(tree):
         for node in ast.walk(module.tree):
-            for name in _flags_of(node):
-                found.setdefault(name, Offer(name, module.place(node)))
-            if isinstance(node, ast.ClassDef) and node.name.endswith("Args"):
-                for name, each in symbols.members(tree, Found(module, node)).items():
-                    if isinstance(each.node, ast.AnnAssign | ast.Assign):
-                        found.setdefault(name, Offer(name, each.place))
+            for each in _added(node):
+                name = text_of(each).lstrip("-").replace("-", "_")
+                found.setdefault(name, Offer(name, module.place(each)))
+            # Each field of the front end's is a flag; the engine's are added one by one.
+            if isinstance(node, ast.ClassDef) and node.name.endswith("FrontendArgs"):
+                for name, member in symbols.members(tree, Found(module, node)).items():
+                    if isinstance(member.node, ast.AnnAssign | ast.Assign):
+                        found.setdefault(name, Offer(name, member.place))
     return found
 
 
@@ -108,11 +110,12 @@ def _flag_modules(tree: Tree) -> list[Module]:
     return [*front, *(found for name in _FLAG_MODULES if (found := tree.module(name)))]
 
 
-def _flags_of(node: ast.AST) -> Iterator[str]:
+def _added(node: ast.AST) -> list[ast.expr]:
+    """What a call of add_argument adds: the names, short and long."""
     called = node.func if isinstance(node, ast.Call) else None
     if isinstance(node, ast.Call) and getattr(called, "attr", "") == "add_argument":
-        for each in filter(None, map(text_of, node.args)):
-            yield each.lstrip("-").replace("-", "_")
+        return [each for each in node.args if text_of(each)]
+    return []
 
 
 def variables(tree: Tree) -> dict[str, Offer]:

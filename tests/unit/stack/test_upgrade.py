@@ -150,6 +150,20 @@ def test_a_metric_of_another_kind_or_with_other_labels_breaks(tmp_path: Path) ->
     assert found.ours == [Place("server/catalogue/vllm.py", 2)]
 
 
+def test_a_flag_breaks_though_the_field_behind_it_stays(tmp_path: Path) -> None:
+    code = (
+        "class EngineArgs:\n    max_len: int = 0\n\n"
+        "    def add(group):\n        group.add_argument('--{}')\n"
+    )
+    trees = [Tree(unpacked(tmp_path / flag, **{"engine/arg_utils": code.format(flag)}))
+             for flag in ("max-len", "most-tokens")]  # fmt: skip
+    (tmp_path / "compose.yaml").write_text("command: >\n  --max-len 7\n")
+    (found,) = compare(tmp_path, *trees, []).breaks
+    assert found.what == "flag max_len is gone"
+    assert found.ours == [Place("compose.yaml", 2)]
+    assert found.before == Place("vllm/engine/arg_utils.py", 5)
+
+
 def settings(cache: Path, version: str) -> Settings:
     return Settings(REPO, cache / "state", cache, {"VLLM": version})
 
