@@ -20,6 +20,7 @@ from stack.commands.pictures import pictures
 from stack.commands.report import report
 from stack.commands.status import status
 from stack.commands.up import down, up
+from stack.commands.upgrade import upgrade_check
 from stack.errors import Fault
 from stack.say import complain, say
 from stack.settings import Settings, load
@@ -34,7 +35,7 @@ FLAGS = {"--watch": ("WATCH", "1"), "--all": ("ALL", "1")}
 
 def _help(_: Settings) -> int:
     for name, (_command, about) in COMMANDS.items():
-        say(f"  make {name:<12} {about}")
+        say(f"  make {name:<13} {about}")
     return 0
 
 
@@ -60,6 +61,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "check": (check, "format, lint, types and every configuration file, in seconds"),
     "fmt": (fmt, "format the code"),
     "lock": (lock, "resolve requirements/*.in anew into the locks"),
+    "upgrade-check": (
+        upgrade_check,
+        "what another vLLM would break here (VLLM=x.y.z), from its wheel",
+    ),
     "help": (_help, "this list"),
 }
 
