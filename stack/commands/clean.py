@@ -23,6 +23,10 @@ def _show(found: Leavings) -> None:
         say(f"  {path}  {leavings.size(path)}  {leavings.about(path.name)}{link}")
     for name, volume in found.volumes.items():
         say(f"  volume {volume}  {leavings.about(name)}")
+    _show_stays(found)
+
+
+def _show_stays(found: Leavings) -> None:
     for what in found.stays:
         say(f"  stays: {what}")
 
@@ -66,6 +70,7 @@ def clean(settings: Settings) -> int:
         found = leavings.find(settings)
         if not found.folders and not found.volumes:
             say("nothing to delete")
+            _show_stays(found)
             return 0
         _show(found)
         _confirm()

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.errors import Fault
 from stack.settings import Settings
 from stack.upkeep import volumes
 
@@ -50,6 +51,8 @@ def find(settings: Settings) -> Leavings:
     """What `make clean` deletes of the way that MODE names, else of both; raises Fault."""
     mode = settings.values.get("MODE", "")
     answers = mode != "native" and volumes.answers()
+    if mode == "compose" and not answers:
+        raise Fault("no Docker daemon answers", "start it, or use MODE=native")
     ours = volumes.found(settings) if answers else {}
     gone = {name: found for name, found in ours.items() if name not in _KEPT_VOLUMES}
     stays = [f"{found} (models)" for name, found in ours.items() if name in _KEPT_VOLUMES]

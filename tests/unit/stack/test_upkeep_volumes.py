@@ -12,7 +12,7 @@ from stack.commands.clean import clean
 from stack.commands.restore import restore
 from stack.errors import Fault
 from stack.settings import Settings
-from stack.upkeep import places, state_files
+from stack.upkeep import places, state_files, volumes
 from tests.unit.stack.upkeeping import VOLUME, checkout, docker, fill, left
 
 
@@ -135,3 +135,15 @@ def test_two_places_of_state_have_to_be_told_apart(here: Settings, engine: Engin
     none = Settings(here.repo, here.state, here.cache, {"COMPOSE_PROJECT_NAME": "x", "MODE": "x"})
     with pytest.raises(Fault, match="MODE=x is unknown"):
         places.find(none)
+
+
+def test_volumes_that_nobody_can_see_are_not_said_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(volumes, "has_docker", lambda: True)
+    monkeypatch.setattr(volumes, "answers", lambda: False)
+    with pytest.raises(Fault, match="no Docker daemon answers: start it"):
+        clean(checkout(tmp_path / "x", MODE="compose"))
+    assert clean(checkout(tmp_path / "y")) == 0
+    said = capsys.readouterr().out
+    assert "nothing to delete" in said and "if there are any (no Docker daemon answers)" in said
