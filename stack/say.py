@@ -77,6 +77,12 @@ def complain(text: str) -> None:
     print(f"{paint('error', 'red')}: {text}", file=sys.stderr, flush=True)
 
 
+def aside(text: str) -> None:
+    """Print one line on standard error: what whoever takes the output does not want in it."""
+    sys.stdout.flush()
+    print(text, file=sys.stderr, flush=True)
+
+
 def clock(seconds: float) -> str:
     """Seconds as `m:ss`, the way a stopwatch shows them."""
     minutes, rest = divmod(int(seconds), 60)

@@ -16,6 +16,8 @@ from server.storage import durable
 
 _log = logging.getLogger(__name__)
 FILE = "ledger.json"
+NEWEST = 2
+"""The version that is written; 1, which had no number yet, is read too (docs/cost.md)."""
 MOST_KEYS = 1000
 """Models by outcome, and tenants, that are kept."""
 
@@ -52,13 +54,17 @@ class _Kept1(msgspec.Struct):
     periods: dict[Literal["day", "month"], _Period1]
 
 
+class _NewerError(Exception):
+    """A later version wrote the file: what it holds is right, and not known here."""
+
+
 class BookFile:
     """The books on disk; without a folder nothing outlives the process.
 
     `carried` is what the process before had counted, with what its requests in flight had cost
     among what was lost; `periods` is what it spent by day and month, less what is `unbilled`. A
-    file that cannot be read stops the start with SettingsError; one that does not hold what it
-    should is set aside.
+    file that cannot be read, or is of a later version, stops the start with SettingsError; one of
+    the version before is kept beside the new one; one that is no books is set aside.
     """
 
     def __init__(self, state_dir: Path | None) -> None:
@@ -79,19 +85,28 @@ class BookFile:
         if self._path is None:
             return None
         try:
-            return _decode(self._path.read_bytes())
+            text = self._path.read_bytes()
+            kept, version = _decode(text)
         except FileNotFoundError:
             return None
+        except _NewerError as newer:
+            fix = (
+                f"{self._path} is of version {newer}, this server reads up to {NEWEST}: run the "
+                "newer server, or restore a backup of before the upgrade (`make restore FROM=...`)"
+            )
+            raise SettingsError("environment", f"{PREFIX}STATE_DIR", fix) from newer
         except OSError as error:
             fix = f"{self._path} cannot be read ({error.strerror}): it holds the bill so far"
             raise SettingsError("environment", f"{PREFIX}STATE_DIR", fix) from error
         except (ValueError, msgspec.MsgspecError) as error:
             self._set_aside(self._path, error)
             return None
+        if version < NEWEST:
+            _keep_old(self._path, text, version)
+        return kept
 
     def _set_aside(self, path: Path, error: Exception) -> None:
-        moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = path.with_name(f"{path.stem}.bad-{moment}{path.suffix}")
+        aside = _beside(path, "bad")
         try:
             os.replace(path, aside)
         except OSError as refused:
@@ -115,16 +130,44 @@ class BookFile:
         durable.replace(self._path, msgspec.json.encode(kept))
 
 
-def _decode(text: bytes) -> Kept:
-    version = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("version")
-    if version is None:
+def _beside(path: Path, word: str) -> Path:
+    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return path.with_name(f"{path.stem}.{word}-{moment}{path.suffix}")
+
+
+def _keep_old(path: Path, text: bytes, version: int) -> None:
+    """Whoever goes back to the server before finds the file that it can read."""
+    old = _beside(path, f"v{version}")
+    try:
+        durable.replace(old, text)
+    except OSError as error:
+        _log.warning("%s of version %d cannot be kept (%s)", path, version, error.strerror)
+        return
+    _log.info("%s goes on from version %d, which is kept as %s", path, version, old.name)
+
+
+def _decode(text: bytes) -> tuple[Kept, int]:
+    version = _version(text)
+    if version > NEWEST:
+        raise _NewerError(version)
+    if version == 1:
         kept = _from_version_1(msgspec.json.decode(text, type=_Kept1))
     else:
         kept = msgspec.json.decode(text, type=Kept)
     for key, _ in kept.books:
         if len(key) != _LENGTHS.get(key[0] if key else "") or not _is_part(key):
             raise ValueError("a key of the books means nothing")
-    return kept
+    return kept, version
+
+
+def _version(text: bytes) -> int:
+    said = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("version")
+    if said is None:
+        return 1
+    number = msgspec.json.decode(said, type=int)
+    if number < NEWEST:
+        raise ValueError(f"no books of version {number} ever said so")
+    return number
 
 
 def _newest(rows: list[tuple[Key, int]]) -> dict[Key, int]:

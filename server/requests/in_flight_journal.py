@@ -15,6 +15,8 @@ from server.storage.writer import Writer
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 """How soon a file that could not be removed is tried again."""
+VERSION = 1
+"""Of the entries that are written; those without a number are the same."""
 _FIELDS = ("trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream")
 
 
@@ -44,6 +46,7 @@ class Journal:
         if self._folder:
             entry = {field: getattr(live, field) for field in _FIELDS}
             entry["started_ns"] = live.started_ns
+            entry["version"] = VERSION
             with self._lock:
                 self._due[live.request_id] = json.dumps(entry).encode()
             self._writer.nudge()
@@ -102,10 +105,15 @@ class Journal:
         if not IDS_IN_TEXT.fullmatch(path.name) or not path.is_file():
             _log.warning("%s is no entry of a request in flight: it is left alone", path.name)
             return None
-        record = _read(path)
-        if record is None:
-            self._remove(path.name)
-        return record
+        try:
+            return _read(path)
+        except _NewerError:
+            _log.warning("%s was written by a newer server: it is left for that one", path.name)
+            return None
+        except (OSError, AttributeError, ValueError, KeyError, TypeError):
+            _log.warning("unreadable in-flight entry %s is dropped", path.name)
+        self._remove(path.name)
+        return None
 
     def forget(self, record: RequestRecord) -> None:
         """A record of `leftovers` has been dealt with."""
@@ -117,12 +125,20 @@ class Journal:
         self._writer.nudge()
 
 
-def _read(path: Path) -> RequestRecord | None:
-    try:
-        return _killed(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
-        _log.warning("unreadable in-flight entry %s is dropped", path.name)
-        return None
+class _NewerError(Exception):
+    """A later version wrote the entry."""
+
+
+def _read(path: Path) -> RequestRecord:
+    entry = json.loads(path.read_text())
+    if int(str(entry.get("version", VERSION))) > VERSION:
+        raise _NewerError
+    return _killed(entry)
+
+
+def _operation(name: str) -> Operation:
+    # A server that served more than this one does was killed; its requests were requests too.
+    return Operation(name) if name in tuple(Operation) else Operation.OTHER
 
 
 def _killed(entry: dict[str, object]) -> RequestRecord:
@@ -131,7 +147,7 @@ def _killed(entry: dict[str, object]) -> RequestRecord:
         span_id=str(entry["span_id"]),
         tenant=str(entry["tenant"]),
         model=str(entry["model"]),
-        operation=Operation(str(entry["operation"])),
+        operation=_operation(str(entry["operation"])),
         outcome=Outcome.SERVER_ERROR,
         reason="killed",
         method=str(entry["method"]),

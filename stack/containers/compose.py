@@ -65,6 +65,11 @@ def service(settings: Settings, part: str) -> str:
     return "server-gpu" if part == "server" and is_gpu else part
 
 
+def server_image(settings: Settings) -> str:
+    """The image that `make up` builds for the server of this machine."""
+    return f"llm-observability/server-{_environment(settings)['COMPOSE_PROFILES']}:local"
+
+
 def containers(settings: Settings) -> Containers:
     """The containers of this project; what is returned looks again when called, every 3 s."""
     return Containers(lambda *arguments: output(settings, *arguments), settings.logs, 3.0)

@@ -1,8 +1,11 @@
 """`docker compose down` and up again: what was stored before is there after."""
 
 import time
+from pathlib import Path
 from typing import Any
 
+from stack.commands.backup import backup
+from stack.commands.restore import restore
 from stack.containers import compose
 from stack.readiness import health
 from stack.settings import Settings
@@ -30,12 +33,22 @@ def _silence() -> str:
     return str(HTTP.post(SILENCES, json={**body, "comment": "kept"}).json()["silenceID"])
 
 
-def test_data_is_there_after_down_and_up(stack: Settings) -> None:
+def _back_up_and_restore(stack: Settings, folder: Path) -> None:
+    """The books leave the volume and come back as they were, so that nothing else sees it."""
+    told = Settings(stack.repo, stack.state, stack.cache, {**stack.values, "TO": str(folder)})
+    assert backup(told) == 0
+    (path,) = folder.iterdir()
+    back = {**told.values, "FROM": str(path), "ONLY": "books"}
+    assert restore(Settings(stack.repo, stack.state, stack.cache, back)) == 0
+
+
+def test_data_is_there_after_down_and_up(stack: Settings, tmp_path: Path) -> None:
     sent = Client().chat("Remember me")
     before, silence, moment = story(sent.trace_id), _silence(), time.time()
     counted = poll("a sample of this moment", lambda: _requests_at(moment))
     ids = {one.id for one in containers(stack).values()}
     assert compose.run(stack, "down") == 0
+    _back_up_and_restore(stack, tmp_path)
     assert compose.run(stack, "up", "--detach") == 0
     health.wait(stack, STORES, compose.containers(stack))
     assert not ids & {one.id for one in containers(stack).values()}, "the containers are the old"

@@ -82,6 +82,29 @@ def test_what_the_version_before_kept_goes_on_too(tmp_path: Path) -> None:
     assert found.carried == books(idle=100, lost=6) + Counter({("model", "m", "ok"): 9})
     assert found.periods.day == {"2026-11-27": {"spend": 8}}
     assert found.periods.month == {"2026-11": {"spend": 80}}
+    (old,) = tmp_path.glob("ledger.v1-*.json")
+    assert json.loads(old.read_text()) == OLD, "whoever goes back needs it"
+
+
+def test_books_of_before_go_on_where_no_copy_of_them_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).write_text(json.dumps(OLD))
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "replace", refuse)
+    assert BookFile(tmp_path).carried[STALL] == 0
+    assert "cannot be kept (No space left on device)" in caplog.text
+
+
+def test_books_of_a_newer_server_stop_the_start_and_stay(tmp_path: Path) -> None:
+    text = json.dumps({"version": 3, "ledgers": {}})
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(SettingsError, match=r"version 3, this server reads up to 2: run the newer"):
+        BookFile(tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == [text]
 
 
 GOOD = {
@@ -94,7 +117,8 @@ GOOD = {
     ["", "{", "[]", "null", "{}", "\ufeff{}", '{"books": 1}', '{"books": [["a"]]}', "\x00" * 40,
      *(json.dumps({name: value for name, value in GOOD.items() if name != gone}) for gone in GOOD),
      *(json.dumps({name: value for name, value in OLD.items() if name != gone}) for gone in OLD),
-     json.dumps({**GOOD, "version": 3}), json.dumps({**GOOD, "more": 1}),
+     *(json.dumps({**GOOD, "version": odd}) for odd in (1, 0, -3, 2.5, "3", None, True)),
+     json.dumps({**GOOD, "more": 1}),
      json.dumps({**GOOD, "open": -1}), json.dumps({**GOOD, "open": 1.5}),
      json.dumps({**GOOD, "books": [[["part", "idle"], -1]]}),
      json.dumps({**GOOD, "books": [[["part", "what"], 1]]}),

@@ -94,10 +94,7 @@ def test_only_what_was_in_flight_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "null", "[]", "{}", '{"trace_id": "x"}', "\x00\x01",
-     json.dumps({"trace_id": TRACE_ID, "span_id": SPAN_ID, "tenant": "t", "model": "m",
-                 "operation": "no such", "method": "POST", "route": "/", "stream": True,
-                 "started_ns": 1})],
+    ["", "{", "null", "[]", "{}", '{"trace_id": "x"}', "\x00\x01", '{"version": "x"}'],
 )  # fmt: skip
 def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
@@ -112,6 +109,41 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
         assert [lost.trace_id for lost in found.leftovers()] == [TRACE_ID]
     assert [record.args for record in caplog.records] == [(torn,)]
     done(found)
+    assert files(tmp_path) == [live().request_id]
+
+
+ENTRY = {
+    "trace_id": TRACE_ID, "span_id": SPAN_ID, "tenant": "t", "model": "m", "operation": "chat",
+    "method": "POST", "route": "/", "stream": True, "started_ns": 1,
+}  # fmt: skip
+"""As it was written before entries had a version."""
+
+
+def leftover(state_dir: Path, **entry: object) -> list[Operation]:
+    journal = Journal(state_dir)
+    (state_dir / "in-flight" / live().request_id).write_text(json.dumps({**ENTRY, **entry}))
+    done(journal)
+    found = Journal(state_dir)
+    operations = [record.operation for record in found.leftovers()]
+    done(found)
+    return operations
+
+
+def test_an_entry_without_a_version_is_read(tmp_path: Path) -> None:
+    assert leftover(tmp_path) == [Operation.CHAT]
+
+
+def test_an_operation_that_only_another_server_serves_is_a_request_all_the_same(
+    tmp_path: Path,
+) -> None:
+    assert leftover(tmp_path, operation="dream", version=1) == [Operation.OTHER]
+
+
+def test_an_entry_of_a_newer_server_is_left_for_that_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert leftover(tmp_path, version=2) == []
+    assert "newer server" in caplog.text
     assert files(tmp_path) == [live().request_id]
 
 
@@ -134,7 +166,7 @@ def test_an_entry_holds_no_text_of_the_caller(tmp_path: Path) -> None:
     entry = json.loads((tmp_path / "in-flight" / live().request_id).read_text())
     assert entry.keys() == {
         "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
-        "started_ns",
+        "started_ns", "version",
     }  # fmt: skip
 
 
