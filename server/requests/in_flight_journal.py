@@ -15,7 +15,10 @@ from server.storage.writer import Writer
 _log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 """How soon a file that could not be removed is tried again."""
-_FIELDS = ("trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream")
+_FIELDS = (
+    "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
+    "caller_request_id",
+)  # fmt: skip
 
 
 class Journal:
@@ -147,4 +150,6 @@ def _killed(entry: dict[str, object]) -> RequestRecord:
         finish_reasons=(),
         response_id=None,
         error_type="killed",
+        # An entry of an earlier version has none.
+        caller_request_id=str(given) if (given := entry.get("caller_request_id")) else None,
     )

@@ -147,6 +147,7 @@ def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, Attrib
         "llm.outcome": record.outcome.value,
         "llm.reason": record.reason,
         "llm.tenant": record.tenant,
+        "llm.caller_request_id": record.caller_request_id,
         "llm.duration.known": record.duration_seconds is not None,
         "llm.cost.microdollars": None if cost is None else float(cost),
         **_gpu(record.gpu),

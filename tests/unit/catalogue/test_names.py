@@ -36,6 +36,7 @@ def full(**changes: Any) -> RequestRecord:
         "scheme": "http",
         "listener": ("127.0.0.1", 8000),
         "parameters": tuple((name, 2) for name in sampling.NAMES),
+        "caller_request_id": "run-7",
     }
     return record(**{**known, **changes})
 
