@@ -172,6 +172,22 @@ which nobody adds up; requests without one keep `gen_ai.usage.*`. A parent does 
 counts (a proxy's does not), so it is off by default. Metrics, cost and log records are the same
 either way.
 """
+ALIASES = """## Boards made for the convention
+
+They group by the convention's labels, which ours lack. `prometheus/optional/genai-semconv.yaml`
+records the three metrics once more, under the same names with `job="genai-semconv"` and the labels
+`gen_ai_request_model`, `gen_ai_provider_name` and, where the outcome is not `ok`, `error_type`. It
+is not loaded by default, since it doubles these series. In this stack copy it into
+`prometheus/rules/`, in your own Prometheus name it in `rule_files`; then restart. What to know:
+
+- A board has to ask for `job="genai-semconv"`, or it adds the originals to them. Whatever asks for
+  `job="llm-server"`, as all of ours do, sees none of them; `make check` holds that.
+- A recorded series has no exemplars: no dot of such a board leads to a trace.
+- They are up to 30 s behind (evaluation and its offset), and begin when the file is loaded.
+- There is no `gen_ai_operation_name` (no histogram has it), `gen_ai_response_model`,
+  `server_address` or `server_port`: they are not invented. What differs in meaning is in the
+  tables above.
+"""
 METRICS_HEAD = """## Beside the convention
 
 The first three metrics have the names of OpenTelemetry's convention and differ from it on purpose.
@@ -208,7 +224,7 @@ def page() -> str:
         "## Metrics\n", *table(METRICS, "metric"),
         "## Labels of these metrics\n", *table(LABELS, "attribute"),
         "Edges of their histograms, and why: [metrics.md](metrics.md#beside-the-convention).\n",
-        TWICE.rstrip(),
+        TWICE, ALIASES.rstrip(),
     )  # fmt: skip
     return "\n".join(parts) + "\n"
 
