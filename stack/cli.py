@@ -46,7 +46,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "alert-test": (alert_test, "one alert through Alertmanager to every receiver (TEAM=serving)"),
     "drill": (drill, "make a cause and time its alerts to a receiver (CAUSE=name, ALL=1; lists)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
-    "pictures": (pictures, "draw every board from the live stores (BENCH=1 times its queries)"),
+    "pictures": (
+        pictures,
+        "draw every board (BENCH=1 times its queries, DAY=1 makes the docs' pictures)",
+    ),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),

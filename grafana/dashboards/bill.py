@@ -129,7 +129,7 @@ def tenants() -> list[Panel]:
     return [
         series(
             "Cost of one request, watched tenants",
-            "Microdollars of a request of the two watched tenants with most, dashed by device time; "
+            "Microdollars of a request, dashed by device time, of the two busiest watched tenants; "
             "choose another at the top, and mark `watch` on one whose price you negotiate.",
             MICRODOLLARS,
             quantiles(
@@ -139,7 +139,7 @@ def tenants() -> list[Panel]:
                 TENANTS,
                 most=2,
             ),
-            width=12,
+            width=16,
             logarithmic=True,
             empty="no tenant is marked watch in the budgets file",
         ),
@@ -149,7 +149,7 @@ def tenants() -> list[Panel]:
             "falls while requests do not, prompts share no prefix any more.",
             DOLLARS,
             [Query(hourly("llm_cache_savings_microdollars_total", by="model"), "{{model}}")],
-            width=12,
+            width=8,
             stacked=True,
         ),
     ]

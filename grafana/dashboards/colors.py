@@ -10,6 +10,8 @@ from dataclasses import dataclass
 GRAY, BLUE, TEAL = "#8e8e8e", "blue", "#14b8a6"
 BAD = "red"
 """A limit, what is above it, and all that should not be there."""
+LATE = "orange"
+"""Time that is lost in a queue."""
 
 OUTCOMES = {
     "ok": "green",

@@ -75,15 +75,15 @@ def course() -> list[Panel]:
         ),
         series(
             "By tenant",
-            "Dollars per hour of the four dearest tenants by the price list, dashed by device time; "
-            "for one that grows, read its dearest requests below and agree on a budget.",
+            "Dollars per hour of the three tenants that cost most, dashed by device time; for one "
+            "that grows, read its dearest requests below and agree on a budget.",
             DOLLARS,
             spend(
                 "llm_tenant_cost_microdollars_total",
                 "llm_tenant_gpu_cost_microdollars_total",
                 "tenant",
                 TENANTS,
-                most=4,
+                most=3,
             ),
             empty=NOTHING_SPENT,
         ),
@@ -149,8 +149,8 @@ def waste() -> list[Panel]:
         ),
         series(
             "Budgets used",
-            "Share of a daily or monthly budget that is spent, of the five tenants with most; above "
-            "soft warn the tenant, above the dashed line raise its budget or limit its calls.",
+            "Share of a daily or monthly budget spent, of the five tenants with most; above soft "
+            "warn the tenant, above the dashed line raise its budget or limit its calls.",
             "percentunit",
             [*used, Query(f"max(llm_budget_soft_ratio{{{SERVER}}})", "soft")],
             width=12,

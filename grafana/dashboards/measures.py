@@ -59,8 +59,9 @@ def quantiles(
     """
 
     def line(q: float, metric: str) -> str:
-        every = measured(quantile(q, metric, by, scope))
-        return seen(every, by, f"{listed}_count", scope, most) if most else every
+        every = quantile(q, metric, by, scope)
+        few = f"({seen(every, by, f'{listed}_count', scope, most)})" if most else every
+        return measured(few)
 
     lines = [
         Query(line(q, metric), f"{measure} {name} {{{{{by}}}}}")

@@ -7,8 +7,8 @@ is.
 from grafana.dashboards.explained import ALERTLOG
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.panels import Panel, series, table
-from grafana.dashboards.queries import NO_TRAFFIC, Now, Query, measured
-from grafana.dashboards.slo import fastest_burn
+from grafana.dashboards.queries import FIRING, NO_TRAFFIC, Now, Query, measured
+from grafana.dashboards.slo import fastest_burn, sustainable_burn
 
 MODELS = '{model=~"$model"}'
 LEFT = f"model_objective:slo_budget_left:ratio_increase30d{MODELS}"
@@ -40,7 +40,8 @@ def error_budgets() -> list[Panel]:
         table(
             "Error budgets",
             "Each objective of each model: what is left of 30 days' budget, the burn rate over an "
-            "hour, and how long the rest lasts at that pace (empty: for ever, or nothing is left); "
+            "hour (red: faster than the budget allows), and how long the rest lasts at that pace "
+            "(empty: for ever, or nothing is left); "
             "below 0 more was bad than the objective allows: ship nothing risky before it is "
             "mended.",
             [
@@ -57,7 +58,7 @@ def error_budgets() -> list[Panel]:
             },
             sort="Burn rate",
             height=9,
-            limits={"Left": Limits(0, falling=True), "Burn rate": fastest_burn()},
+            limits={"Left": Limits(0, falling=True), "Burn rate": sustainable_burn()},
             empty="no requests yet",
         ),
     ]
@@ -65,13 +66,12 @@ def error_budgets() -> list[Panel]:
 
 def firing_alerts() -> list[Panel]:
     """Return the alerts that fire, each since when and with the page that says what to do."""
-    firing = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
     return [
         table(
             "Firing alerts",
             "Each alert that fires and since when its condition holds; click its name for the "
             "runbook, and the time for the value, the worst request's trace and the log lines.",
-            [Now(f"1000 * ALERTS_FOR_STATE and ignoring (alertstate) {firing}")],
+            [Now(f"1000 * ALERTS_FOR_STATE and ignoring (alertstate) {FIRING}")],
             {
                 "severity": ("Severity", "string"),
                 "alertname": ("Alert", "string"),

@@ -28,6 +28,8 @@ VLLM = f'{SERVER}, model_name=~"$model"'
 
 FIRING = 'ALERTS{alertstate="firing", alertname!="Watchdog"}'
 """The alerts that fire; Watchdog always does, to show that alerts arrive."""
+BEGAN = f"{FIRING} unless {FIRING} offset 15s"
+"""Those that did not yet at the evaluation before."""
 _HELD = 'sum(alertmanager_alerts{state="active"})'
 HEARD = (
     f'clamp_min({_HELD} - count(ALERTS{{alertstate="firing", alertname="Watchdog"}}) or {_HELD}, 0)'

@@ -1,9 +1,9 @@
-"""Boards, variables, links and annotations; the SDK stays behind this and four files beside."""
+"""Boards, rows, variables and links; the SDK stays behind this and five files beside."""
 
 import itertools
 import json
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.dashboards.explained import ALERTLOG, add_links
 from grafana.dashboards.panels import Panel
-from grafana.dashboards.queries import FIRING, JOB, LOAD, PROMETHEUS
+from grafana.dashboards.queries import BEGAN, JOB, LOAD, PROMETHEUS
 
 BOARDS = {
     "llm-overview": "Overview",
@@ -38,6 +38,17 @@ LIGHT, HEAVY = "30s", "1m"
 ASK_LOGS_OR_LEDGER = ("llm-cost", "llm-bill", "llm-requests")
 
 Variable: TypeAlias = board.QueryVariable | board.CustomVariable | board.TextBoxVariable
+
+
+class Row(NamedTuple):
+    """A heading and its panels; `collapsed` shows, and asks for, nothing of it until a click."""
+
+    heading: str
+    panels: Sequence[Panel]
+    collapsed: bool = False
+
+
+Rows: TypeAlias = Sequence[Row | tuple[str, Sequence[Panel]]]
 MODEL = ("model", "Model", f"label_values(llm_requests_in_flight{{{JOB}}}, model)")
 TENANT = ("tenant", "Tenant", f"label_values(llm_tenant_requests_total{{{JOB}}}, tenant)")
 INSTANCE = (
@@ -157,7 +168,7 @@ def annotations() -> list[board.AnnotationQuery]:
     phases = f"max by (instance, phase) (loadtest_stage{{{LOAD}}}) >= 0"
     stages = f'count_values by (instance, phase) ("stage", {phases})'
     return [
-        _annotation("Alerts", "red", FIRING, "{{alertname}}").tag_keys("severity,job,model"),
+        _annotation("Alerts", "red", BEGAN, "{{alertname}}").tag_keys("severity,job,model"),
         _annotation("Deploys", "blue", started, "{{instance}} started").use_value_for_time(True),
         _annotation("Load tests", "purple", run, "load test {{instance}}").tag_keys("shape,seed"),
         _annotation("Load stages", "purple", stages, "stage {{stage}}, {{phase}}"),
@@ -169,7 +180,7 @@ def dashboard_json(
     uid: str,
     description: str,
     uses: Sequence[str] = EVERY,
-    rows: Sequence[tuple[str, Sequence[Panel]]],
+    rows: Rows,
     more: Sequence[Variable] = (),
 ) -> str:
     """Return a classic dashboard's JSON; the rows are headings, which the panels flow under."""
@@ -183,6 +194,7 @@ def dashboard_json(
     _lay_out(builder, rows)
     built = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
     _mend(built)
+    _fold(built)
     return json.dumps(built, indent=2, sort_keys=True) + "\n"
 
 
@@ -197,12 +209,27 @@ def _mend(built: dict[str, Any]) -> None:
         variable["skipUrlSync"] = told and variable.get("hide") == VariableHide.HIDE_VARIABLE.value
 
 
-def _lay_out(builder: board.Dashboard, rows: Sequence[tuple[str, Sequence[Panel]]]) -> None:
+def _lay_out(builder: board.Dashboard, rows: Rows) -> None:
     ids = itertools.count(1)
-    for heading, panels in rows:
-        builder.with_row(board.Row(heading).id(next(ids)))
-        for panel in panels:
-            builder.with_panel(panel.id(next(ids)))
+    for row in (Row(*each) for each in rows):
+        head = board.Row(row.heading).id(next(ids)).collapsed(row.collapsed)
+        panels = [panel.id(next(ids)) for panel in row.panels]
+        for panel in panels if row.collapsed else []:
+            head.with_panel(panel)
+        builder.with_row(head)
+        for panel in [] if row.collapsed else panels:
+            builder.with_panel(panel)
+
+
+def _fold(built: dict[str, Any]) -> None:
+    # The SDK leaves room for the panels of a collapsed row; Grafana saves what follows below it.
+    up = 0
+    for entry in built["panels"]:
+        inside = entry.get("panels") or []
+        for each in [entry, *inside]:
+            each["gridPos"]["y"] = each["gridPos"].get("y", 0) - up
+        ends = [each["gridPos"]["y"] + each["gridPos"]["h"] for each in inside]
+        up += max(ends, default=entry["gridPos"]["y"] + 1) - entry["gridPos"]["y"] - 1
 
 
 def _board_style(uid: str, description: str) -> board.Dashboard:

@@ -29,3 +29,8 @@ def limit(name: str) -> Limits:
 def fastest_burn() -> Limits:
     """Return the burn rate from which the fastest pair of windows pages."""
     return Limits(float(_file()["burn_rates"][0]["factor"]))
+
+
+def sustainable_burn() -> Limits:
+    """Return the burn rate from which the slowest pair of windows tells: the budget's own pace."""
+    return Limits(float(_file()["burn_rates"][-1]["factor"]))

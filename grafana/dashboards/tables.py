@@ -29,14 +29,18 @@ WIDTHS = {
     "Part": 115,
     "Reason": 130,
     "Requests": 95,
+    "Running": 200,
+    "Said": 155,
     "Severity": 80,
     "Since": 155,
+    "Slots": 75,
     "Start": 155,
     "Tenant": 85,
     "Time": 155,
     "Tokens in": 95,
     "Tokens out": 105,
     "Trace": 294,
+    "Waiting": 200,
     "Window": 75,
 }
 """Pixels that a column needs by its heading, for that, the arrow of a sorted one, and its cells.
@@ -45,7 +49,7 @@ Of 20,000 random trace ids 3 are wider. A column without a width would take 150 
 """
 
 
-GROWING = {"Instance", "Model", "Part", "Reason", "Tenant"}
+GROWING = {"Instance", "Model", "Part", "Reason", "Running", "Tenant", "Waiting"}
 """Texts of any length, which take what room is left: each as much of it as the others.
 
 Where a share is less than one of them needs, the table is wider than its panel, whatever the others

@@ -1,5 +1,6 @@
 """USE: utilization, saturation and errors of what serves the model, engine first, GPU last."""
 
+from grafana.dashboards import engine as vllm_rows
 from grafana.dashboards import sdk
 from grafana.dashboards.colors import BAD
 from grafana.dashboards.panels import Panel, series
@@ -62,8 +63,8 @@ def engine() -> list[Panel]:
         ),
         series(
             "Preemptions",
-            "Requests thrown out of the batch per second, which then start again; when above zero "
-            "the KV cache is too small for the load: see its use on the left.",
+            "Requests thrown out of the batch per second for want of a KV block, vLLM's one cause, "
+            "counted as they run again; above zero the KV cache is too small: see its use above.",
             "ops",
             [
                 Query(
@@ -207,5 +208,11 @@ def build() -> str:
         uid="llm-use",
         description="Why it is slow: utilization, saturation and errors from the engine down.",
         uses=["model", "instance"],
-        rows=[("Engine", engine()), ("Machine", machine()), ("GPU", gpu())],
+        more=vllm_rows.variables(),
+        rows=[
+            ("Engine", engine()),
+            ("Machine", machine()),
+            ("GPU", gpu()),
+            *vllm_rows.rows(),
+        ],
     )

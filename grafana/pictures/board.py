@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,6 +32,11 @@ class Panel:
         """x, y, width, height in Grafana's 24-column grid."""
         pos = self.raw["gridPos"]
         return pos.get("x", 0), pos.get("y", 0), pos["w"], pos["h"]
+
+    @property
+    def words(self) -> str:
+        """What a panel of text says; empty for every other."""
+        return str(self.options.get("content", "")) if self.kind == "text" else ""
 
     @property
     def targets(self) -> list[Json]:
@@ -107,19 +112,13 @@ class Board:
 
     @property
     def panels(self) -> list[Panel]:
-        """Every panel but the rows, those that closed rows hold included."""
-        held = [one for raw in self.raw["panels"] for one in [raw, *raw.get("panels", [])]]
-        return [Panel(raw) for raw in held if raw["type"] != "row"]
-
-    @property
-    def unfolded(self) -> list[Panel]:
-        """The panels that stand on the page while its closed rows are closed."""
-        return [Panel(raw) for raw in self.raw["panels"] if raw["type"] != "row"]
+        """Every panel but the rows, those of collapsed rows where a click puts them."""
+        return [Panel(raw) for raw in unfolded(self.raw["panels"]) if raw["type"] != "row"]
 
     @property
     def rows(self) -> list[Panel]:
         """The headings between the panels."""
-        return [Panel(raw) for raw in self.raw["panels"] if raw["type"] == "row"]
+        return [Panel(raw) for raw in unfolded(self.raw["panels"]) if raw["type"] == "row"]
 
     @property
     def variables(self) -> list[Json]:
@@ -136,6 +135,30 @@ class Board:
         """The length of the time range it opens with; raises ValueError for what is not now-Nm."""
         start = str(self.raw["time"]["from"]).removeprefix("now-")
         return int(start[:-1]) * {"m": 60, "h": 3600, "d": 86400}[start[-1]]
+
+
+def unfolded(entries: Sequence[Json]) -> Iterator[Json]:
+    """The entries of a board with every row open, each row's panels below it as Grafana puts them.
+
+    It moves a row's panels so that the first stands right below the row, and what follows down.
+    """
+    down = 0
+    for entry in entries:
+        here = _moved(entry, down)
+        yield here
+        inside = entry.get("panels") or []
+        top = here["gridPos"].get("y", 0) + 1
+        lift = top - inside[0]["gridPos"].get("y", 0) if inside else 0
+        opened = [_moved(each, lift) for each in inside]
+        yield from opened
+        ends = [each["gridPos"].get("y", 0) + each["gridPos"]["h"] for each in opened]
+        down += max(ends, default=top) - top
+
+
+def _moved(entry: Json, down: int) -> Json:
+    if not down:
+        return entry
+    return {**entry, "gridPos": {**entry["gridPos"], "y": entry["gridPos"].get("y", 0) + down}}
 
 
 def load(folder: Path = GENERATED) -> list[Board]:

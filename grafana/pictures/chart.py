@@ -25,11 +25,10 @@ def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     names = legend.of(panel, shown, colors, box)
     plot = box.inside(0, _TOP, _RIGHT, geometry.AXIS_BELOW + names.height)
     scale = _scale(panel, shown, plot.h)
-    unit = str(panel.defaults["unit"])
-    words = [units.words(value, unit) for value in scale.labels]
+    words = [_worded(panel, value) for value in scale.labels]
     axes = canvas.axes(plot.inside(geometry.axis_width(words, box.w), 0, 0, 0))
-    _lines(axes, shown, colors, panel)
-    _apply(axes, scale, panel, unit)
+    _lines(axes, shown, colors, panel, scale.low)
+    _apply(axes, scale, panel)
     _limits(axes, panel)
     for dot in answer.data.exemplars:
         axes.plot(dot.at, dot.value, "D", ms=3, color="#56d8ff", mec="#0e1013", mew=0.4)
@@ -39,9 +38,13 @@ def draw(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
 
 
 def marks(axes: Axes, page: Page) -> None:
-    """Draw the annotations as vertical lines."""
-    for at, _, ink in page.marks:
-        axes.axvline(at, color=color(ink), linewidth=1, linestyle=(0, (3, 3)), alpha=0.8)
+    """Draw the annotations: a line at the start and the end of each, and its time shaded."""
+    for mark in page.marks:
+        ink = color(mark.color)
+        for at in {mark.start, mark.end}:
+            axes.axvline(at, color=ink, linewidth=1, linestyle=(0, (3, 3)), alpha=0.8)
+        if mark.end > mark.start:
+            axes.axvspan(mark.start, mark.end, color=ink, alpha=0.1, linewidth=0, zorder=0.5)
 
 
 def time_axis(axes: Axes, page: Page) -> None:
@@ -77,7 +80,9 @@ def _dashes(panel: Panel, series: Series) -> str:
     return {"dash": "--", "dot": ":"}.get(fill, "-")
 
 
-def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Panel) -> None:
+def _lines(
+    axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Panel, bottom: float
+) -> None:
     below: dict[float, float] = {}
     for series, ink in zip(shown, colors, strict=True):
         settings = panel.field(series.name, series.asked)
@@ -89,6 +94,8 @@ def _lines(axes: Axes, shown: Sequence[Series], colors: Sequence[str], panel: Pa
             floor = [below.get(at, 0.0) for at, _ in points]
             below |= {at: value for at, value in points if not math.isnan(value)}
             axes.fill_between(*_columns(points), floor, color=ink, alpha=opacity, linewidth=0)
+        elif opacity:
+            axes.fill_between(*_columns(points), bottom, color=ink, alpha=opacity, linewidth=0)
         alone = len(series.points) == 1
         marker = "o" if alone and width else ""
         style = _dashes(panel, series)
@@ -139,7 +146,7 @@ def logarithmic(panel: Panel) -> bool:
     return bool(panel.custom.get("scaleDistribution", {}).get("type") == "log")
 
 
-def _apply(axes: Axes, scale: Scale, panel: Panel, unit: str) -> None:
+def _apply(axes: Axes, scale: Scale, panel: Panel) -> None:
     if logarithmic(panel) and scale.low > 0:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(FixedLocator(scale.lines))
@@ -147,7 +154,7 @@ def _apply(axes: Axes, scale: Scale, panel: Panel, unit: str) -> None:
         axes.tick_params(which="minor", length=0)
     axes.set_ylim(scale.low, scale.high)
     axes.yaxis.set_major_locator(FixedLocator(scale.labels))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, unit)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _escaped(panel, value)))
     axes.tick_params(axis="y", pad=_points(geometry.AXIS_TICK + geometry.AXIS_GAP))
     axes.tick_params(axis="x", pad=_points(geometry.AXIS_TICK))
 
@@ -156,8 +163,13 @@ def _points(pixels: float) -> float:
     return pixels * 72 / DPI
 
 
-def _tick(value: float, unit: str) -> str:
-    return units.words(value, unit).replace("$", r"\$")
+def _escaped(panel: Panel, value: float) -> str:
+    return _worded(panel, value).replace("$", r"\$")
+
+
+def _worded(panel: Panel, value: float) -> str:
+    unit = str(panel.defaults["unit"])
+    return units.words(value, unit) if logarithmic(panel) else units.tick(value, unit)
 
 
 def _top(shown: Sequence[Series], values: Sequence[float], stacked: bool) -> float:

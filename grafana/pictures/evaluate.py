@@ -5,11 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 
-from grafana.pictures import excuses, expand, questions, shapes, values
+from grafana.pictures import excuses, expand, layout, questions, shapes, values
 from grafana.pictures.board import Board, Json, Panel
-from grafana.pictures.frames import Data, Row
+from grafana.pictures.frames import Data, Mark, Row
 from grafana.pictures.stores import Stores
 from stack.stores.protocol import StoreError, Window
 
@@ -38,7 +37,7 @@ class Answer:
 
 @dataclass
 class Page:
-    """A board's answers, its marks (seconds, text, color) and the variables it was asked with.
+    """A board's answers, its marks and the variables it was asked with.
 
     `opened`: its closed rows are opened, and what they hold is asked for.
     """
@@ -47,7 +46,7 @@ class Page:
     window: Window
     values: dict[str, str]
     answers: list[Answer] = field(default_factory=list)
-    marks: list[tuple[float, str, str]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     opened: bool = False
 
 
@@ -67,7 +66,8 @@ def page(
     """
     window = Window(end - (board.seconds if seconds is None else seconds), end)
     asked = Page(board, window, values.of_board(stores, board, window, chosen), opened=opened)
-    for panel in board.panels if opened else board.unfolded:
+    standing = [place.panel for place in layout.places(board, opened=opened)]
+    for panel in (one for one in standing if one.kind != "row"):
         asked.answers.append(_panel(stores, panel, asked))
         _follow_first_link(asked)
     asked.marks = [mark for one in board.annotations for mark in _marks(stores, one, asked)]
@@ -75,7 +75,7 @@ def page(
 
 
 def _panel(stores: Stores, panel: Panel, asked: Page) -> Answer:
-    answer, before, tables = Answer(panel), len(stores.seconds), []
+    answer, before, tables = Answer(panel, Data(words=panel.words)), len(stores.seconds), []
     for target in panel.targets:
         try:
             tables.append(_target(stores, panel, target, asked, answer))
@@ -156,24 +156,32 @@ def _follow_first_link(asked: Page) -> None:
                     asked.values[name] = str(value)
 
 
-def _marks(stores: Stores, annotation: Json, asked: Page) -> list[tuple[float, str, str]]:
+def _marks(stores: Stores, annotation: Json, asked: Page) -> list[Mark]:
     if annotation.get("datasource", {}).get("uid") != "prometheus":
         return []
     step = expand.step(asked.window, 24, annotation.get("step"))
     query = expand.fill(annotation["expr"], asked.values | expand.macros(asked.window, step))
     color, title = annotation["iconColor"], annotation.get("titleFormat", "")
     return [
-        (at, one.name, color)
+        Mark(max(start, asked.window.start), end, one.name, color)
         for one in shapes.series(stores.prometheus_range(query, asked.window, step), title)
-        for at in _times(one.points, step, by_value=bool(annotation.get("useValueForTime")))
-        if at >= asked.window.start
+        for start, end in _spells(
+            one.points, step, by_value=bool(annotation.get("useValueForTime"))
+        )
+        if end >= asked.window.start
     ]
 
 
-def _times(points: list[tuple[float, float]], step: float, *, by_value: bool) -> list[float]:
+def _spells(
+    points: list[tuple[float, float]], step: float, *, by_value: bool
+) -> list[tuple[float, float]]:
     # `useValueForTime`: the sample's value is the time in milliseconds. Else each unbroken run of
-    # samples is one event, marked where it begins.
+    # samples is one event, which lasts as long.
     if by_value:
-        return sorted({value / 1000 for _, value in points})
-    starts = [points[0][0]] if points else []
-    return starts + [here for (before, _), (here, _) in pairwise(points) if here - before > step]
+        return [(at, at) for at in sorted({value / 1000 for _, value in points})]
+    spells: list[tuple[float, float]] = []
+    for at, _ in points:
+        joined = bool(spells) and at - spells[-1][1] <= step
+        start = spells.pop()[0] if joined else at
+        spells.append((start, at))
+    return spells

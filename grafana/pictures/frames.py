@@ -31,6 +31,16 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """One event on every panel: its start and end in unix seconds, its words and its color."""
+
+    start: float
+    end: float
+    words: str
+    color: str
+
+
+@dataclass(frozen=True)
 class Line:
     """One log line: unix seconds and its text."""
 
@@ -57,8 +67,10 @@ class Data:
     rows: list[Row] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
+    words: str = ""
 
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to draw; dots alone are nothing."""
-        return not (any(s.points for s in self.series) or self.rows or self.lines or self.spans)
+        found = self.rows or self.lines or self.spans or self.words
+        return not (found or any(s.points for s in self.series))

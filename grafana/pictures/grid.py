@@ -88,7 +88,8 @@ def _cell(panel: Panel, name: str, value: Cell) -> tuple[str, str]:
         return value, ink
     unit = str(settings.get("unit", "none"))
     if unit.startswith("dateTime"):
-        return chart.clock(value, seconds=True), ink
+        # Milliseconds, as every time in a table of Grafana.
+        return chart.clock(value / 1000, seconds=True), ink
     if "custom.cellOptions" in settings:
         ink = step_color(settings["thresholds"]["steps"], value)
     return units.words(value, unit), ink

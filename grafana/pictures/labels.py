@@ -13,6 +13,10 @@ from grafana.pictures.board import Json, Panel
 
 _MODELS = ("qwen2.5-0.5b-instruct", "other")
 """A server has one model, and `other` for what is none of its own."""
+_OBJECTIVES = (
+    "availability", "cost_per_1k_output_tokens", "request_duration", "time_to_first_token",
+    "time_per_output_token",
+)  # fmt: skip
 VALUES: Mapping[str, tuple[str, ...]] = {
     "model": _MODELS,
     "model_name": _MODELS[:1],
@@ -23,9 +27,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "waste": ("aborted", "failed", "retried", "truncated"),
     "phase": ("tokenize", "queue", "prefill", "decode", "deliver"),
     "process": ("engine", "server"),
-    "objective": (
-        "availability", "request_duration", "time_to_first_token", "time_per_output_token",
-    ),
+    "objective": _OBJECTIVES,
     "exporter": ("otlp_grpc/traces", "otlp_http/logs", "otlp_http/prometheus"),
     "result": ("delivered", "failed", "repeated"),
     "job": (
@@ -33,6 +35,10 @@ VALUES: Mapping[str, tuple[str, ...]] = {
         "otel-collector", "prometheus", "tempo", "victorialogs",
     ),
     "gpu": tuple("01"),
+    "source": ("local_compute", "local_cache_hit", "external_kv_transfer", "device", "host"),
+    "stage": ("in_progress", "completed_waiting"),
+    "tier": ("fs",),
+    "position": tuple("01234567"),
     "instance": ("127.0.0.1:8000", "127.0.0.1:8001"),
     "reason": ("no_output", "thermal"),
 }  # fmt: skip
@@ -43,8 +49,9 @@ TOGETHER: Mapping[tuple[str, ...], tuple[tuple[str, ...], ...]] = {
         ("server_error", "internal"), ("timeout", "deadline"),
     ),
     ("reason", "gpu"): (("thermal", "0"), ("power", "1")),
+    ("objective", "model"): tuple((one, _MODELS[0]) for one in _OBJECTIVES),
 }  # fmt: skip
-"""Labels whose values do not meet freely: a reason belongs to one outcome."""
+"""Labels whose values do not meet freely: a reason has one outcome, `other` no objective."""
 UNBOUNDED: Mapping[str, str] = {"tenant": "a-tenants-name", "group": "alerts error-budget"}
 """Labels with up to fifty values and more, each with one of usual length."""
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")

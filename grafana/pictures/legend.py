@@ -6,7 +6,7 @@ A calculation prints its name before each number, as Grafana does; `hideFrom` le
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grafana.pictures import geometry, inter, units
+from grafana.pictures import geometry, inter, labels, units
 from grafana.pictures.board import Panel
 from grafana.pictures.canvas import DIM, TEXT, Box, Canvas, points
 from grafana.pictures.frames import Series
@@ -16,10 +16,11 @@ _CALCULATED = {"last": "Last", "lastNotNull": "Last *", "max": "Max", "min": "Mi
 
 @dataclass(frozen=True)
 class Legend:
-    """The rows of (words, color), and the height that the legend gets."""
+    """The rows of (words, color), the height that the legend gets, and which lines are dashed."""
 
     rows: list[list[tuple[str, str]]]
     height: float
+    dashed: frozenset[str] = frozenset()
 
     @property
     def whole(self) -> int:
@@ -32,16 +33,17 @@ def of(panel: Panel, shown: Sequence[Series], colors: Sequence[str], box: Box) -
     if not panel.options.get("legend", {}).get("showLegend", True):
         return Legend([], 0.0)
     inks = {_words(panel, one): ink for one, ink in zip(shown, colors, strict=True)}
-    hidden = {_words(panel, one) for one in shown if _hidden(panel, one)}
+    hidden = {_words(panel, one) for one in shown if labels.hidden(panel, one.name, one.asked)}
     names = [words for words in inks if words not in hidden]
     rows = geometry.legend_rows(names, box.w)
     height = geometry.legend_box(len(rows), box.h)
-    return Legend([[(name, inks[name]) for name in row] for row in rows], height)
+    dashed = frozenset(_words(panel, one) for one in shown if _dashed(panel, one))
+    return Legend([[(name, inks[name]) for name in row] for row in rows], height, dashed)
 
 
-def _hidden(panel: Panel, series: Series) -> bool:
-    hide = panel.field(series.name, series.asked).get("custom.hideFrom", {})
-    return bool(hide.get("legend"))
+def _dashed(panel: Panel, series: Series) -> bool:
+    style = panel.field(series.name, series.asked).get("custom.lineStyle", {})
+    return bool(style.get("fill") == "dash")
 
 
 def _words(panel: Panel, series: Series) -> str:
@@ -63,7 +65,10 @@ def draw(canvas: Canvas, legend: Legend, box: Box) -> None:
         x = box.x + geometry.LEGEND_PADDING
         y = top + geometry.LEGEND_PADDING + geometry.LEGEND_ROW * (index + 0.5)
         for words, ink in row:
-            canvas.rectangle(Box(x, y - 2, 14, 4), ink)
+            for part in (Box(x, y - 2, 6, 4), Box(x + 8, y - 2, 6, 4)):
+                canvas.rectangle(part, ink)
+            if words not in legend.dashed:
+                canvas.rectangle(Box(x, y - 2, 14, 4), ink)
             room = box.w - geometry.LEGEND_ICON - 2 * geometry.LEGEND_PADDING
             kept = inter.cut(words, room, inter.SMALL)
             canvas.text(x + geometry.LEGEND_ICON, y, kept, size=size, ink=TEXT)

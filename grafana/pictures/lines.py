@@ -1,5 +1,6 @@
 """Log lines and the spans of a trace, in rows as high as Grafana's."""
 
+import re
 import textwrap
 import time
 
@@ -10,6 +11,8 @@ from grafana.pictures.frames import Line, Span
 
 _MONO = inter.SMALL * 0.735
 """The size in points of DejaVu Sans Mono whose letters are as wide as a log line's."""
+_LETTER, _TEXT_LINE = 7.6, 22
+"""Pixels of a usual letter and of a line of the body."""
 _NOT_DRAWN = "Grafana has the trace's facts, filters and overview here."
 _NAMES = 0.25
 """`TraceTimelineViewer`'s share of the width for the names of spans."""
@@ -46,6 +49,22 @@ def _record(canvas: Canvas, left: float, top: float, stamp: str, parts: list[str
 
 def _pieces(text: str, room: int) -> list[str]:
     return [text[at : at + room] for at in range(0, len(text), room)] or [""]
+
+
+def words(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:
+    """Draw the lines of a text without its marks, as many as fit; Grafana scrolls to the rest."""
+    lines = [
+        part
+        for line in answer.data.words.replace("`", "").splitlines()
+        if not re.fullmatch(r"[|\s-]+", line)
+        for part in textwrap.wrap(line.strip("| "), max(int(box.w / _LETTER), 20))
+    ]
+    fit = int(box.h // _TEXT_LINE)
+    for index, line in enumerate(lines[:fit]):
+        y = box.y + _TEXT_LINE * (index + 0.5)
+        canvas.text(box.x, y, line, size=points(inter.BODY))
+    if len(lines) > fit:
+        _more(canvas, box, f"{len(lines) - fit} lines below")
 
 
 def trace(canvas: Canvas, box: Box, answer: Answer, _: Page) -> None:

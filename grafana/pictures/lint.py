@@ -19,6 +19,7 @@ from stack.stores.protocol import Window
 
 SOURCES = Path(__file__).parents[1] / "provisioning/datasources/datasources.yaml"
 MOST_PANELS = 14
+"""What a board shows when it opens; a collapsed row shows nothing then, and no more by a click."""
 ON_TIME_RANGE, HIDDEN = 2, 2
 """Grafana's numbers for a variable asked for again at each new time range, and for a hidden one."""
 Known: TypeAlias = Mapping[str, set[str]]
@@ -49,8 +50,7 @@ def _defined(board: Board) -> set[str]:
 
 def _board(board: Board, known: Known) -> Iterator[str]:
     defined = _defined(board)
-    if len(board.unfolded) > MOST_PANELS:
-        yield f"{len(board.unfolded)} panels, {MOST_PANELS} at most: split the board"
+    yield from _sizes(board)
     yield from _layout(board)
     yield from _variables(board, defined)
     for link in board.raw.get("links", []):
@@ -63,6 +63,19 @@ def _board(board: Board, known: Known) -> Iterator[str]:
             yield f"{panel.title}: {fault}"
     yield from lint_layout.faults(board)
     yield from lint_sense.faults(board)
+
+
+def _sizes(board: Board) -> Iterator[str]:
+    shown = sum(raw["type"] != "row" for raw in board.raw["panels"])
+    if shown > MOST_PANELS:
+        yield f"{shown} panels, {MOST_PANELS} at most: split the board"
+    for row in board.rows:
+        inside = row.raw.get("panels") or []
+        if len(inside) > MOST_PANELS:
+            yield f"row {row.title}: {len(inside)} panels, {MOST_PANELS} at most: split the row"
+        if bool(inside) != bool(row.raw.get("collapsed")):
+            # Grafana drops the panels of an open row, and shows nothing of a row without any.
+            yield f"row {row.title}: a collapsed row holds its panels, and an open one holds none"
 
 
 def _layout(board: Board) -> Iterator[str]:
@@ -90,6 +103,7 @@ def _overlap(one: Grid, other: Grid) -> bool:
 def _variables(board: Board, defined: set[str]) -> Iterator[str]:
     texts = [_query(target) for panel in board.panels for target in panel.targets]
     texts += [str(one.get("expr", "")) for one in board.annotations]
+    texts += [row.title for row in board.rows]
     texts += [str(variable.get("query", "")) for variable in board.variables]
     used = set().union(*(expand.names(text) for text in texts))
     yield from (f"variable ${name} is nowhere defined" for name in used - defined - _BUILT_IN)
@@ -120,11 +134,13 @@ def _source(named: Json | None, where: str) -> Iterator[str]:
 
 
 def _panel(panel: Panel, defined: set[str], known: Known) -> Iterator[str]:
+    yield from _says(panel)
+    if panel.words:
+        return
     if panel.kind not in DRAWN:
         yield f"panel type {panel.kind} is not one that we draw"
     if not panel.targets:
         yield "no query"
-    yield from _says(panel)
     yield from _units(panel)
     for target in panel.targets:
         yield from _source(target.get("datasource"), f"query {target['refId']}")

@@ -81,7 +81,7 @@ def _buckets(query: str) -> int:
 
 def columns(panel: Panel) -> list[str]:
     """Return a table's headings in their order, as the transformation `organize` leaves them."""
-    steps = [one["options"] for one in panel.raw.get("transformations", [])]
+    steps = [one.get("options", {}) for one in panel.raw.get("transformations", [])]
     named: Json = next((one for one in steps if "renameByName" in one), {})
     headings, order = named.get("renameByName", {}), named.get("indexByName", {})
     kept = named.get("includeByName") or headings

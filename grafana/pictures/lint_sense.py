@@ -13,10 +13,11 @@ HEAVY = {"llm-requests", "llm-cost", "llm-bill"}
 FEW = 4
 """Steps that share one exemplar at least."""
 BAD = {
-    "aborted", "client_error", "dropped", "failed", "idle", "lost", "refused", "retried",
-    "server_error", "stall", "timeout", "truncated", "waiting", "wasted",
+    "aborted", "client_error", "corrupted", "dropped", "errors", "expired", "failed",
+    "failures", "idle", "lost", "refused", "retried", "server_error", "stall", "timeout",
+    "truncated", "turned", "waiting", "wasted",
 }  # fmt: skip
-"""Words of a legend that are no good news, or none at all: never green, nor left to a palette."""
+"""Words of a name or a title that are no good news: never green, nor left to a palette."""
 _BRIGHT = re.compile(r"text|white|#fff(?:fff)?", re.IGNORECASE)
 LIMIT = "limit"
 """The refId of the constant query that is a limit's line on a logarithmic axis."""
@@ -80,7 +81,7 @@ def _transformations(panel: Panel) -> Iterator[str]:
 
 def _stand_ins(board: Board) -> dict[str, set[str]]:
     """The boxes that may be empty, each with the variables that hold a text while it is."""
-    boxes = {one["name"] for one in board.variables if one["type"] == "textbox"}
+    boxes = {one["name"] for one in board.variables if one.get("type") == "textbox"}
     told = {one["name"]: expand.names(values.told(one)) for one in board.variables}
     return {box: {name for name, read in told.items() if box in read} for box in boxes}
 
@@ -109,6 +110,7 @@ def _colors(panel: Panel) -> Iterator[str]:
         names = labels.names(panel)
     except labels.UnboundedError:
         return
+    title = set(re.split(r"[,\s]+", panel.title.casefold()))
     for name in names:
         told = panel.field(name).get("color") or {}
         ink, words = str(told.get("fixedColor", "")), set(re.split(r"[:\s]+", name))
@@ -116,6 +118,6 @@ def _colors(panel: Panel) -> Iterator[str]:
         if meant and ink != meant:
             yield f"{name} is {ink or 'of any color'}, on every other board {meant}"
             return
-        if not meant and words & BAD and (not ink or "green" in ink):
+        if not meant and (words | title) & BAD and (not ink or "green" in ink):
             yield f"{name} may be green, which is what went well: give it a color"
             return

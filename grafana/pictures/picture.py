@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageColor
 
-from grafana.pictures import chart, geometry, inter, layout
+from grafana.pictures import chart, expand, geometry, inter, layout
 from grafana.pictures.board import Panel
 from grafana.pictures.canvas import (
     COLORS,
@@ -51,25 +51,26 @@ def _palette(image: Image.Image) -> Image.Image:
 def draw(page: Page, width: int = WIDTH) -> Canvas:
     """Draw the heading, the rows' titles and every panel, as in a window of `width` pixels."""
     places = layout.places(page.board, opened=page.opened)
-    answers = {id(answer.panel.raw): answer for answer in page.answers}
+    answers = iter(page.answers)
     bottom = max(place.grid.top + place.grid.height for place in places)
     canvas = Canvas(width, HEAD + bottom + geometry.PAGE_PADDING)
     _heading(canvas, page)
     for place in places:
         box = _box(place.grid, width)
         if place.panel.kind == "row":
-            _row(canvas, box, place.panel, page.opened)
+            _row(canvas, box, place.panel, page)
         else:
-            _panel(canvas, box, answers[id(place.panel.raw)], page)
+            _panel(canvas, box, next(answers), page)
     return canvas
 
 
-def _row(canvas: Canvas, box: Box, row: Panel, opened: bool) -> None:
-    canvas.text(box.x + 4, box.y + box.h / 2, row.title, size=11, weight="bold")
-    if row.held and not opened:
-        x = box.x + 12 + inter.width(row.title, 16.5) * 1.12
-        words = f"({len(row.held)} panels)"
-        canvas.text(x, box.y + box.h / 2, words, size=points(inter.SMALL), ink=DIM)
+def _row(canvas: Canvas, box: Box, row: Panel, page: Page) -> None:
+    title, y = expand.fill(row.title, page.values), box.y + box.h / 2
+    canvas.text(box.x + 4, y, title, size=11, weight="bold")
+    if row.held:
+        x = box.x + 12 + inter.width(title, 16.5) * 1.12
+        words = "opens with a click" if page.opened else f"({len(row.held)} panels)"
+        canvas.text(x, y, words, size=points(inter.SMALL), ink=DIM)
 
 
 def _box(grid: Grid, width: int) -> Box:
@@ -83,7 +84,7 @@ def _heading(canvas: Canvas, page: Page) -> None:
     start, end = (chart.clock(at) for at in (page.window.start, page.window.end))
     words = "   ".join([*chosen, f"{start} to {end} UTC"])
     canvas.text(canvas.width - _LEFT, 22, words, size=9, align="right")
-    marks = sorted({name for _, name, _ in page.marks})
+    marks = sorted({mark.words for mark in page.marks})
     canvas.text(
         canvas.width - _LEFT,
         48,
@@ -119,6 +120,8 @@ def _panel(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
 
 def _nothing(canvas: Canvas, box: Box, answer: Answer) -> None:
     no_value = answer.panel.defaults.get("noValue", "No data")
+    if answer.panel.kind == "traces":
+        no_value = "No data found in response"  # Whatever the panel would say instead.
     words, ink = (no_value, TEXT) if answer.excused else (answer.error or no_value, "#f2495c")
     for index, line in enumerate(textwrap.wrap(words, max(int(box.w // 10), 10))[:5]):
         x, y = box.x + box.w / 2, box.y + box.h * 0.4 + 18 * index

@@ -86,7 +86,7 @@ def lines(records: Iterable[LogRecord]) -> list[Line]:
 def records(found: Iterable[LogRecord]) -> list[Row]:
     """One row per log record, its fields as the columns that Grafana extracts from the labels."""
     return [
-        {"Time": one.time_ns / 1e9, **{name: _cell(value) for name, value in one.fields.items()}}
+        {"Time": one.time_ns / 1e6, **{name: _cell(value) for name, value in one.fields.items()}}
         for one in found
     ]
 
@@ -120,7 +120,7 @@ def found_traces(traces: Iterable[FoundTrace]) -> list[Row]:
     return [
         {
             "traceIdHidden": trace.trace_id,
-            "Start time": trace.start_ns / 1e9,
+            "Start time": trace.start_ns / 1e6,
             "Duration": trace.seconds * 1e9,
             **{name: _cell(value) for name, value in trace.attributes.items()},
         }

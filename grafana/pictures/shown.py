@@ -7,12 +7,14 @@ from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_hex
 
 from grafana.pictures import chart, geometry, grid, inter, lines, units
 from grafana.pictures.board import Panel
-from grafana.pictures.canvas import DIM, PANEL, Box, Canvas, color, points
+from grafana.pictures.canvas import DIM, PANEL, TEXT, Box, Canvas, color, points
 from grafana.pictures.evaluate import Answer, Page
 from grafana.pictures.frames import Series
 from grafana.pictures.grid import step_color
 
 _LINE, _EDGE = 1.2, 8
+_PAGES = 38
+"""The height of the pages' numbers below bands, which stand there though there is one page."""
 _BOLD = 0.9
 """DejaVu Sans Bold is so much wider than Inter Medium."""
 _HEAT = LinearSegmentedColormap.from_list("heat", [PANEL, "#8a3c12", "#ff9830", "#fff3c4"])
@@ -22,35 +24,44 @@ def stat(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     """Draw each last value large, its course below it if it has one; of several, each named."""
     shown = answer.data.series
     wide = len(shown) < 2 or box.w > box.h
+    w, h = (box.w / len(shown), box.h) if wide else (box.w, box.h / len(shown))
     for index, series in enumerate(shown):
-        share = index / len(shown)
-        part = (
-            Box(box.x + box.w * share, box.y, box.w / len(shown), box.h)
-            if wide
-            else Box(box.x, box.y + box.h * share, box.w, box.h / len(shown))
-        )
-        _number(canvas, part, series, answer, page)
+        left, top = (w * index, 0.0) if wide else (0.0, h * index)
+        _number(canvas, Box(box.x + left, box.y + top, w, h), series, answer, page)
 
 
 def _number(canvas: Canvas, box: Box, series: Series, answer: Answer, page: Page) -> None:
-    panel, named = answer.panel, len(answer.data.series) > 1
-    value, words = _reduced(series, panel)
-    absent = math.isnan(value)
-    ink = DIM if absent else step_color(panel.defaults["thresholds"]["steps"], value)
-    if panel.options.get("colorMode") == "background" and not absent:
-        canvas.rectangle(box, ink, alpha=0.28)
+    panel, shown = answer.panel, answer.data.series
+    ink = _ink(canvas, box, series, panel)
     with_course = panel.options.get("graphMode") == "area" and len(series.points) > 1
     if with_course:
         _course(canvas, box, series, ink, page)
     height = box.h * (0.75 if with_course else 1)
-    title = min(box.h * 0.15 / _LINE, 30) if named else 0.0
-    size = _value_size(words, box.w, height - title * _LINE)
+    title = min(box.h * 0.15 / _LINE, 30) if len(shown) > 1 else 0.0
+    # Of several numbers all are as large as the longest allows, and stand at the left.
+    longest = max((_reduced(one, panel)[1] for one in shown), key=inter.width)
+    size = _value_size(longest, box.w, height - title * _LINE)
     y = box.y + (height - (size + title) * _LINE) / 2
-    if named:
+    x, align = (box.x + 4, "left") if title else (box.x + box.w / 2, "center")
+    if title:
         name = inter.cut(series.name, box.w, title)
-        canvas.text(box.x + box.w / 2, y + title * 0.6, name, size=points(title), align="center")
-    middle = (box.x + box.w / 2, y + title * _LINE + size * 0.6)
-    canvas.text(*middle, words, size=points(size), ink=ink, align="center", weight="bold")
+        canvas.text(x, y + title * 0.6, name, size=points(title))
+    _, words = _reduced(series, panel)
+    middle = y + title * _LINE + size * 0.6
+    canvas.text(x, middle, words, size=points(size), ink=ink, align=align, weight="bold")
+
+
+def _ink(canvas: Canvas, box: Box, series: Series, panel: Panel) -> str:
+    """The number's color; a panel that is colored as a whole has its field filled."""
+    value, _ = _reduced(series, panel)
+    filled = panel.options.get("colorMode") == "background"
+    if math.isnan(value):
+        return TEXT if filled else DIM
+    ink = step_color(panel.defaults["thresholds"]["steps"], value)
+    if filled:
+        canvas.rectangle(box.inside(-_EDGE, -_EDGE, -_EDGE, -_EDGE), ink, alpha=0.75)
+        return "#ffffff"
+    return ink
 
 
 def _value_size(words: str, width: float, height: float) -> float:
@@ -83,7 +94,8 @@ def timeline(canvas: Canvas, box: Box, answer: Answer, page: Page) -> None:
     """Draw one band per series, colored by its value mappings."""
     series = answer.data.series
     states = answer.panel.defaults["mappings"][0]["options"]
-    axes = canvas.axes(box.inside(110, 4, 12, 24))
+    names = geometry.axis_width([one.name for one in series], box.w)
+    axes = canvas.axes(box.inside(names, 8, 8, geometry.AXIS_BELOW + _PAGES))
     for index, one in enumerate(series):
         for state, spells in _spells(one).items():
             ink = color(states[state]["color"])
@@ -155,5 +167,6 @@ DRAWN: dict[str, Callable[[Canvas, Box, Answer, Page], None]] = {
     "heatmap": heatmap,
     "logs": lines.log_lines,
     "traces": lines.trace,
+    "text": lines.words,
 }
 """How each of Grafana's panel types is drawn."""

@@ -1,6 +1,7 @@
 """Values as Grafana words them: about three digits, scaled by the panel's unit."""
 
 import math
+import re
 from collections.abc import Callable
 
 _SECONDS = (
@@ -9,28 +10,39 @@ _SECONDS = (
     (1.0, 1e-3, "ms"),
     (60.0, 1.0, "s"),
     (3600.0, 60.0, "min"),
-    (86400.0, 3600.0, "hours"),
-    (math.inf, 86400.0, "days"),
+    (86400.0, 3600.0, "hour"),
+    (604800.0, 86400.0, "day"),
+    (31536000.0, 604800.0, "week"),
+    (math.inf, 31556900.0, "year"),
 )
-_DECIMAL = ("", "K", "M", "G", "T", "P")
+_ZEROS = re.compile(r"\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)")
+_PLURAL = {"min", "hour", "day", "week", "year"}
+_DECIMAL = ("", "k", "M", "G", "T", "P")
+_AMOUNT = ("", "K", "M", "B", "T")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 _COUNT = ("", " K", " Mil", " Bil", " Tri")
 
 
 def _number(value: float, decimals: int | None = None) -> str:
-    size = abs(value)
     if decimals is None:
-        decimals = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3
-        text = f"{value:.{decimals}f}" if size == 0 or size >= 0.001 else f"{value:.2g}"
-        return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
-    return f"{value:.{decimals}f}"
+        decimals = _decimals(value)
+    text = f"{value:.{decimals}f}"
+    return f"{value:.0f}" if value == 0 else text
+
+
+def _decimals(value: float) -> int:
+    """Decimals that leave about three digits, none for a whole number."""
+    if value == 0 or not math.isfinite(value) or value % 1 == 0:
+        return 0
+    return max(2 - math.floor(math.log10(abs(value))), 0)
 
 
 def _seconds(value: float, decimals: int | None) -> str:
     if value == 0:
         return "0 s"
     scale, name = next((scale, name) for top, scale, name in _SECONDS if abs(value) < top)
-    return f"{_number(value / scale, decimals)} {name}"
+    plural = "s" if name in _PLURAL and abs(value / scale) > 1 else ""
+    return f"{_number(value / scale, decimals)} {name}{plural}"
 
 
 def _scaled(
@@ -46,7 +58,7 @@ def _scaled(
 
 
 def _money(sign: str) -> Callable[[float, int | None], str]:
-    amount = _scaled(_DECIMAL, 1000, "", space="")
+    amount = _scaled(_AMOUNT, 1000, "", space="")
     return lambda value, decimals: f"{sign}{amount(value, decimals)}"
 
 
@@ -62,8 +74,8 @@ _KNOWN: dict[str, Callable[[float, int | None], str]] = {
     "ns": lambda value, decimals: _seconds(value / 1e9, decimals),
     "percentunit": _percent,
     "percent": lambda value, decimals: _percent(value / 100, decimals),
-    "reqps": _scaled(_COUNT, 1000, " req/s", space=""),
-    "ops": _scaled(_COUNT, 1000, " ops/s", space=""),
+    "reqps": _scaled(_AMOUNT, 1000, " req/s", space=""),
+    "ops": _scaled(_AMOUNT, 1000, " ops/s", space=""),
     "bytes": _scaled(_BINARY, 1024, "B"),
     "Bps": _scaled(_DECIMAL, 1000, "B/s"),
     "watt": _scaled(_DECIMAL, 1000, "W"),
@@ -86,7 +98,12 @@ def words(value: float, unit: str, decimals: int | None = None) -> str:
     if kind == "suffix" and rest:
         return f"{_number(value, decimals)}{rest}"
     if kind == "count" and rest:
-        return _scaled(_COUNT, 1000, f" {rest}", space="")(value, decimals)
+        return _scaled(_AMOUNT, 1000, f" {rest}", space="")(value, decimals)
     if kind == "currency" and rest:
         return _money(rest)(value, decimals)
     return _KNOWN[unit](value, decimals)
+
+
+def tick(value: float, unit: str) -> str:
+    """Word a label of a linear axis, which has no zeros at its end."""
+    return _ZEROS.sub(r"\1", words(value, unit))

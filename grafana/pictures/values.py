@@ -28,7 +28,7 @@ def of_board(
 def told(variable: Json) -> str:
     """The PromQL whose answer is the variable's value, empty for another kind of variable."""
     match = _TOLD.fullmatch(str(variable.get("query", "")))
-    return match[1] if match and variable["type"] == "query" else ""
+    return match[1] if match and variable.get("type") == "query" else ""
 
 
 def _first_option(variable: Json, found: list[Json]) -> str:

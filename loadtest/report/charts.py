@@ -126,7 +126,7 @@ def _dress(axes: Axes, x: str, unit: str, curves: Sequence[Curve], is_log: bool)
 
 
 def _worded(unit: str) -> Callable[[float, int], str]:
-    return lambda value, _: units.words(value, unit).replace("$", r"\$")
+    return lambda value, _: units.tick(value, unit).replace("$", r"\$")
 
 
 def inline(svg: str, about: str) -> Safe:

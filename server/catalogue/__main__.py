@@ -16,6 +16,7 @@ from server.catalogue import (
     numbers,
     semconv_aliases,
     slo,
+    vllm_left_out,
 )
 from server.catalogue.grids import worst_ratio
 from server.catalogue.picture import svg
@@ -34,7 +35,10 @@ COLUMNS = ("metric", "kind", "unit", "labels", "for", "meaning")
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_parts(), *conventions.differences(), *_grids()]) + "\n"
+    return (
+        "\n".join([HEAD, *_parts(), *vllm_left_out.page(), *conventions.differences(), *_grids()])
+        + "\n"
+    )
 
 
 def _parts() -> Iterator[str]:

@@ -1,19 +1,10 @@
-"""What we read of vLLM 0.32.0's own metrics: the queue, the KV cache, steps and token flow.
-
-Not read, because it lies: vllm:request_queue_time_seconds is near 0 under load, its start being
-stamped between steps. Every per-request histogram of vLLM leaves aborted requests out.
-"""
+"""What we read of vLLM 0.32.0's own metrics; the rest, and why, is in vllm_left_out.py."""
 
 from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
 from server.catalogue.record import Kind, Method, Metric
+from server.catalogue.vllm_features import FEATURES, of_vllm
 
 _LABELS = ("engine", "model_name")
-
-
-def _vllm(name: str, kind: Kind, unit: str, text: str, *labels: str) -> Metric:
-    return Metric(f"vllm:{name}", kind, unit, text, Method.USE, (*_LABELS, *labels))
-
-
 _SAME_EDGES = "it is here so that a test can see our edges in it, for comparing by hand"
 
 
@@ -23,13 +14,19 @@ def _latency(name: str, text: str, buckets: tuple[float, ...], unused: str = "")
 
 
 VLLM = (
-    _vllm("num_requests_running", Kind.GAUGE, "requests", "Requests in the running batch."),
-    _vllm("num_requests_waiting", Kind.GAUGE, "requests", "Requests without a place in it."),
-    _vllm("kv_cache_usage_perc", Kind.GAUGE, "ratio", "KV cache in use; 1 is full."),
-    _vllm("num_preemptions_total", Kind.COUNTER, "preemptions", "Requests thrown out to wait."),
-    _vllm("prefix_cache_queries_total", Kind.COUNTER, "tokens", "Prompt tokens looked up."),
-    _vllm("prefix_cache_hits_total", Kind.COUNTER, "tokens", "Prompt tokens found cached."),
-    _vllm("generation_tokens_total", Kind.COUNTER, "tokens", "Generated tokens."),
+    of_vllm("num_requests_running", Kind.GAUGE, "requests", "Requests in the running batch."),
+    of_vllm("num_requests_waiting", Kind.GAUGE, "requests", "Requests without a place in it."),
+    of_vllm("kv_cache_usage_perc", Kind.GAUGE, "ratio", "KV cache in use; 1 is full."),
+    of_vllm(
+        "num_preemptions_total",
+        Kind.COUNTER,
+        "preemptions",
+        "Requests thrown out of the batch for want of a KV block, vLLM's only cause while nobody "
+        "resets its cache; counted when they run again, so never of those aborted before that.",
+    ),
+    of_vllm("prefix_cache_queries_total", Kind.COUNTER, "tokens", "Prompt tokens looked up."),
+    of_vllm("prefix_cache_hits_total", Kind.COUNTER, "tokens", "Prompt tokens found cached."),
+    of_vllm("generation_tokens_total", Kind.COUNTER, "tokens", "Generated tokens."),
     Metric(
         "vllm:iteration_tokens_total",
         Kind.HISTOGRAM,
@@ -43,4 +40,5 @@ VLLM = (
     _latency(
         "e2e_request_latency_seconds", "Duration as vLLM sees it.", REQUEST_SECONDS, _SAME_EDGES
     ),
+    *FEATURES,
 )

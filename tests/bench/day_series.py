@@ -4,7 +4,7 @@ One process has one registry, so a process can make one day only.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -38,6 +38,7 @@ class _Ledger(Ledger):
     def __init__(self, periods: Periods) -> None:
         super().__init__(0, lambda: MICRODOLLARS_PER_HOUR)
         self._periods = periods
+        self.open_nanodollars = 1_000_000
 
     def past(self, record: RequestRecord) -> None:
         """Book a request that ended."""
@@ -59,7 +60,7 @@ class _Ledger(Ledger):
 
     def snapshot(self, now: int) -> tuple[Books, Open]:
         """The books as they stand; `now` is of a clock that the past has not."""
-        return Counter(self.books), Open(0, 1_000_000)
+        return Counter(self.books), Open(0, self.open_nanodollars)
 
 
 @dataclass
@@ -73,6 +74,7 @@ class Server:
     target: Labels
     moment: float
     seconds: float
+    models: Sequence[str] = MODELS
 
     def __post_init__(self) -> None:
         """Register what a server that starts registers."""
@@ -81,18 +83,18 @@ class Server:
         self._costs = day_prices.tracker(self.folder)
         self._periods = Periods(None, lambda: self.moment, lambda: self.moment)
         self._ledger = _Ledger(self._periods)
-        known = tuple(keys(MODELS, TENANTS))
+        known = tuple(keys(self.models, TENANTS))
         REGISTRY.register(Bookkeeper(self._ledger, BookFile(None), self._periods, lambda: known))
         REGISTRY.register(PeriodCollector(self._periods, day_prices.BUDGETS))
         self._create()
 
     def _create(self) -> None:
         hook_errors.create_label_sets()
-        red.create_label_sets(MODELS, TENANTS, tuple(Operation))
-        self._costs.create_label_sets(MODELS, TENANTS)
-        self._costs.create_gpu_label_sets(MODELS)
+        red.create_label_sets(self.models, TENANTS, tuple(Operation))
+        self._costs.create_label_sets(self.models, TENANTS)
+        self._costs.create_gpu_label_sets(self.models)
         self._items = [ItemCounts("logs"), *[ItemCounts("spans")] * 6]
-        for model in MODELS:
+        for model in self.models:
             instruments.GPU_COST_MISSING.labels(model)
 
     def observe(self, record: RequestRecord) -> None:
@@ -118,7 +120,7 @@ class Server:
                 yield sample.name, labels, float(sample.value)
 
     def _set_gauges(self) -> None:
-        for model in (*MODELS, OTHER):
+        for model in (*self.models, OTHER):
             instruments.IN_FLIGHT.labels(model).set(self._dice.randrange(40))
             instruments.OLDEST_WAITING.labels(model).set(self._dice.random())
         for _ in range(int(self.seconds / saturation.TICK_SECONDS)):

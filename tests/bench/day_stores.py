@@ -1,7 +1,7 @@
 """Starts the parts that hold the day by the native way's own command lines, and ends them."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,28 +42,48 @@ def configuration(repo: Path, names: Sequence[str]) -> RawConfigParser:
     return config
 
 
+def _as_it_is(_: RawConfigParser) -> None:
+    """Nothing to change."""
+
+
 @contextmanager
-def running(settings: Settings, runs: LineUp, *, filling: bool) -> Iterator[Supervisor]:
-    """Have the parts run for the block and end with it, also when it is interrupted."""
+def running(
+    settings: Settings,
+    runs: LineUp,
+    *,
+    filling: bool,
+    change: Callable[[RawConfigParser], None] = _as_it_is,
+) -> Iterator[Supervisor]:
+    """Have the parts run for the block and end with it, also when it is interrupted.
+
+    `change` is shown the programs' configuration before they start.
+    """
     wanted = parts(runs, filling)
     preflight.check_socket(supervisor.socket_path(settings))
     preflight.check_ports(wanted)
     try:
-        found = _start(settings, runs, wanted)
+        found = _start(settings, runs, wanted, change)
         health.wait(settings, wanted, found.processes, aloud=False)
         yield found
     finally:
         processes.stop(settings)
 
 
-def _start(settings: Settings, runs: LineUp, wanted: Sequence[Part]) -> Supervisor:
+def _start(
+    settings: Settings,
+    runs: LineUp,
+    wanted: Sequence[Part],
+    change: Callable[[RawConfigParser], None],
+) -> Supervisor:
     for folder in (settings.logs, *(settings.state / part.name for part in wanted)):
         folder.mkdir(parents=True, exist_ok=True)
     settings.run.mkdir(exist_ok=True, mode=0o700)
     # Where the program links its configuration together.
     (settings.run / PROMETHEUS).mkdir(exist_ok=True)
     file = settings.run / "supervisord.conf"
+    config = configuration(settings.repo, [part.name for part in wanted])
+    change(config)
     with file.open("w") as out:
-        configuration(settings.repo, [part.name for part in wanted]).write(out)
+        config.write(out)
     program = Path(sys.executable).with_name("supervisord")
     return processes.launch(settings, program, file, processes.environment(settings, "none", runs))

@@ -9,7 +9,7 @@ from grafana.dashboards import colors, panels
 from grafana.dashboards.limits import Limits
 from grafana.dashboards.lines import LIMIT
 from grafana.dashboards.queries import Dots, Logs, Query
-from grafana.pictures import chart
+from grafana.pictures import chart, labels
 from grafana.pictures.board import Json, Panel
 from grafana.pictures.canvas import COLORS
 from grafana.pictures.frames import Series
@@ -85,7 +85,7 @@ def test_a_picture_draws_the_limit_and_does_not_name_it() -> None:
     series = Series("limit", {}, [(0.0, 4.0), (15.0, 4.0)], 4.0)
     assert chart._color(panel, series, 1) == COLORS["red"]
     assert chart._dashes(panel, series) == "--"
-    assert not chart._is_named(panel, series)
+    assert labels.hidden(panel, series.name, series.asked)
 
 
 def test_a_request_without_another_near_it_is_a_point() -> None:

@@ -217,6 +217,15 @@ def test_green_is_no_loss() -> None:
     assert not any("may be green" in line for line in faults(panel))
 
 
+def test_green_is_nothing_that_a_title_calls_bad() -> None:
+    panel = {**copy.deepcopy(OLD["Thrown away by the stores"]), "title": "Failed transfers"}
+    panel["targets"] = panel["targets"][:1]
+    panel["targets"][0]["legendFormat"] = "NIXL"
+    assert any("NIXL may be green" in line for line in faults(panel))
+    defaults(panel)["color"] = {"mode": "shades", "fixedColor": "red"}
+    assert not any("may be green" in line for line in faults(panel))
+
+
 def test_a_title_that_is_cut() -> None:
     panel = {**OLD["TTFT p95"], "title": "Time to first token, at the 95th percentile"}
     assert any("its title is cut at 1600 px" in line for line in faults(panel))

@@ -114,6 +114,15 @@ def test_a_table_says_what_is_below_and_to_the_right() -> None:
     assert any(word.startswith("0af76519") and word.endswith("…") for word in seen)
 
 
+def test_a_time_in_a_table_is_milliseconds_whichever_store_it_is_of() -> None:
+    # An alert's "Since" is a number of Prometheus's, which no one but the panel knows to be a time.
+    raw, canvas = panel("table", options={}), Canvas(600, 300)
+    raw["fieldConfig"]["defaults"]["unit"] = "dateTimeAsIso"
+    noon = 1_782_907_200.0
+    grid.table(canvas, BOX, answer(raw, rows=[{"Since": 1000 * noon}]), page())
+    assert "12:00:00" in words(canvas)
+
+
 def test_log_lines_are_wrapped_only_where_the_panel_wraps() -> None:
     found = [Line(NOW, "word " * 30)] * 12
     for wrap, records in ((True, 2), (False, 12)):
@@ -162,9 +171,7 @@ def test_an_opened_row_pushes_down_what_follows() -> None:
 
 
 def test_a_boards_panels_are_those_in_closed_rows_too() -> None:
-    one = board(*FOLDED)
-    assert [panel.kind for panel in one.panels] == ["timeseries", "stat", "heatmap"]
-    assert [panel.kind for panel in one.unfolded] == ["timeseries"]
+    assert [one.kind for one in board(*FOLDED).panels] == ["timeseries", "stat", "heatmap"]
 
 
 def test_an_open_row_is_drawn(stores: Stores) -> None:
@@ -174,3 +181,26 @@ def test_an_open_row_is_drawn(stores: Stores) -> None:
     seen = words(picture.draw(asked, geometry.WIDE))
     assert "stat 9" in seen
     assert "(1 panels)" not in seen
+
+
+def test_a_mark_lasts_as_long_as_its_samples(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [NOW - 600, NOW - 585, NOW - 570, NOW - 300]
+    fires = {"metric": {"alertname": "A"}, "values": [[at, "1"] for at in times]}
+    monkeypatch.setattr(Stores, "prometheus_range", lambda *_: [fires])
+    one = board(panel("timeseries"))
+    mark = {"datasource": SOURCE, "expr": "ALERTS", "iconColor": "red", "step": "15s"}
+    one.raw["annotations"] = {"list": [{**mark, "titleFormat": "{{alertname}}"}]}
+    marks = evaluate.page(stores, one, NOW, {}).marks
+    assert [(m.start, m.end, m.words) for m in marks] == [
+        (NOW - 600, NOW - 570, "A"),
+        (NOW - 300, NOW - 300, "A"),
+    ]
+
+
+def test_a_trace_panel_says_what_grafana_says_whatever_it_is_told() -> None:
+    one = board(panel("traces", options={}))
+    asked = Page(one, Window(NOW - 1800, NOW), {})
+    asked.answers = [Answer(one.panels[0])]
+    assert "No data found in response" in words(picture.draw(asked))

@@ -142,7 +142,13 @@ def test_traces_have_the_columns_of_a_search(stores: Stores) -> None:
     found = answer(opened(stores), "Newest slow traces")
     assert ("newest_requests", 1.0, EVERY, 20) in traces(stores).asked
     (row,) = found.data.rows
-    assert row == {"Start": NOW, "Trace": TRACE, "Duration": 9.5e9, "Outcome": "ok", "Cost": 7.5}
+    assert row == {
+        "Start": NOW * 1000,
+        "Trace": TRACE,
+        "Duration": 9.5e9,
+        "Outcome": "ok",
+        "Cost": 7.5,
+    }
 
 
 def test_questions_count_in_the_timings(stores: Stores) -> None:
@@ -160,7 +166,7 @@ def test_a_records_fields_become_cells() -> None:
         200,
         "true",
     )
-    assert row["Time"] == NOW - 2
+    assert row["Time"] == (NOW - 2) * 1000
 
 
 def variable(expr: str, regex: str = '/le="([^"]+)"/') -> dict[str, Any]:

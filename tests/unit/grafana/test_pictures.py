@@ -24,20 +24,31 @@ REPO = Path(__file__).parents[3]
     [
         (0.00042, "s", "420 µs"),
         (0.25, "s", "250 ms"),
-        (95.0, "s", "1.58 min"),
+        (95.0, "s", "1.58 mins"),
         (0.0213, "percentunit", "2.13%"),
-        (1536.0, "bytes", "1.5 KiB"),
-        (2_500_000.0, "ns", "2.5 ms"),
+        (1536.0, "bytes", "1.50 KiB"),
+        (2_500_000.0, "ns", "2.50 ms"),
         (100_000.0, "currency:µ$", "µ$100K"),
-        (0.000123, "currencyUSD", "$0.00012"),
-        (1234.0, "count:tokens/s", "1.23 K tokens/s"),
+        (0.000123, "currencyUSD", "$0.000123"),
+        (1234.0, "count:tokens/s", "1.23K tokens/s"),
         (3.0, "reqps", "3 req/s"),
+        (0.505, "currencyUSD", "$0.505"),
+        (10564.0, "s", "2.93 hours"),
+        (86400.0, "s", "1 day"),
+        (1_000_000.0, "Bps", "1 MB/s"),
         (0.0, "s", "0 s"),
         (float("nan"), "s", "NaN"),
     ],
 )
 def test_values_are_worded_by_their_unit(value: float, unit: str, words: str) -> None:
     assert units.words(value, unit) == words
+
+
+def test_a_label_of_an_axis_has_no_zeros_at_its_end() -> None:
+    assert units.tick(0.0025, "s") == "2.5 ms"
+    assert units.tick(80.0, "s") == "1.33 mins"
+    assert units.tick(0.07, "percentunit") == "7%"
+    assert units.words(0.1, "currency:µ$") == "µ$0.100"
 
 
 def test_an_unknown_unit_is_not_known() -> None:
@@ -107,7 +118,7 @@ def test_an_amount_below_a_cent_is_told_in_microdollars() -> None:
     dollars, micro = panel.targets[:2]
     assert micro["expr"].startswith("1e6 * (") and micro["expr"].endswith("> 0 < 0.01)")
     assert dollars["expr"].endswith(f"unless {micro['expr'].removeprefix('1e6 * ')}")
-    for target, value, words in ((dollars, "0.25", "$0.25"), (micro, "6.9", "µ$6.9")):
+    for target, value, words in ((dollars, "0.25", "$0.250"), (micro, "6.9", "µ$6.90")):
         sample = {"metric": {}, "value": [1, value]}
         (series,) = shapes.numbers([sample], target["legendFormat"])
         assert shown._reduced(series, panel)[1] == words
@@ -213,6 +224,14 @@ def test_what_a_stack_may_lack_is_excused(stores: Stores, name: str, reason: str
     asked = evaluate.page(stores, changed("llm-bill", "Ledger error", name), NOW, {})
     (answer,) = (a for a in asked.answers if a.panel.title == "Ledger error")
     assert (answer.excused, answer.missing) == (reason, not reason)
+
+
+def test_that_no_alert_fires_is_no_fault(
+    stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = changed("llm-overview", "Firing alerts", "ALERTS_FOR_STATE unless silent")
+    assert missing([evaluate.page(stores, one, NOW, {})]) == []
+    assert "Firing alerts: no alert fires" in capsys.readouterr().out
 
 
 def test_a_panel_whose_metrics_are_there_has_no_excuse(
