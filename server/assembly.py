@@ -55,7 +55,9 @@ class Parts:
         self.exposition = Exposition(settings)
         self.leaving.add(self._await_last_scrape)
         self._spans = _span_processor(settings)
-        self.tracing = Tracing(otlp.resource(settings, vllm.__version__), self._spans)
+        self.tracing = Tracing(
+            otlp.resource(settings, vllm.__version__), self._spans, settings.callers_count_tokens
+        )
         self.leaving.add(self._send_what_waits)
         self.journal = Journal(self.state.path)
         self.leaving.add(lambda _: self.journal.close(DISK_SECONDS))

@@ -71,6 +71,7 @@ class Settings:
     show_native_output: bool
     tell_cost: Tell
     stall_seconds: float
+    callers_count_tokens: bool
 
 
 def _text(env: Mapping[str, str], key: str, default: str) -> str:
@@ -144,6 +145,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         show_native_output=_switch(env, "SHOW_NATIVE_OUTPUT"),
         tell_cost=_tell(env),
         stall_seconds=_number(env, "STALL_SECONDS", "20", 5, 3600),
+        callers_count_tokens=_switch(env, "CALLERS_COUNT_TOKENS"),
     )
 
 

@@ -19,11 +19,13 @@ _SAME = {
 }
 """Fields of a record that its span has to have as well, or lack as well."""
 _TOKENS = {
-    "input_tokens": "gen_ai.usage.input_tokens",
-    "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
-    "output_tokens": "gen_ai.usage.output_tokens",
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "cache_read.input_tokens",
+    "output_tokens": "output_tokens",
 }
-"""The same of what a span lacks where no model ran."""
+"""The same of what a span lacks where no model ran, below one of _USAGES."""
+_USAGES = ("gen_ai.usage", "llm.usage")
+"""The second where the server was told that callers count their tokens themselves."""
 
 
 def of_records(requests: Sequence[Joined]) -> list[Remark]:
@@ -87,11 +89,18 @@ def _misplaced(request: Joined) -> str:
 def _unlike(record: LogRecord, span: Span) -> Iterator[str]:
     if record.fields.get("span_id") != span.span_id:
         yield f"span_id {record.fields.get('span_id')}, in the span {span.span_id}"
-    ran = {} if record.fields.get("operation") == "other" else _TOKENS
-    for name, attribute in {**_SAME, **ran}.items():
+    for name, attribute in {**_SAME, **_tokens_in(record, span)}.items():
         ours, theirs = record.fields.get(name), span.attributes.get(attribute)
         if not _is_same(ours, theirs):
             yield f"{name} {ours}, in the span {theirs}"
+
+
+def _tokens_in(record: LogRecord, span: Span) -> dict[str, str]:
+    if record.fields.get("operation") == "other":
+        return {}
+    there = [usage for usage in _USAGES if f"{usage}.input_tokens" in span.attributes]
+    usage = there[0] if there else _USAGES[0]
+    return {name: f"{usage}.{suffix}" for name, suffix in _TOKENS.items()}
 
 
 def _is_same(ours: object, theirs: object) -> bool:

@@ -14,6 +14,7 @@ from server.catalogue import (
     conventions,
     error_budgets,
     numbers,
+    semconv_aliases,
     slo,
     vllm_left_out,
 )
@@ -94,6 +95,7 @@ def generated() -> dict[Path, str]:
         REPO / "prometheus/alerts/red.yaml": ceilings.alerts(),
         REPO / "prometheus/alerts/slo.yaml": burn_rates.alerts(thresholds, slo.burns()),
         REPO / "prometheus/rules/slo.yaml": error_budgets.rules(thresholds),
+        REPO / "prometheus/optional/genai-semconv.yaml": semconv_aliases.rules(),
     }
 
 

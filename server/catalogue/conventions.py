@@ -8,6 +8,7 @@ from server.catalogue.grids import REQUEST_SECONDS, TOKEN_SECONDS
 READ_IN = "OpenTelemetry's conventions for generative AI, v0.1.0 (semconv 1.45.0)"
 NUMBERS = "as the engine was asked, vLLM's defaults included; absent of a beam search"
 NOT_TOLD = "not recorded: vLLM's engine does not count them apart"
+COUNTED = "can be `llm.usage.*` instead, [see below](#tokens-counted-twice)"
 CALLERS_TEXT = "never recorded: a caller's text"
 
 
@@ -71,10 +72,10 @@ SPAN: tuple[Row, ...] = (
         "gen_ai.usage.input_tokens",
         "int",
         "recommended",
-        "who adds up the spans of callers and of the server counts each token twice",
+        COUNTED,
     ),
-    _same("gen_ai.usage.cache_read.input_tokens", "int", "recommended"),
-    _same("gen_ai.usage.output_tokens", "int", "recommended", "made, delivered or not"),
+    _same("gen_ai.usage.cache_read.input_tokens", "int", "recommended", COUNTED),
+    _same("gen_ai.usage.output_tokens", "int", "recommended", f"made, delivered or not; {COUNTED}"),
     Row("gen_ai.usage.cache_write.input_tokens", "int", "recommended", "", NOT_TOLD),
     Row("gen_ai.usage.reasoning.output_tokens", "int", "recommended", "", NOT_TOLD),
     Row("gen_ai.input.messages", "any", "opt-in", "", CALLERS_TEXT),
@@ -161,6 +162,32 @@ are all in development, and HTTP's, which are stable. `tests/unit/catalogue/test
 holds the server to every row. All names on the wire, with those that are only ours (`llm.*`,
 `llm_*`), stand in `tests/unit/names.yaml`, and a change of one in the [changelog](../CHANGELOG.md).
 """
+TWICE = """## Tokens counted twice
+
+A caller that is instrumented has a CLIENT span with the same `gen_ai.usage.*`, above ours: a
+backend that adds up the spans of a trace counts each token twice. With
+`LLM_SERVER_CALLERS_COUNT_TOKENS=1` a request that came with a `traceparent` has its counts under
+`llm.usage.input_tokens`, `llm.usage.cache_read.input_tokens` and `llm.usage.output_tokens` only,
+which nobody adds up; requests without one keep `gen_ai.usage.*`. A parent does not say whether it
+counts (a proxy's does not), so it is off by default. Metrics, cost and log records are the same
+either way.
+"""
+ALIASES = """## Boards made for the convention
+
+They group by the convention's labels, which ours lack. `prometheus/optional/genai-semconv.yaml`
+records the three metrics once more, under the same names with `job="genai-semconv"` and the labels
+`gen_ai_request_model`, `gen_ai_provider_name` and, where the outcome is not `ok`, `error_type`. It
+is not loaded by default, since it doubles these series. In this stack copy it into
+`prometheus/rules/`, in your own Prometheus name it in `rule_files`; then restart. What to know:
+
+- A board has to ask for `job="genai-semconv"`, or it adds the originals to them. Whatever asks for
+  `job="llm-server"`, as all of ours do, sees none of them; `make check` holds that.
+- A recorded series has no exemplars: no dot of such a board leads to a trace.
+- They are up to 30 s behind (evaluation and its offset), and begin when the file is loaded.
+- There is no `gen_ai_operation_name` (no histogram has it), `gen_ai_response_model`,
+  `server_address` or `server_port`: they are not invented. What differs in meaning is in the
+  tables above.
+"""
 METRICS_HEAD = """## Beside the convention
 
 The first three metrics have the names of OpenTelemetry's convention and differ from it on purpose.
@@ -196,7 +223,8 @@ def page() -> str:
         HEAD, "## Attributes of a SERVER span\n", *table(SPAN, "attribute"),
         "## Metrics\n", *table(METRICS, "metric"),
         "## Labels of these metrics\n", *table(LABELS, "attribute"),
-        "Edges of their histograms, and why: [metrics.md](metrics.md#beside-the-convention).",
+        "Edges of their histograms, and why: [metrics.md](metrics.md#beside-the-convention).\n",
+        TWICE, ALIASES.rstrip(),
     )  # fmt: skip
     return "\n".join(parts) + "\n"
 

@@ -9,10 +9,11 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.gateway import caller_id, timing_told
 from server.gateway.cost_told import HEADERS
 from server.settings import SettingsError
 
-EXPOSED = ("x-trace-id", "traceresponse", *HEADERS)
+EXPOSED = ("x-trace-id", "traceresponse", caller_id.HEADER, timing_told.HEADER, *HEADERS)
 """Headers of ours that a page may read."""
 _VARY = (b"vary", b"Origin")
 _LISTS = ("allowed_origins", "allowed_methods", "allowed_headers")

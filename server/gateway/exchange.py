@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.gateway import answers, cost_told, refusals, stream_errors
+from server.gateway import answers, caller_id, refusals, stream_errors
 from server.gateway.connection import DISCONNECT, LAST_WORDS_SECONDS, Caller, CallerGoneError
 from server.gateway.gate import Gate
 from server.gateway.routes import PROBES, Refusal
+from server.gateway.telling import Telling, is_stream
 from server.requests.body_peek import look
 from server.requests.live_request import CURRENT, LiveRequest
 from server.signals.hook_errors import guarded
@@ -37,10 +38,11 @@ class Exchange:
         self._path: str = scope["path"]
         self.live: LiveRequest = gate.begin(self._method, self._path, self._headers)
         self.live.scheme, self.live.listener = scope.get("scheme"), scope.get("server")
+        self.live.caller_request_id = caller_id.read(self._headers)
         deadline = self.live.started + gate.settings.deadline_seconds
         self._caller = Caller(self.live, receive, deadline)
         self._send = send
-        self._tell = cost_told.asked(self._headers, gate.settings.tell_cost)
+        self._telling = Telling.asked(gate, self.live, self._headers)
 
     async def run(self) -> None:
         """Serve the request; whatever happens, it is recorded once."""
@@ -156,32 +158,14 @@ class Exchange:
             return
         if self.live.stream and self.live.stream_error is None:
             self.live.stream_error = stream_errors.code_in(message.get("body", b""))
-        await self._outer_send(await self._told(message) if self._tell else message)
-
-    async def _told(self, message: Message) -> Message:
-        is_body = message["type"] == "http.response.body"
-        body = message.get("body", b"")
-        if is_body and not cost_told.is_usage_event(body):
-            return message
-        if not is_body and _is_stream(message):
-            return message
-        # What the last step cost may be a step behind its token.
-        await self.live.settle()
-        amounts: dict[str, float] = {}
-        with guarded("told"):
-            record = self._observer.freeze(self.live)
-            tell = self._gate.settings.tell_cost
-            amounts = cost_told.amounts(record, self._observer.cost(record), tell)
-        if is_body:
-            return {**message, "body": cost_told.into_usage_event(body, amounts)}
-        return answers.with_headers(message, cost_told.as_headers(amounts))
+        await self._outer_send(await self._telling.into(message) if self._telling else message)
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._started = True
             self.live.status_code = message["status"]
             if message["status"] < 400:
-                self.live.stream = _is_stream(message)
+                self.live.stream = is_stream(message)
             message = answers.with_headers(message, self._our_headers())
         # Waits as long as the caller does not read.
         await self._send(message)
@@ -192,7 +176,9 @@ class Exchange:
 
     def _our_headers(self) -> dict[str, str]:
         trace, span = self.live.trace_id, self.live.span_id
-        return {"x-trace-id": trace, "traceresponse": f"00-{trace}-{span}-01"}
+        ours = {"x-trace-id": trace, "traceresponse": f"00-{trace}-{span}-01"}
+        given = self.live.caller_request_id
+        return {**ours, caller_id.HEADER: given} if given else ours
 
     async def _answer_refusal(self, refusal: Refusal) -> None:
         self.live.refusal = refusal.reason
@@ -240,8 +226,3 @@ def _retrieve(app: asyncio.Task[None]) -> None:
     # Or asyncio logs an error that nobody asked for, with its text.
     if not app.cancelled():
         app.exception()
-
-
-def _is_stream(start: Message) -> bool:
-    headers = Headers(raw=list(start.get("headers", ())))
-    return headers.get("content-type", "").startswith("text/event-stream")

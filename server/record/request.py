@@ -96,6 +96,7 @@ class RequestRecord:
     is the name of what the engine ran, None where it ran nothing: its price counts, which `model`
     may have no room for. `scheme` and `listener`, our address and port, are the connection's.
     `parameters` are what the engine was asked for, by the names of vLLM's SamplingParams.
+    `caller_request_id` is the caller's own id of it, which others may have been given as well.
     """
 
     trace_id: str
@@ -124,3 +125,4 @@ class RequestRecord:
     scheme: str | None = None
     listener: tuple[str, int | None] | None = None
     parameters: tuple[tuple[str, int | float], ...] = ()
+    caller_request_id: str | None = None

@@ -17,7 +17,10 @@ RETRY_SECONDS = 1.0
 """How soon a file that could not be removed is tried again."""
 VERSION = 1
 """Of the entries that are written; those without a number are the same."""
-_FIELDS = ("trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream")
+_FIELDS = (
+    "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
+    "caller_request_id",
+)  # fmt: skip
 
 
 class Journal:
@@ -163,4 +166,6 @@ def _killed(entry: dict[str, object]) -> RequestRecord:
         finish_reasons=(),
         response_id=None,
         error_type="killed",
+        # An entry of an earlier version has none.
+        caller_request_id=str(given) if (given := entry.get("caller_request_id")) else None,
     )

@@ -60,6 +60,7 @@ class LiveRequest:
     beams: list[str] | None = None
     scheme: str | None = None
     listener: tuple[str, int | None] | None = None
+    caller_request_id: str | None = None
     _open_calls: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -132,6 +133,7 @@ class LiveRequest:
             scheme=self.scheme,
             listener=self.listener,
             parameters=self._parameters(),
+            caller_request_id=self.caller_request_id,
         )
 
     def _signs(self) -> Signs:

@@ -197,4 +197,5 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
         **gpu_fields(record.gpu),
         "finish_reasons": list(record.finish_reasons),
         "response_id": record.response_id,
+        "caller_request_id": record.caller_request_id,
     }

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.semconv.schemas import Schemas
@@ -34,6 +34,8 @@ _DOUBLES = {
     "presence_penalty": "gen_ai.request.presence_penalty",
 }
 """The convention's names of vLLM's parameters, by type; top_k is whole in vLLM."""
+USAGE, OWN_USAGE = "gen_ai.usage", "llm.usage"
+"""What the names of token counts begin with: the convention's, and ours that nobody adds up."""
 _TRACESTATE_BYTES, _TRACESTATE_MEMBERS, _TRACEPARENT_BYTES = 8192, 32, 512
 _MEMBER = re.compile(
     r"([a-z][_0-9a-z*/-]{0,255}|[a-z0-9][_0-9a-z*/-]{0,240}@[a-z][_0-9a-z*/-]{0,13})"
@@ -55,9 +57,15 @@ class _Ids(RandomIdGenerator):
 
 
 class Tracing:
-    """Makes spans and hands them to the processor; without one they end nowhere."""
+    """Makes spans and hands them to the processor; without one they end nowhere.
 
-    def __init__(self, resource: Resource, processor: SpanProcessor | None) -> None:
+    With `callers_count` a span below a caller's has its tokens under OWN_USAGE only.
+    """
+
+    def __init__(
+        self, resource: Resource, processor: SpanProcessor | None, callers_count: bool = False
+    ) -> None:
+        self._callers_count = callers_count
         self._ids = _Ids()
         otel_environment.clean(os.environ)
         # ALWAYS_ON: a caller's unset `sampled` flag must not hide its request.
@@ -91,10 +99,15 @@ class Tracing:
             return
         for phase in record.phases:
             self._add_phase(span, record.started_ns, phase)
-        span.set_attributes(_attributes(record, cost))
+        span.set_attributes(_attributes(record, cost, self._usage_prefix(span)))
         if record.outcome in (Outcome.SERVER_ERROR, Outcome.TIMEOUT):
             span.set_status(Status(StatusCode.ERROR))
         span.end(_wall(record.started_ns, record.duration_seconds or 0.0))
+
+    def _usage_prefix(self, span: Span) -> str:
+        # The one span that can be above ours is a caller's.
+        is_below = isinstance(span, ReadableSpan) and span.parent is not None
+        return OWN_USAGE if self._callers_count and is_below else USAGE
 
     def replay(self, record: RequestRecord, cost: Decimal | None) -> None:
         """The span tree, with its own ids and times, of a request that is over.
@@ -139,14 +152,17 @@ def _wall(started_ns: int, offset: float) -> int:
     return started_ns + round(offset * 1e9)
 
 
-def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, AttributeValue]:
+def _attributes(
+    record: RequestRecord, cost: Decimal | None, usage: str = USAGE
+) -> dict[str, AttributeValue]:
     every = {
-        **_gen_ai(record),
+        **_gen_ai(record, usage),
         **_http(record),
         "error.type": record.error_type,
         "llm.outcome": record.outcome.value,
         "llm.reason": record.reason,
         "llm.tenant": record.tenant,
+        "llm.caller_request_id": record.caller_request_id,
         "llm.duration.known": record.duration_seconds is not None,
         "llm.cost.microdollars": None if cost is None else float(cost),
         **_gpu(record.gpu),
@@ -154,7 +170,7 @@ def _attributes(record: RequestRecord, cost: Decimal | None) -> dict[str, Attrib
     return {name: value for name, value in every.items() if value is not None}
 
 
-def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
+def _gen_ai(record: RequestRecord, usage: str) -> dict[str, AttributeValue | None]:
     if record.operation is Operation.OTHER:
         # No model ran: whoever counts spans with an operation would count a listing as a call.
         return {}
@@ -167,9 +183,9 @@ def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
         "gen_ai.response.id": record.response_id,
         "gen_ai.response.model": record.engine_model,
         "gen_ai.response.finish_reasons": record.finish_reasons or None,
-        "gen_ai.usage.input_tokens": record.usage.input_tokens,
-        "gen_ai.usage.cache_read.input_tokens": record.usage.cached_input_tokens,
-        "gen_ai.usage.output_tokens": record.usage.output_tokens,
+        f"{usage}.input_tokens": record.usage.input_tokens,
+        f"{usage}.cache_read.input_tokens": record.usage.cached_input_tokens,
+        f"{usage}.output_tokens": record.usage.output_tokens,
     }
 
 

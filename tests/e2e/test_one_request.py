@@ -137,3 +137,19 @@ def test_prompt_and_answer_are_stored_nowhere(client: Client) -> None:
     assert len(answer) >= 32
     for text in (marker, answer, json.dumps(answer)[1:-1]):
         assert_absent(text, raw)
+
+
+def test_a_callers_own_id_and_the_times_it_was_told_are_those_of_the_record(client: Client) -> None:
+    given = f"run-{secrets.token_hex(8)}"
+    asks = {"x-request-id": given, "x-llm-timing": "include"}
+    body = {"messages": [{"role": "user", "content": "Time me"}]}
+    sent = client.post(CHAT, body, headers=asks)
+    assert sent.headers["x-request-id"] == given
+    found = story(sent.trace_id)
+    assert found.finished["caller_request_id"] == given
+    assert found.server.attributes["llm.caller_request_id"] == given
+    told = re.findall(r"(\w+);dur=([0-9.]+)", sent.headers["server-timing"])
+    assert [name for name, _ in told] == ["queue", "prefill", "decode"]
+    for name, milliseconds in told:
+        known = found.finished[f"{name}_seconds"] * 1000
+        assert float(milliseconds) == pytest.approx(known, abs=0.001)

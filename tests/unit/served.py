@@ -68,6 +68,7 @@ class Core:
         self.likely = {5: Logprob(-0.1), 6: Logprob(-0.2)}
         self.tokens: list[int] = []
         self.ran: list[str] = []
+        self.asked: list[str] = []
         self.aborted: list[str] = []
         self.refuses: Exception | None = None
         self.fails: Exception | None = None
@@ -98,6 +99,7 @@ class Core:
             processor.external_req_ids[request_id].append(f"{index}_{request_id}")
             processor.request_states[f"{index}_{request_id}"] = child
         self.tokens.append(params.n * (params.max_tokens or 0))
+        self.asked.append(request_id)
         self.ran.append(lora_request.lora_name if lora_request else NAMES[0])
         return queue
 
@@ -241,6 +243,15 @@ class Served:
             answer = await client.post(path, content=body, headers=headers)
         self.statuses[answer.status_code] += 1
         return answer
+
+    async def post_together(
+        self, path: str, body: object, headers: dict[str, str], times: int
+    ) -> list[httpx.Response]:
+        """The answers to so many requests that are alike and sent at once."""
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            sent = [client.post(path, json=body, headers=headers) for _ in range(times)]
+            return await asyncio.gather(*sent)
 
 
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:

@@ -36,14 +36,16 @@ def full(**changes: Any) -> RequestRecord:
         "scheme": "http",
         "listener": ("127.0.0.1", 8000),
         "parameters": tuple((name, 2) for name in sampling.NAMES),
+        "caller_request_id": "run-7",
     }
     return record(**{**known, **changes})
 
 
-def spans(kept: RequestRecord) -> list[ReadableSpan]:
+def spans(kept: RequestRecord, callers_count: bool = False) -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
-    tracing = Tracing(Resource({}), SimpleSpanProcessor(exporter))
-    tracing.finish(tracing.start("POST", {}, 1), kept, Decimal(1))
+    tracing = Tracing(Resource({}), SimpleSpanProcessor(exporter), callers_count)
+    above = {"traceparent": f"00-{TRACE_ID}-{SPAN_ID}-01"}
+    tracing.finish(tracing.start("POST", above, 1), kept, Decimal(1))
     return list(exporter.get_finished_spans())
 
 
@@ -63,6 +65,13 @@ def test_the_label_operation() -> None:
 def test_attributes_of_the_server_span() -> None:
     *_, server = spans(full())
     assert attributes(server) == STORED["server_span"], WHY
+
+
+def test_names_of_tokens_below_a_caller_that_counts_them() -> None:
+    *_, server = spans(full(), callers_count=True)
+    stored = STORED["server_span"].items()
+    rest = {name: kind for name, kind in stored if not name.startswith("gen_ai.usage.")}
+    assert attributes(server) == rest | STORED["usage_below_a_caller"], WHY
 
 
 def test_spans_of_phases() -> None:

@@ -112,7 +112,8 @@ def test_a_page_of_an_allowed_origin_may_ask_and_its_preflight_is_no_request(ser
         answer = client.post("/v1/chat/completions", headers=asked, json={})
         assert (answer.status_code, allowed(answer)) == (200, PAGE)
     exposed = answer.headers["access-control-expose-headers"].split(", ")
-    assert {"x-trace-id", "traceresponse", "x-llm-cost-microdollars"} <= set(exposed)
+    ours = {"x-trace-id", "traceresponse", "x-llm-cost-microdollars"}
+    assert ours | {"x-request-id", "server-timing"} <= set(exposed)
     assert exposed == list(EXPOSED)
     assert len(serve.records) == 1
 

@@ -242,3 +242,20 @@ def test_a_double_that_a_store_reads_back_as_its_neighbour_is_the_same_cost() ->
     assert story.reconciled().exact
     story.change(trace, cost_microdollars=cost + 0.001)
     assert story.reconciled().contradicted
+
+
+def test_a_server_whose_callers_count_tokens_is_compared_all_the_same() -> None:
+    story = told()
+    spans = [span for found in story.traces.spans.values() for span in found]
+    for span in spans:
+        there = {
+            name.replace("gen_ai.usage.", "llm.usage."): value
+            for name, value in span.attributes.items()
+        }
+        story.traces.spans[span.trace_id] = [dataclasses.replace(span, attributes=there)]
+    assert story.reconciled().exact
+    trace = story.rows[0].trace_id
+    (span,) = story.traces.spans[trace]
+    less = {**span.attributes, "llm.usage.output_tokens": 1}
+    story.traces.spans[trace] = [dataclasses.replace(span, attributes=less)]
+    assert any("output_tokens 20, in the span 1" in line for line in wrong(story.reconciled()))

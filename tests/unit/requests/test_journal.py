@@ -166,8 +166,27 @@ def test_an_entry_holds_no_text_of_the_caller(tmp_path: Path) -> None:
     entry = json.loads((tmp_path / "in-flight" / live().request_id).read_text())
     assert entry.keys() == {
         "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
-        "started_ns", "version",
+        "started_ns", "version", "caller_request_id",
     }  # fmt: skip
+    assert entry["caller_request_id"] is None
+
+
+def test_the_callers_id_of_a_killed_request_is_known_to_the_next_process(tmp_path: Path) -> None:
+    mine, other = live(), live("c" * 16)
+    mine.caller_request_id = "run-7"
+    begun(tmp_path, mine, other)
+    found = {lost.span_id: lost.caller_request_id for lost in Journal(tmp_path).leftovers()}
+    assert found == {SPAN_ID: "run-7", "c" * 16: None}
+
+
+def test_an_entry_of_a_version_without_callers_ids_is_read(tmp_path: Path) -> None:
+    begun(tmp_path, live())
+    path = tmp_path / "in-flight" / live().request_id
+    entry = json.loads(path.read_text())
+    del entry["caller_request_id"]
+    path.write_text(json.dumps(entry))
+    (lost,) = Journal(tmp_path).leftovers()
+    assert (lost.reason, lost.caller_request_id) == ("killed", None)
 
 
 def test_without_a_folder_nothing_is_kept() -> None:

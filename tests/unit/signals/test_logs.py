@@ -153,7 +153,7 @@ def test_arguments_that_do_not_fit_are_not_printed_either(
 
 
 def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
-    logs.request_finished(record(gpu=GPU), Decimal("16.50"))
+    logs.request_finished(record(gpu=GPU, caller_request_id="run-7"), Decimal("16.50"))
     line = requests.one()
     assert {"timestamp", "process"} <= line.keys()
     assert {key: line[key] for key in line if key not in ("timestamp", "process")} == {
@@ -189,6 +189,7 @@ def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
         "gpu_model_versions": [3, 4],
         "finish_reasons": ["stop"],
         "response_id": "chatcmpl-1",
+        "caller_request_id": "run-7",
     }
 
 

@@ -16,6 +16,8 @@ from stack.stores.protocol import Value
         ("silent_processes", "[]", []),
         ("trace_ids", "cut off", "cut off"),
         ("trace_id", "12345678", "12345678"),
+        ("caller_request_id", "12345678", "12345678"),
+        ("caller_request_id", "true", "true"),
         ("stream", "true", True),
         ("reason", "2", "2"),
     ],

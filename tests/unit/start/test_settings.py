@@ -16,7 +16,7 @@ def test_defaults_need_nothing_and_stay_on_loopback() -> None:
     assert (found.otlp_endpoint, found.keys_file, found.state_dir) == ("", None, None)
     assert found.budgets_file is None
     assert (found.deadline_seconds, found.max_body_bytes) == (600.0, 16_777_216)
-    assert found.tokenize_route is False
+    assert found.tokenize_route is found.callers_count_tokens is False
     assert found.tell_cost is Tell.PRICE
     assert found.prices_file.name == "prices.yaml"
     assert found.prices_file.is_file()
@@ -37,6 +37,7 @@ def test_every_value_is_read() -> None:
         "LLM_SERVER_TOKENIZE": "1",
         "LLM_SERVER_TELL_COST": "all",
         "LLM_SERVER_STALL_SECONDS": "60",
+        "LLM_SERVER_CALLERS_COUNT_TOKENS": "1",
     }
     found = read_settings(env)
     assert found.otlp_endpoint == "http://127.0.0.1:4318"
@@ -49,6 +50,7 @@ def test_every_value_is_read() -> None:
     assert found.tokenize_route is True
     assert found.tell_cost is Tell.ALL
     assert found.stall_seconds == 60
+    assert found.callers_count_tokens is True
 
 
 def test_instance_follows_the_metrics_address() -> None:
