@@ -31,7 +31,13 @@ def _same(name: str, kind: str, level: str, note: str = "") -> Row:
 
 
 SPAN: tuple[Row, ...] = (
-    _same("gen_ai.operation.name", "string", "required", "absent where no model runs"),
+    _same(
+        "gen_ai.operation.name",
+        "string",
+        "required",
+        "absent where no model runs; `rerank`, `score`, `pooling` and `classify`, which the list "
+        "has not",
+    ),
     _same("gen_ai.provider.name", "string", "required", "`vllm`, which the list has not"),
     _same(
         "gen_ai.request.model",
@@ -76,7 +82,12 @@ SPAN: tuple[Row, ...] = (
     _same("gen_ai.usage.cache_read.input_tokens", "int", "recommended"),
     _same("gen_ai.usage.output_tokens", "int", "recommended", "made, delivered or not"),
     Row("gen_ai.usage.cache_write.input_tokens", "int", "recommended", "", NOT_TOLD),
-    Row("gen_ai.usage.reasoning.output_tokens", "int", "recommended", "", NOT_TOLD),
+    _same(
+        "gen_ai.usage.reasoning.output_tokens",
+        "int",
+        "recommended",
+        "among the output tokens; of a whole answer of a server with a reasoning parser",
+    ),
     Row("gen_ai.input.messages", "any", "opt-in", "", CALLERS_TEXT),
     Row("gen_ai.output.messages", "any", "opt-in", "", "never recorded: the answer's text"),
     Row("gen_ai.system_instructions", "any", "opt-in", "", CALLERS_TEXT),

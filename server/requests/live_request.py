@@ -11,8 +11,8 @@ from typing import Any, cast
 from server.ledger.accounts import Account
 from server.record import current
 from server.record.outcome import Signs, decide
-from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
-from server.requests import sampling
+from server.record.request import GpuUse, Operation, Outcome, Parts, Phase, RequestRecord, Usage
+from server.requests import response_ids, sampling, told_usage
 from server.requests.engine_call import EngineCall, EngineTimes
 from server.signals import failures
 from server.signals.failures import Failure
@@ -27,7 +27,8 @@ class LiveRequest:
 
     `model` and `stream` are what the body seems to ask for until the engine and the response say
     what they are. `ran` is called with the LoRA adapter's name when the engine took a call. `beams`
-    are the ends of the answers of a beam search, None where none is searched.
+    are the ends of the answers of a beam search, None where none is searched. `state` is what
+    Starlette keeps for the request, `reasoning` what vLLM told of it elsewhere.
     """
 
     trace_id: str
@@ -60,6 +61,8 @@ class LiveRequest:
     beams: list[str] | None = None
     scheme: str | None = None
     listener: tuple[str, int | None] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    reasoning: int | None = None
     _open_calls: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -132,6 +135,7 @@ class LiveRequest:
             scheme=self.scheme,
             listener=self.listener,
             parameters=self._parameters(),
+            parts=self._parts(),
         )
 
     def _signs(self) -> Signs:
@@ -169,6 +173,10 @@ class LiveRequest:
             sum(usage.cached_input_tokens for usage in usages),
             sum(usage.output_tokens for usage in usages),
         )
+
+    def _parts(self) -> Parts:
+        told = told_usage.reasoning_in(self.state) if self.reasoning is None else self.reasoning
+        return told_usage.parts(self.calls, told)
 
     def _to_first_token(self, times: Sequence[EngineTimes]) -> float | None:
         first = _first_token(times)
@@ -208,8 +216,7 @@ class LiveRequest:
     def _response_id(self, outcome: Outcome) -> str | None:
         if outcome is Outcome.CLIENT_ERROR or not self.calls:
             return None
-        prefix = {Operation.CHAT: "chatcmpl", Operation.TEXT_COMPLETION: "cmpl"}.get(self.operation)
-        return f"{prefix}-{self.request_id}" if prefix else None
+        return response_ids.of(self.route, self.operation, self.request_id)
 
     def _error_type(self, outcome: Outcome, reason: str) -> str | None:
         if outcome is Outcome.OK:

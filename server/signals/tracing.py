@@ -170,6 +170,10 @@ def _gen_ai(record: RequestRecord) -> dict[str, AttributeValue | None]:
         "gen_ai.usage.input_tokens": record.usage.input_tokens,
         "gen_ai.usage.cache_read.input_tokens": record.usage.cached_input_tokens,
         "gen_ai.usage.output_tokens": record.usage.output_tokens,
+        "gen_ai.usage.reasoning.output_tokens": record.parts.reasoning,
+        "llm.usage.image.input_tokens": record.parts.image,
+        "llm.usage.audio.input_tokens": record.parts.audio,
+        "llm.usage.video.input_tokens": record.parts.video,
     }
 
 
