@@ -16,11 +16,13 @@ from vllm.entrypoints.openai.responses import api_router as responses_router
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.serve.engine.serving import BaseServing
 from vllm.multimodal.inputs import PlaceholderRange
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.renderers.online_renderer import ResponsesRenderResult
+from vllm.v1.engine.async_llm import AsyncLLM
 
-from server.engine_client import seams
 from server.gateway.middleware import Middleware
 from tests.unit import served
+from tests.unit.seamed import prepared
 from tests.unit.served import MOST_TOKENS, NAMES, Core
 
 RESPONSES, MESSAGES, COUNT = "/v1/responses", "/v1/messages", "/v1/messages/count_tokens"
@@ -132,13 +134,32 @@ def messages(core: Core, parser: Any) -> Any:
     return made
 
 
+class Hanging:
+    """An output queue of the engine whose answer has begun and does not end."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        made = CompletionOutput(0, "a", [1], None, None, finish_reason=None)
+        self._outputs = [RequestOutput(request_id, "", list(range(12)), None, [made], False)]
+        self.waits = asyncio.Event()
+
+    def get_nowait(self) -> RequestOutput | None:
+        return self._outputs.pop() if self._outputs else None
+
+    async def get(self) -> RequestOutput:
+        self.waits.set()
+        await asyncio.Future()
+        raise AssertionError
+
+    def close(self) -> None:
+        pass
+
+
 class Other:
     """The application behind our middleware, and a client of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, parser: Any = None) -> None:
-        for owner, name in (*served.SEAMS, *OURS):
-            monkeypatch.setattr(owner, name, getattr(owner, name))
-        seams.install()
+        prepared(monkeypatch)
         monkeypatch.setattr(GenerateBaseServing, "_preflight", lambda *_: None)
         self.core = Core(monkeypatch)
         app = FastAPI()
@@ -152,17 +173,19 @@ class Other:
         app.state.openai_serving_responses = self.responses
         app.state.anthropic_serving_messages = self.messages
         vllm_app.init_exception_handler(app)
-        app.add_middleware(Middleware)
-        self.app = app
+        self.inner, self.app = app, Middleware(app)
+
+    def hang(self, monkeypatch: pytest.MonkeyPatch) -> Hanging:
+        """Have the engine begin an answer and not end it; the queue of that answer."""
+        queue = Hanging("an-id")
+
+        async def add_request(*_: Any, **__: Any) -> Hanging:
+            return queue
+
+        monkeypatch.setattr(AsyncLLM, "add_request", add_request)
+        return queue
 
     async def post(self, path: str, body: dict[str, Any], **headers: str) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.post(path, json=body, headers=headers)
-
-
-OURS: tuple[tuple[Any, str], ...] = (
-    (messages_router, "create_error_response"),
-    (OpenAIServingResponses, "create_responses"),
-    (OpenAIServingResponses, "responses_full_generator"),
-)

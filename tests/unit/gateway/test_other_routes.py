@@ -1,12 +1,13 @@
 """Through vLLM's own /v1/responses and /v1/messages: one record each, whatever their form."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from vllm.exceptions import VLLMValidationError
 
-from tests.unit.asgi import Install, end
+from tests.unit.asgi import PATIENCE, Client, Install, comes, end
 from tests.unit.other_routes import (
     ASKED,
     COUNT,
@@ -165,3 +166,22 @@ async def test_who_asks_is_told_its_cost_where_the_route_tells_its_usage(
         assert names[-1] in ("response.completed", "message_stop")
     else:
         assert float(answer.headers["x-llm-cost-microdollars"]) == pytest.approx(2.2)
+
+
+@BOTH
+@STREAMED
+async def test_who_leaves_ends_the_answer_in_the_engine(
+    install: Install, monkeypatch: pytest.MonkeyPatch, path: str, stream: bool
+) -> None:
+    records, app = install(), Other(monkeypatch)
+    queue = app.hang(monkeypatch)
+    client = Client(app.inner)
+    client.connection = {"query_string": b"", "scheme": "http", "server": ("test", 80)}
+    body = json.dumps({**ASKED[path], "stream": stream}).encode()
+    asking = {"content-type": "application/json"}
+    running = asyncio.create_task(client.call(path=path, headers=asking, body=(body,)))
+    await comes(queue.waits)
+    client.leave()
+    await asyncio.wait_for(running, PATIENCE)
+    assert app.core.aborted == ["an-id"]
+    assert end(records[0])[:2] == ("aborted", "client_disconnect")

@@ -24,6 +24,7 @@ from vllm.tasks import POOLING_TASKS
 from server.engine_client import abilities
 from server.record.request import Operation
 from server.requests import body_peek, response_ids, told_usage
+from server.signals.logs import request_id_in
 from tests.unit.helpers import SPAN_ID, TRACE_ID
 
 OURS = f"{TRACE_ID}-{SPAN_ID}"
@@ -144,3 +145,10 @@ def _config(task: str | None, labels: int = 1) -> Any:
     return SimpleNamespace(
         get_pooling_task=lambda _: task, hf_config=SimpleNamespace(num_labels=labels)
     )
+
+
+@pytest.mark.parametrize("engine_id", ["resp_{}_0-8f3c2a1b", "resp_{}", "score-{}-1-0a1b2c3d"])
+def test_our_id_is_found_in_what_vllm_makes_of_it(engine_id: str) -> None:
+    assert request_id_in(engine_id.format(OURS)) == OURS
+    for longer in (f"a{OURS}", f"{OURS}a"):
+        assert request_id_in(engine_id.format(longer)) is None
