@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+_TRUNCATION = "disabled"
+
 
 class _Asked(msgspec.Struct):
     model: Any = None
@@ -17,6 +19,7 @@ class _Asked(msgspec.Struct):
     store: Any = None
     background: Any = None
     previous_response_id: Any = None
+    truncation: Any = _TRUNCATION
     prompt: msgspec.Raw = msgspec.Raw(b"")
     input: msgspec.Raw = msgspec.Raw(b"")
     documents: msgspec.Raw = msgspec.Raw(b"")
@@ -40,15 +43,16 @@ class Peek:
     """What a body asks for.
 
     `sequences` are its prompts times the answers of each, or the texts to score; `is_structured`
-    says whether its `structured_outputs` are the object that they have to be, or none; `kept` names
-    what would keep the response after its request, or needs one that was kept.
+    says whether its `structured_outputs` are the object that they have to be, or none; `unserved`
+    names what a response cannot have: to be kept after its request, to follow one that was kept, a
+    truncation of null.
     """
 
     model: object = None
     stream: bool = False
     sequences: int = 1
     is_structured: bool = True
-    kept: str = ""
+    unserved: str = ""
 
 
 NO_OBJECT = Peek()
@@ -61,8 +65,10 @@ def look(body: bytes) -> Peek | None:
         said = msgspec.json.decode(body, type=_Asked)
         sequences = _most(said.n, lambda name: _items(name, bytes(getattr(said, name))))
         is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
-        kept = _kept(said.store, said.background, said.previous_response_id)
-        return Peek(said.model, bool(said.stream), sequences, is_structured, kept)
+        unserved = _unserved(
+            said.truncation, said.store, said.background, said.previous_response_id
+        )
+        return Peek(said.model, bool(said.stream), sequences, is_structured, unserved)
     except msgspec.ValidationError:
         return NO_OBJECT
     except Exception:
@@ -79,8 +85,9 @@ def _look_leniently(body: bytes) -> Peek | None:
         return NO_OBJECT
     sequences = _most(said.get("n"), lambda name: _prompts(name, said.get(name)))
     is_structured = isinstance(said.get("structured_outputs"), dict | None)
-    kept = _kept(said.get("store"), said.get("background"), said.get("previous_response_id"))
-    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured, kept)
+    kept = map(said.get, ("store", "background", "previous_response_id"))
+    unserved = _unserved(said.get("truncation", _TRUNCATION), *kept)
+    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured, unserved)
 
 
 def _most(n: object, count: Callable[[str], int]) -> int:
@@ -88,7 +95,9 @@ def _most(n: object, count: Callable[[str], int]) -> int:
     return max(answered, *map(count, _PAIRED))
 
 
-def _kept(store: object, background: object, previous: object) -> str:
+def _unserved(truncation: object, store: object, background: object, previous: object) -> str:
+    if truncation is None:
+        return "truncation"
     asked = {"store": store, "background": background, "previous_response_id": previous}
     return next((name for name, said in asked.items() if not _is_off(said)), "")
 

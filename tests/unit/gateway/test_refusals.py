@@ -124,9 +124,10 @@ async def test_every_spelling_of_a_number_that_vllm_takes_is_read(
 @pytest.mark.parametrize(
     ("field", "said"),
     [("store", True), ("store", "true"), ("store", 1), ("store", [0]), ("background", "yes"),
-     ("background", True), ("previous_response_id", "resp_1"), ("previous_response_id", {})],
+     ("background", True), ("previous_response_id", "resp_1"), ("previous_response_id", {}),
+     ("truncation", None)],
 )  # fmt: skip
-async def test_a_response_that_would_be_kept_never_reaches_vllm(
+async def test_a_response_that_cannot_be_served_never_reaches_vllm(
     install: Install, field: str, said: object, encoding: str
 ) -> None:
     records, inner = install(), Inner()

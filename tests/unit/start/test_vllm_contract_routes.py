@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 from vllm.entrypoints.anthropic import api_router as messages_router
 from vllm.entrypoints.anthropic.serving import AnthropicServingMessages
@@ -47,6 +48,13 @@ def test_a_response_is_named_and_kept_as_its_request_says() -> None:
     fields = ResponsesRequest.model_fields
     assert fields.keys() >= {"store", "background", "previous_response_id", "request_id"}
     assert fields["store"].default is True
+
+
+def test_a_truncation_of_null_is_taken_and_cannot_be_answered() -> None:
+    request = ResponsesRequest(input="a", truncation=None)
+    params = request.to_sampling_params(4, {})
+    with pytest.raises(ValidationError, match="truncation"):
+        ResponsesResponse.from_request(request, params, "m", 1, [], "in_progress")
 
 
 def test_a_responses_usage_tells_its_reasoning() -> None:
