@@ -41,6 +41,14 @@ def _whole(status: int, body: bytes, more: Mapping[str, str]) -> tuple[Message, 
     )
 
 
+def of_exception(error: BaseException) -> tuple[int, str, str]:
+    """Status, message and reason of what an application raised."""
+    if "VLLMClientError" in {cls.__name__ for cls in type(error).__mro__}:
+        # /v1/responses lets it out of a stream that has begun: the other routes write it there.
+        return 400, str(error) or "The engine refused this request.", "bad_request"
+    return 500, "The server failed on this request.", "internal_error"
+
+
 def error_event(status: int, message: str, reason: str, path: str) -> bytes:
     """The same as the last event of a stream that has begun, in the form of that route's events."""
     told: dict[str, Any] = {"error": _told(status, message, reason)}

@@ -51,7 +51,7 @@ class Exchange:
             self.live.raised = True
             with guarded("failure"):
                 self.live.fail(error)
-            await self._answer_error(500, "The server failed on this request.", "internal_error")
+            await self._answer_error(*answers.of_exception(self.live.error or error))
         finally:
             if self.live.ended is None:
                 self.live.ended = time.monotonic()

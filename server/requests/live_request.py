@@ -71,6 +71,11 @@ class LiveRequest:
         """The id that vLLM builds its own from: unique, and the trace_id can be read in it."""
         return f"{self.trace_id}-{self.span_id}"
 
+    @property
+    def error(self) -> BaseException | None:
+        """What the first engine call raised that failed."""
+        return next((call.error for call in self.calls if call.error is not None), None)
+
     def begin_call(self, call: EngineCall) -> None:
         """Note that the engine was called."""
         self.calls.append(call)
@@ -144,7 +149,7 @@ class LiveRequest:
             disconnected=self.disconnected,
             refusal=self.refusal,
             hint=self.hint,
-            error=next((call.error for call in self.calls if call.error is not None), None),
+            error=self.error,
             finish_reasons=self._finish_reasons(),
             status_code=self.status_code,
             response_complete=self.response_complete,

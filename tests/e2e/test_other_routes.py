@@ -85,3 +85,18 @@ def test_what_would_be_kept_is_refused_by_name(client: Client, kept: str) -> Non
 def test_what_is_closed_says_so(client: Client, path: str) -> None:
     sent = client.send("POST", path, json={})
     assert (sent.status, json.loads(sent.text)["error"]["type"]) == (404, "unknown_route")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_a_grammar_that_the_engine_refuses_is_the_callers_error(
+    client: Client, stream: bool
+) -> None:
+    bad = {"structured_outputs": {"grammar": "root ::= ((("}, "stream": stream}
+    sent = client.send(
+        "POST", RESPONSES, json={"model": client.model, **_asked(RESPONSES, 4), **bad}
+    )
+    line = story(sent.trace_id).finished
+    assert line["outcome"] == "client_error", sent.text
+    said = sent.events[-1] if sent.status == 200 else json.loads(sent.text)
+    assert said["error"]["code"] == 400
+    assert client.chat("still alive").status == 200

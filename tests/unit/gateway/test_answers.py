@@ -42,3 +42,14 @@ def test_events_have_names_where_the_routes_own_have() -> None:
     assert name == b"event: error\n"
     assert (said["type"], said["code"], said["message"]) == ("error", "deadline", "Too late.")
     assert said["error"] == TOLD
+
+
+class VLLMClientError(Exception):
+    """Known by its name."""
+
+
+def test_what_an_application_raised_is_told_by_whose_fault_it_is() -> None:
+    assert answers.of_exception(VLLMClientError("why"))[:2] == (400, "why")
+    assert answers.of_exception(VLLMClientError())[:2] == (400, "The engine refused this request.")
+    status, said, _ = answers.of_exception(KeyError("text of a prompt"))
+    assert (status, "text of a prompt" in said) == (500, False)

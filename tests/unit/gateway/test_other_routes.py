@@ -110,6 +110,18 @@ async def test_an_engine_that_fails_is_a_servers_error_in_the_form_of_the_route(
         assert answer.json()["error"]["type"] == "InternalServerError"
 
 
+async def test_what_the_engine_refuses_in_a_stream_is_told_as_the_callers_error(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, app = install(), Other(monkeypatch)
+    app.core.fails = VLLMValidationError("a bad grammar")
+    answer = await app.post(RESPONSES, {**ASKED[RESPONSES], "stream": True})
+    assert end(records[0]) == ("client_error", "bad_request", 200)
+    name, said = events(answer.text)[-1]
+    assert (name, said["code"], said["error"]["code"]) == ("error", "bad_request", 400)
+    assert "a bad grammar" in said["message"]
+
+
 @BOTH
 async def test_what_vllm_refuses_is_the_callers_error(
     install: Install, monkeypatch: pytest.MonkeyPatch, path: str
