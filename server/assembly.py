@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import vllm
 from prometheus_client import REGISTRY
@@ -75,9 +75,9 @@ class Parts:
             logs.request_settled_late,
         )
 
-    def gate(self, tasks: Sequence[str], cors: Cors, ledger: Ledger) -> Gate:
-        """The gate to a server that supports the tasks, and behind it the observer."""
-        routes = Routes(tasks, self.settings.tokenize_route)
+    def gate(self, abilities: Collection[str], cors: Cors, ledger: Ledger) -> Gate:
+        """The gate to a model that can do these things, and behind it the observer."""
+        routes = Routes(abilities, self.settings.tokenize_route)
         observer = Observer(
             self.tenants.names,
             routes.operations,

@@ -42,6 +42,9 @@ def refuse_flags(args: Namespace, defaults: Namespace) -> None:
     if envs.VLLM_USE_RUST_FRONTEND:
         fix = "unset it: requests to the Rust front end would pass unobserved"
         raise SettingsError("environment", "VLLM_USE_RUST_FRONTEND", fix)
+    if envs.VLLM_ENABLE_RESPONSES_API_STORE:
+        fix = "unset it: a response that is made after its request has no record, and none is freed"
+        raise SettingsError("environment", "VLLM_ENABLE_RESPONSES_API_STORE", fix)
 
 
 class _Parser(FlexibleArgumentParser):

@@ -30,7 +30,7 @@ from vllm.utils.system_utils import decorate_logs
 from vllm.v1.executor import Executor
 
 from server.assembly import Parts
-from server.engine_client import seams, stat_logger
+from server.engine_client import abilities, seams, stat_logger
 from server.engine_client.observed_engine import ObservedLLM
 from server.exits import Exit, NotStartedError, say, starting
 from server.flags import parse, served_models
@@ -93,7 +93,8 @@ async def _build_and_serve(
     address: str,
     sock: socket.socket,
 ) -> asyncio.Task[None]:
-    gate = parts.gate(await engine.get_supported_tasks(), args.cors, ledger)
+    tasks = abilities.of(await engine.get_supported_tasks(), engine.model_config)
+    gate = parts.gate(tasks, args.cors, ledger)
     observer = gate.observer
     observer.create_label_sets()
     parts.keep_books(observer, ledger)

@@ -32,7 +32,13 @@ def _same(name: str, kind: str, level: str, note: str = "") -> Row:
 
 
 SPAN: tuple[Row, ...] = (
-    _same("gen_ai.operation.name", "string", "required", "absent where no model runs"),
+    _same(
+        "gen_ai.operation.name",
+        "string",
+        "required",
+        "absent where no model runs; `rerank`, `score`, `pooling` and `classify`, which the list "
+        "has not",
+    ),
     _same("gen_ai.provider.name", "string", "required", "`vllm`, which the list has not"),
     _same(
         "gen_ai.request.model",
@@ -77,7 +83,13 @@ SPAN: tuple[Row, ...] = (
     _same("gen_ai.usage.cache_read.input_tokens", "int", "recommended", COUNTED),
     _same("gen_ai.usage.output_tokens", "int", "recommended", f"made, delivered or not; {COUNTED}"),
     Row("gen_ai.usage.cache_write.input_tokens", "int", "recommended", "", NOT_TOLD),
-    Row("gen_ai.usage.reasoning.output_tokens", "int", "recommended", "", NOT_TOLD),
+    _same(
+        "gen_ai.usage.reasoning.output_tokens",
+        "int",
+        "recommended",
+        "among the output tokens; of a whole answer of a server with a reasoning parser; "
+        f"{COUNTED}",
+    ),
     Row("gen_ai.input.messages", "any", "opt-in", "", CALLERS_TEXT),
     Row("gen_ai.output.messages", "any", "opt-in", "", "never recorded: the answer's text"),
     Row("gen_ai.system_instructions", "any", "opt-in", "", CALLERS_TEXT),
@@ -167,10 +179,10 @@ TWICE = """## Tokens counted twice
 A caller that is instrumented has a CLIENT span with the same `gen_ai.usage.*`, above ours: a
 backend that adds up the spans of a trace counts each token twice. With
 `LLM_SERVER_CALLERS_COUNT_TOKENS=1` a request that came with a `traceparent` has its counts under
-`llm.usage.input_tokens`, `llm.usage.cache_read.input_tokens` and `llm.usage.output_tokens` only,
-which nobody adds up; requests without one keep `gen_ai.usage.*`. A parent does not say whether it
-counts (a proxy's does not), so it is off by default. Metrics, cost and log records are the same
-either way.
+`llm.usage.*` only (`input_tokens`, `cache_read.input_tokens`, `output_tokens`,
+`reasoning.output_tokens`), which nobody adds up; requests without one keep `gen_ai.usage.*`. A
+parent does not say whether it counts (a proxy's does not), so it is off by default. Metrics, cost
+and log records are the same either way.
 """
 ALIASES = """## Boards made for the convention
 

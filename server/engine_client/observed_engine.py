@@ -14,6 +14,7 @@ from server.ledger.device_ledger import Ledger
 from server.readiness.state import Readiness
 from server.requests.engine_call import EngineCall
 from server.requests.live_request import CURRENT, LiveRequest
+from server.requests.told_usage import media_in
 from server.signals.hook_errors import failed, guarded
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class ObservedLLM(AsyncLLM):
                 call = _CALL.get()
                 if call is not None:
                     call.states, call.params = states, _params(args, kwargs)
+                    call.media = media_in(_prompt(args, kwargs))
             # By itself: what only labels may not come before what is paid.
             with guarded("add_request"):
                 live = CURRENT.get()
@@ -124,6 +126,11 @@ async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         with guarded("end_call"):
             if live is not None:
                 live.end_call()
+
+
+def _prompt(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    # Of add_request(request_id, prompt, ...); not kept, it may hold pictures.
+    return kwargs.get("prompt", args[0] if args else None)
 
 
 def _params(args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:

@@ -8,11 +8,14 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+from vllm.entrypoints.anthropic import api_router as anthropic_router
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.entrypoints.launchers import app as vllm_app
+from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 
 from server.engine_client.observed_engine import finish_reasons
+from server.requests import response_ids
 from server.requests.live_request import CURRENT
 from server.signals.hook_errors import guarded
 
@@ -22,6 +25,7 @@ def install() -> None:
     close_streams()
     note_errors()
     note_beams()
+    name_responses()
 
 
 def close_streams() -> None:
@@ -36,6 +40,7 @@ def close_streams() -> None:
 def note_errors() -> None:
     """Have the exceptions noted that vLLM turns into an answer, where no middleware sees them."""
     _replace(vllm_app, "init_exception_handler", _noting_handlers)
+    _replace(anthropic_router, "create_error_response", _noting_first)
     for name in STREAM_ERRORS:
         _replace(GenerateBaseServing, name, _noting_argument)
 
@@ -43,6 +48,15 @@ def note_errors() -> None:
 def note_beams() -> None:
     """Have the ends noted that a beam search decides on: none of its engine calls knows them."""
     _replace(BeamSearchOnlineMixin, "beam_search", _noting_ends)
+
+
+def name_responses() -> None:
+    """Have a response named by our id, kept by nobody, and its reasoning noted.
+
+    Its route takes the id that the caller gives, invents one otherwise, and asks for none of ours.
+    """
+    _replace(OpenAIServingResponses, "create_responses", _naming)
+    _replace(OpenAIServingResponses, "responses_full_generator", _noting_reasoning)
 
 
 STREAM_ERRORS = (
@@ -115,6 +129,44 @@ def _noting(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
         return await handler(request, error)
 
     return handling
+
+
+def _noting_first(make: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(make)
+    def making(error: object, *args: Any, **named: Any) -> Any:
+        _note(error)
+        return make(error, *args, **named)
+
+    return making
+
+
+def _naming(create: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(create)
+    async def creating(self: Any, request: Any, *args: Any, **named: Any) -> Any:
+        with guarded("begin_call"):
+            live = CURRENT.get()
+            if live is not None:
+                request.request_id = response_ids.of_response(live.request_id)
+                # Refused by name in front; whatever was overlooked there is not done here.
+                request.store = request.background = False
+        return await create(self, request, *args, **named)
+
+    return creating
+
+
+def _noting_reasoning(make: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(make)
+    async def making(self: Any, *args: Any, **named: Any) -> Any:
+        made = await make(self, *args, **named)
+        with guarded("output"):
+            live = CURRENT.get()
+            usage = getattr(made, "usage", None)
+            # Without a parser it is 0 of everything, which nobody has counted.
+            if live is not None and usage is not None and self.parser is not None:
+                live.reasoning = usage.output_tokens_details.reasoning_tokens
+        return made
+
+    return making
 
 
 def _noting_argument(write: Callable[..., str]) -> Callable[..., str]:

@@ -7,6 +7,8 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message
 
+from server.gateway.routes import MESSAGES, RESPONSES
+
 
 def with_headers(start: Message, more: Mapping[str, str]) -> Message:
     """The beginning of a response, with these headers instead of any of their names."""
@@ -15,9 +17,14 @@ def with_headers(start: Message, more: Mapping[str, str]) -> Message:
     return {**start, "headers": headers.raw}
 
 
-def error(status: int, message: str, reason: str, more: Mapping[str, str]) -> tuple[Message, ...]:
-    """A whole response that tells an error, as vLLM's own do."""
-    return _whole(status, error_body(status, message, reason), more)
+def error(
+    status: int, message: str, reason: str, more: Mapping[str, str], path: str = ""
+) -> tuple[Message, ...]:
+    """A whole response that tells an error, as vLLM's own on that route do."""
+    told = {"error": _told(status, message, reason)}
+    # Anthropic's clients look for the type.
+    body = {"type": "error", **told} if path.startswith(MESSAGES) else told
+    return _whole(status, json.dumps(body).encode(), more)
 
 
 def to_probe(status: int, said: Mapping[str, object]) -> tuple[Message, ...]:
@@ -34,7 +41,24 @@ def _whole(status: int, body: bytes, more: Mapping[str, str]) -> tuple[Message, 
     )
 
 
-def error_body(status: int, message: str, reason: str) -> bytes:
-    """Its body alone, as an event of a stream that has begun carries it."""
-    told: dict[str, Any] = {"message": message, "type": reason, "param": None, "code": status}
-    return json.dumps({"error": told}).encode()
+def of_exception(error: BaseException) -> tuple[int, str, str]:
+    """Status, message and reason of what an application raised."""
+    if "VLLMClientError" in {cls.__name__ for cls in type(error).__mro__}:
+        # /v1/responses lets it out of a stream that has begun: the other routes write it there.
+        return 400, str(error) or "The engine refused this request.", "bad_request"
+    return 500, "The server failed on this request.", "internal_error"
+
+
+def error_event(status: int, message: str, reason: str, path: str) -> bytes:
+    """The same as the last event of a stream that has begun, in the form of that route's events."""
+    told: dict[str, Any] = {"error": _told(status, message, reason)}
+    if path == RESPONSES:
+        told = {"type": "error", "code": reason, "message": message, "param": None, **told}
+    elif path == MESSAGES:
+        told = {"type": "error", **told}
+    name = b"event: error\n" if path in (RESPONSES, MESSAGES) else b""
+    return name + b"data: " + json.dumps(told).encode() + b"\n\n"
+
+
+def _told(status: int, message: str, reason: str) -> dict[str, Any]:
+    return {"message": message, "type": reason, "param": None, "code": status}

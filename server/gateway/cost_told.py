@@ -10,6 +10,8 @@ from server.settings import Tell
 ASK_HEADER = "x-llm-cost"
 ASK_VALUE = "include"
 """A request that carries the header with this value is told."""
+_NAMED = (b"event: response.completed\n", b"event: message_delta\n")
+"""How that event begins on /v1/responses and /v1/messages."""
 AMOUNTS = ("cost_microdollars", "gpu_cost_microdollars")
 """By the price list, and by device time."""
 
@@ -41,15 +43,22 @@ def as_headers(told: Mapping[str, float]) -> dict[str, str]:
 
 
 def is_usage_event(body: bytes) -> bool:
-    """True for the event that ends a stream with its usage (stream_options.include_usage)."""
+    """True for the event that tells a stream's usage at its end.
+
+    Of chats and completions it comes where the caller asks (stream_options.include_usage).
+    """
+    if body.startswith(_NAMED):
+        return True
     return body.startswith(b"data: {") and b'"choices":[]' in body and b'"usage":{' in body
 
 
 def into_usage_event(body: bytes, told: Mapping[str, float]) -> bytes:
     """The event with the amounts among its usage; unchanged where it is not as expected."""
+    # The first is the event's own: no line of a caller's text stands before it.
+    name, mark, data = body.partition(b"data: ")
     try:
-        event = json.loads(body.removeprefix(b"data: "))
-        event["usage"].update(told)
+        event = json.loads(data)
+        event.get("response", event)["usage"].update(told)
     except (ValueError, KeyError, AttributeError, TypeError):
         return body
-    return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
+    return name + mark + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"

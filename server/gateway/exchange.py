@@ -53,7 +53,7 @@ class Exchange:
             self.live.raised = True
             with guarded("failure"):
                 self.live.fail(error)
-            await self._answer_error(500, "The server failed on this request.", "internal_error")
+            await self._answer_error(*answers.of_exception(self.live.error or error))
         finally:
             if self.live.ended is None:
                 self.live.ended = time.monotonic()
@@ -77,7 +77,7 @@ class Exchange:
         peek = None
         with guarded("peek"):
             peek = look(self._body or b"") if self._method == "POST" else None
-        refusal = refusals.refuse(peek)
+        refusal = refusals.refuse(peek, self._path)
         if refusal is not None:
             await self._answer_refusal(refusal)
             return
@@ -113,7 +113,7 @@ class Exchange:
             raise RuntimeError("the application cancelled itself") from error
 
     def _refuse(self) -> Refusal | None:
-        return self._gate.refuse(self._method, self._path, self._headers.get("authorization"))
+        return self._gate.refuse(self._method, self._path, self._headers)
 
     async def _read_body(self) -> Refusal | None:
         limit = self._gate.settings.max_body_bytes
@@ -147,7 +147,9 @@ class Exchange:
         for name in ("x-request-id", "traceparent", "tracestate", "baggage"):
             del headers[name]
         headers.append("x-request-id", self.live.request_id)
-        return {**self._scope, "headers": headers.raw}
+        # Ours to read when the request is over: vLLM leaves there what it knows of its usage.
+        self.live.state.update(self._scope.get("state") or {})
+        return {**self._scope, "headers": headers.raw, "state": self.live.state}
 
     async def _inner_send(self, message: Message) -> None:
         if self.live.timed_out or self.live.disconnected:
@@ -196,13 +198,13 @@ class Exchange:
         if not self._started:
             await self._answer(status, message, reason, {})
         elif not self.live.response_complete:
-            event = b"data: " + answers.error_body(status, message, reason) + b"\n\n"
+            event = answers.error_event(status, message, reason, self._path)
             await self._say({"type": "http.response.body", "body": event})
 
     async def _answer(
         self, status: int, message: str, reason: str, headers: Mapping[str, str]
     ) -> None:
-        await self._say(*answers.error(status, message, reason, headers))
+        await self._say(*answers.error(status, message, reason, headers, self._path))
 
     async def _say(self, *messages: Message) -> None:
         try:

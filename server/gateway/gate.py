@@ -29,14 +29,21 @@ class Gate:
         route, operation = self.routes.label(path), self.routes.operation(method, path)
         tenant = None
         with guarded("begin"):
-            tenant = self.tenants.of(headers.get("authorization"))
+            tenant = self.tenants.of(_authorization(headers))
         return self.observer.begin(method, route, operation, headers, tenant)
 
-    def refuse(self, method: str, path: str, authorization: str | None) -> Refusal | None:
+    def refuse(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Why the request leads nowhere or the caller may not ask, None where both are fine."""
         refusal = self.routes.refuse(method, path)
         if refusal is not None or (method, path) in PROBES:
             return refusal
-        if self.tenants.of(authorization) is not None:
+        if self.tenants.of(_authorization(headers)) is not None:
             return None
         return Refusal(401, "auth", "Send a known API key: 'Authorization: Bearer <key>'.")
+
+
+def _authorization(headers: Mapping[str, str]) -> str | None:
+    # Anthropic's clients send their key without a scheme.
+    key = headers.get("x-api-key")
+    bearer = None if key is None else f"Bearer {key}"
+    return headers.get("authorization", bearer)

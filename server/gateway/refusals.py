@@ -1,6 +1,6 @@
 """Bodies that would exhaust vLLM or that it fails on: refused in front, by name and reason."""
 
-from server.gateway.routes import Refusal
+from server.gateway.routes import RESPONSES, Refusal
 from server.requests.body_peek import Peek
 
 MAX_SEQUENCES = 16_384
@@ -13,7 +13,19 @@ deadline passes and no metric is scraped, and had taken 300 MB when their caller
 """
 
 
-def refuse(peek: Peek | None) -> Refusal | None:
+_UNSERVED = {
+    "store": "no response is kept after its request: send false or leave it out",
+    "background": "no response is made after its request, where none is recorded: send false",
+    "previous_response_id": "no response is kept after its request: send all of it in `input`",
+    "truncation": "send `auto` or `disabled`, or leave it out: vLLM fails on null",
+}
+"""What a caller of /v1/responses may not ask for, and what to do.
+
+A truncation of null vLLM 0.32 takes, and then cannot write the first event of a stream with it.
+"""
+
+
+def refuse(peek: Peek | None, path: str) -> Refusal | None:
     """Why vLLM shall not see the body, None where it may.
 
     Structured outputs that are no object: vLLM 0.32 calls `.get` on what it was given before it is
@@ -24,6 +36,9 @@ def refuse(peek: Peek | None) -> Refusal | None:
     if peek.sequences > MAX_SEQUENCES:
         message = f"At most {MAX_SEQUENCES} answers a request: prompts times n are more."
         return Refusal(400, "too_large", message)
+    if path == RESPONSES and peek.unserved:
+        message = f"`{peek.unserved}` cannot be used so: {_UNSERVED[peek.unserved]}."
+        return Refusal(400, "bad_request", message)
     if not peek.is_structured:
         return Refusal(400, "bad_request", "`structured_outputs` must be an object.")
     return None

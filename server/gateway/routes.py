@@ -3,26 +3,55 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from server.gateway import closed_routes
 from server.record.request import Operation
 
 READY = ("GET", "/ready")
 """Ours, answered before anything is observed of it."""
 PROBES = frozenset({("GET", "/health"), ("GET", "/version"), READY})
 """Answered to anybody and left out of RED: a probe every few seconds would hide real traffic."""
+RESPONSES, MESSAGES, COUNT_TOKENS = "/v1/responses", "/v1/messages", "/v1/messages/count_tokens"
 
 CALLS = {
     ("GET", "/v1/models"): Operation.OTHER,
     ("POST", "/v1/chat/completions"): Operation.CHAT,
     ("POST", "/v1/completions"): Operation.TEXT_COMPLETION,
+    ("POST", RESPONSES): Operation.CHAT,
+    ("POST", MESSAGES): Operation.CHAT,
+    ("POST", COUNT_TOKENS): Operation.OTHER,
     ("POST", "/v1/embeddings"): Operation.EMBEDDINGS,
+    ("POST", "/v1/rerank"): Operation.RERANK,
+    ("POST", "/rerank"): Operation.RERANK,
+    ("POST", "/score"): Operation.SCORE,
+    ("POST", "/v1/score"): Operation.SCORE,
+    ("POST", "/pooling"): Operation.POOLING,
+    ("POST", "/classify"): Operation.CLASSIFY,
 }
 TOKENIZE = {("POST", "/tokenize"): Operation.OTHER, ("POST", "/detokenize"): Operation.OTHER}
+_SCORES = "score"
 NEEDS = {
-    "/v1/embeddings": "embed",
     "/v1/chat/completions": "generate",
     "/v1/completions": "generate",
+    RESPONSES: "generate",
+    MESSAGES: "generate",
+    COUNT_TOKENS: "generate",
+    "/v1/embeddings": "embed",
+    "/v1/rerank": _SCORES,
+    "/rerank": _SCORES,
+    "/score": _SCORES,
+    "/v1/score": _SCORES,
+    "/pooling": "pooling",
+    "/classify": "classify",
 }
-"""vLLM's task that the served model must support for the route."""
+"""What the served model must be able to do for the route (server/engine_client/abilities.py)."""
+MEANING = {
+    "generate": "the task 'generate'",
+    "embed": "the task 'embed'",
+    "classify": "the task 'classify'",
+    "pooling": "a pooling task, such as 'embed' or 'classify'",
+    _SCORES: "the task 'embed' or 'token_embed', or 'classify' with one label",
+}
+"""What each of these is to people."""
 
 
 def below(root: str, path: str) -> str:
@@ -41,10 +70,10 @@ class Refusal:
 
 
 class Routes:
-    """Which method and path lead where for the served model."""
+    """Which method and path lead where for a served model that has these abilities."""
 
-    def __init__(self, tasks: Collection[str], tokenize: bool) -> None:
-        self._tasks = frozenset(tasks)
+    def __init__(self, abilities: Collection[str], tokenize: bool) -> None:
+        self._abilities = frozenset(abilities)
         self._calls = {**CALLS, **(TOKENIZE if tokenize else {})}
         self._paths = {path for _, path in (*PROBES, *self._calls)}
 
@@ -65,12 +94,17 @@ class Routes:
     def refuse(self, method: str, path: str) -> Refusal | None:
         """Why the method and path lead nowhere, None where they do."""
         if path not in self._paths:
-            known = ", ".join(sorted(self._paths))
-            return Refusal(404, "unknown_route", f"There is no such route. Routes: {known}.")
+            return self._unknown(path)
         if (method, path) not in PROBES and (method, path) not in self._calls:
             return Refusal(405, "method_not_allowed", f"{path} does not take {method[:16]}.")
         need = NEEDS.get(path)
-        if need is not None and need not in self._tasks:
-            message = f"The served model cannot do this: {path} needs the task '{need}'."
+        if need is not None and need not in self._abilities:
+            message = f"The served model cannot do this: {path} needs {MEANING[need]}."
             return Refusal(400, "unsupported_operation", message)
         return None
+
+    def _unknown(self, path: str) -> Refusal:
+        why = closed_routes.why(path)
+        said = f"There is no such route: {why}" if why else "There is no such route"
+        known = ", ".join(sorted(self._paths))
+        return Refusal(404, "unknown_route", f"{said}. Routes: {known}.")

@@ -4,7 +4,10 @@ import json
 
 EVENT = b'data: {"error"'
 """How such an event begins (GenerateBaseServing.create_streaming_error_response)."""
-_LATER = b"\n" + EVENT
+NAMED = b"event: error\n"
+"""How one of /v1/messages begins (message_stream_converter), which tells no status."""
+_MARKS = (EVENT, NAMED)
+_LATER = tuple(b"\n" + mark for mark in _MARKS)
 UNKNOWN = 500
 
 
@@ -13,11 +16,14 @@ def code_in(body: bytes) -> int | None:
 
     A line break cannot stand inside JSON, so no text of a caller looks like an event.
     """
-    if body.startswith(EVENT):
+    if body.startswith(_MARKS):
         return _code(body)
     # Looked for in each chunk of a stream: finding nothing must cost nothing.
-    at = body.find(_LATER)
-    return None if at < 0 else _code(body[at + 1 :])
+    for mark in _LATER:
+        at = body.find(mark)
+        if at >= 0:
+            return _code(body[at + 1 :])
+    return None
 
 
 def _code(event: bytes) -> int:

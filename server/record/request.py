@@ -15,11 +15,18 @@ class Outcome(StrEnum):
 
 
 class Operation(StrEnum):
-    """What was asked for, as values of gen_ai.operation.name; `other` is what runs no model."""
+    """What was asked for, as values of gen_ai.operation.name; `other` is what runs no model.
+
+    The convention has no value for the last four before `other`: they have vLLM's names.
+    """
 
     CHAT = "chat"
     TEXT_COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    SCORE = "score"
+    POOLING = "pooling"
+    CLASSIFY = "classify"
     OTHER = "other"
 
 
@@ -62,6 +69,20 @@ class Usage:
     def uncached_input_tokens(self) -> int:
         """Input tokens that had to be computed."""
         return self.input_tokens - self.cached_input_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Tokens that are among those of the usage already, None where vLLM does not tell them.
+
+    `reasoning` are output tokens, the others input tokens of what is no text. vLLM tells the first
+    of a whole answer, where the server has a reasoning parser.
+    """
+
+    reasoning: int | None = None
+    image: int | None = None
+    audio: int | None = None
+    video: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +147,4 @@ class RequestRecord:
     listener: tuple[str, int | None] | None = None
     parameters: tuple[tuple[str, int | float], ...] = ()
     caller_request_id: str | None = None
+    parts: Parts = Parts()

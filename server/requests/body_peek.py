@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
+_TRUNCATION = "disabled"
 
 
 class _Asked(msgspec.Struct):
@@ -13,22 +16,43 @@ class _Asked(msgspec.Struct):
     stream: Any = None
     n: Any = None
     structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
+    store: Any = None
+    background: Any = None
+    previous_response_id: Any = None
+    truncation: Any = _TRUNCATION
     prompt: msgspec.Raw = msgspec.Raw(b"")
     input: msgspec.Raw = msgspec.Raw(b"")
+    documents: msgspec.Raw = msgspec.Raw(b"")
+    queries: msgspec.Raw = msgspec.Raw(b"")
+    items: msgspec.Raw = msgspec.Raw(b"")
+    data_1: msgspec.Raw = msgspec.Raw(b"")
+    data_2: msgspec.Raw = msgspec.Raw(b"")
+    text_1: msgspec.Raw = msgspec.Raw(b"")
+    text_2: msgspec.Raw = msgspec.Raw(b"")
+
+
+_PROMPTS = ("prompt", "input")
+_PAIRED = ("documents", "queries", "items", "data_1", "data_2", "text_1", "text_2")
+"""What holds the texts of a rerank or a score, each of which the engine reads by itself."""
+_OFF = (None, False, 0, "", "0", "off", "f", "false", "n", "no")
+"""What pydantic takes for false, or for nothing at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peek:
     """What a body asks for.
 
-    `sequences` are its prompts times the answers of each; `is_structured` says whether its
-    `structured_outputs` are the object that they have to be, or none.
+    `sequences` are its prompts times the answers of each, or the texts to score; `is_structured`
+    says whether its `structured_outputs` are the object that they have to be, or none; `unserved`
+    names what a response cannot have: to be kept after its request, to follow one that was kept, a
+    truncation of null.
     """
 
     model: object = None
     stream: bool = False
     sequences: int = 1
     is_structured: bool = True
+    unserved: str = ""
 
 
 NO_OBJECT = Peek()
@@ -39,9 +63,12 @@ def look(body: bytes) -> Peek | None:
     """What the body asks for; None where it is no JSON, in whichever way vLLM would read it."""
     try:
         said = msgspec.json.decode(body, type=_Asked)
-        prompts = max(_items(bytes(said.prompt)), _items(bytes(said.input)))
+        sequences = _most(said.n, lambda name: _items(name, bytes(getattr(said, name))))
         is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
-        return Peek(said.model, bool(said.stream), prompts * _answers(said.n), is_structured)
+        unserved = _unserved(
+            said.truncation, said.store, said.background, said.previous_response_id
+        )
+        return Peek(said.model, bool(said.stream), sequences, is_structured, unserved)
     except msgspec.ValidationError:
         return NO_OBJECT
     except Exception:
@@ -56,21 +83,38 @@ def _look_leniently(body: bytes) -> Peek | None:
         return None
     if not isinstance(said, dict):
         return NO_OBJECT
-    prompts = max(_prompts(said.get("prompt")), _prompts(said.get("input")))
-    sequences = prompts * _answers(said.get("n"))
+    sequences = _most(said.get("n"), lambda name: _prompts(name, said.get(name)))
     is_structured = isinstance(said.get("structured_outputs"), dict | None)
-    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured)
+    kept = map(said.get, ("store", "background", "previous_response_id"))
+    unserved = _unserved(said.get("truncation", _TRUNCATION), *kept)
+    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured, unserved)
 
 
-def _items(text: bytes) -> int:
-    return _prompts(msgspec.json.decode(text, type=list[Any])) if text.startswith(b"[") else 1
+def _most(n: object, count: Callable[[str], int]) -> int:
+    answered = max(map(count, _PROMPTS)) * _answers(n)
+    return max(answered, *map(count, _PAIRED))
 
 
-def _prompts(said: object) -> int:
-    # A list of numbers is one prompt, in tokens.
-    if not isinstance(said, list) or not said or isinstance(said[0], int):
+def _unserved(truncation: object, store: object, background: object, previous: object) -> str:
+    if truncation is None:
+        return "truncation"
+    asked = {"store": store, "background": background, "previous_response_id": previous}
+    return next((name for name, said in asked.items() if not _is_off(said)), "")
+
+
+def _is_off(said: object) -> bool:
+    return (said.lower() if isinstance(said, str) else said) in _OFF
+
+
+def _items(name: str, text: bytes) -> int:
+    return _prompts(name, msgspec.json.decode(text, type=list[Any])) if text[:1] == b"[" else 1
+
+
+def _prompts(name: str, said: object) -> int:
+    if not isinstance(said, list) or not said:
         return 1
-    return len(said)
+    # A list of numbers is one prompt, in tokens, and one of objects a conversation.
+    return 1 if name in _PROMPTS and isinstance(said[0], int | dict) else len(said)
 
 
 def _answers(n: object) -> int:

@@ -30,13 +30,17 @@ class EngineState(Protocol):
 
 @dataclass(slots=True)
 class EngineCall:
-    """One generate() or encode(): its children's live states, vLLM's params, how it ended."""
+    """One generate() or encode(): its children's live states, vLLM's params, how it ended.
+
+    `media` are the prompt's tokens that stand for what is no text, by vLLM's name of the modality.
+    """
 
     called_at: float = field(default_factory=time.monotonic)
     states: Sequence[EngineState] = ()
     finish_reasons: list[str] = field(default_factory=list)
     error: BaseException | None = None
     params: object = None
+    media: Mapping[str, int] = field(default_factory=dict)
 
     def usage(self, settled: Mapping[str, Settlement]) -> Usage:
         """Tokens of this prompt and all its answers; of a prefill that was cut off, its part."""

@@ -11,8 +11,8 @@ from typing import Any, cast
 from server.ledger.accounts import Account
 from server.record import current
 from server.record.outcome import Signs, decide
-from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
-from server.requests import sampling
+from server.record.request import GpuUse, Operation, Outcome, Parts, Phase, RequestRecord, Usage
+from server.requests import response_ids, sampling, told_usage
 from server.requests.engine_call import EngineCall, EngineTimes
 from server.signals import failures
 from server.signals.failures import Failure
@@ -27,7 +27,8 @@ class LiveRequest:
 
     `model` and `stream` are what the body seems to ask for until the engine and the response say
     what they are. `ran` is called with the LoRA adapter's name when the engine took a call. `beams`
-    are the ends of the answers of a beam search, None where none is searched.
+    are the ends of the answers of a beam search, None where none is searched. `state` is what
+    Starlette keeps for the request, `reasoning` what vLLM told of it elsewhere.
     """
 
     trace_id: str
@@ -61,6 +62,8 @@ class LiveRequest:
     scheme: str | None = None
     listener: tuple[str, int | None] | None = None
     caller_request_id: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    reasoning: int | None = None
     _open_calls: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -68,6 +71,11 @@ class LiveRequest:
     def request_id(self) -> str:
         """The id that vLLM builds its own from: unique, and the trace_id can be read in it."""
         return f"{self.trace_id}-{self.span_id}"
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the first engine call raised that failed."""
+        return next((call.error for call in self.calls if call.error is not None), None)
 
     def begin_call(self, call: EngineCall) -> None:
         """Note that the engine was called."""
@@ -134,6 +142,7 @@ class LiveRequest:
             listener=self.listener,
             parameters=self._parameters(),
             caller_request_id=self.caller_request_id,
+            parts=self._parts(),
         )
 
     def _signs(self) -> Signs:
@@ -142,7 +151,7 @@ class LiveRequest:
             disconnected=self.disconnected,
             refusal=self.refusal,
             hint=self.hint,
-            error=next((call.error for call in self.calls if call.error is not None), None),
+            error=self.error,
             finish_reasons=self._finish_reasons(),
             status_code=self.status_code,
             response_complete=self.response_complete,
@@ -171,6 +180,10 @@ class LiveRequest:
             sum(usage.cached_input_tokens for usage in usages),
             sum(usage.output_tokens for usage in usages),
         )
+
+    def _parts(self) -> Parts:
+        told = told_usage.reasoning_in(self.state) if self.reasoning is None else self.reasoning
+        return told_usage.parts(self.calls, told)
 
     def _to_first_token(self, times: Sequence[EngineTimes]) -> float | None:
         first = _first_token(times)
@@ -210,8 +223,7 @@ class LiveRequest:
     def _response_id(self, outcome: Outcome) -> str | None:
         if outcome is Outcome.CLIENT_ERROR or not self.calls:
             return None
-        prefix = {Operation.CHAT: "chatcmpl", Operation.TEXT_COMPLETION: "cmpl"}.get(self.operation)
-        return f"{prefix}-{self.request_id}" if prefix else None
+        return response_ids.of(self.route, self.operation, self.request_id)
 
     def _error_type(self, outcome: Outcome, reason: str) -> str | None:
         if outcome is Outcome.OK:

@@ -13,7 +13,7 @@ from server.record.current import CURRENT
 from server.signals import code_places, serving
 from server.signals.log_values import Value, clean, legal
 
-IDS_IN_TEXT = re.compile(r"\b([0-9a-f]{32})-([0-9a-f]{16})\b")
+IDS_IN_TEXT = re.compile(r"(?<![^\W_])([0-9a-f]{32})-([0-9a-f]{16})(?![^\W_])")
 """trace_id and span_id as an id of a request holds them (LiveRequest.request_id)."""
 
 _OURS = "server."

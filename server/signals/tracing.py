@@ -186,6 +186,10 @@ def _gen_ai(record: RequestRecord, usage: str) -> dict[str, AttributeValue | Non
         f"{usage}.input_tokens": record.usage.input_tokens,
         f"{usage}.cache_read.input_tokens": record.usage.cached_input_tokens,
         f"{usage}.output_tokens": record.usage.output_tokens,
+        f"{usage}.reasoning.output_tokens": record.parts.reasoning,
+        "llm.usage.image.input_tokens": record.parts.image,
+        "llm.usage.audio.input_tokens": record.parts.audio,
+        "llm.usage.video.input_tokens": record.parts.video,
     }
 
 

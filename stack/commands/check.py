@@ -70,6 +70,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         **{name: lineup.verify_command(name) for name in lineup.COMPOSE.stores if _is_here(name)},
         "workflow": ["actionlint", *_glob(settings, ".github/workflows/*.yaml")],
         "catalogue fresh": ["python", "-m", "server.catalogue", "--check"],
+        "routes told": ["python", "-m", "server.gateway.route_tables", "--check"],
         "names known": ["python", "-m", "server.catalogue.uses"],
         "thresholds": ["python", "-m", "server.catalogue.slo"],
         "alerts to be trusted": ["python", "-m", "server.catalogue.alerts"],

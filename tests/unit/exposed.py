@@ -13,6 +13,7 @@ from itertools import product
 from prometheus_client import REGISTRY, disable_created_metrics
 from prometheus_client.openmetrics.exposition import generate_latest
 
+from server.gateway.routes import Routes
 from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
@@ -66,7 +67,7 @@ def serve(models: list[str], tenants: list[str]) -> None:
     watched = tenants[:MAX_WATCHED]
     costs = CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")), watched)
     hook_errors.create_label_sets()
-    red.create_label_sets(models, tenants, (Operation.CHAT, Operation.TEXT_COMPLETION))
+    red.create_label_sets(models, tenants, Routes(["generate"], tokenize=False).operations)
     costs.create_label_sets(models, tenants)
     costs.create_gpu_label_sets(models)
     Waiting().create_label_sets([*models, "other"])

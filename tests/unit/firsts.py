@@ -35,7 +35,12 @@ from tests.unit.helpers import entry, in_force, state
 MODELS = ("priced", "unpriced")
 """The served model, and an adapter."""
 PATHS = {
-    "generate": ("/v1/chat/completions", "/v1/completions"),
+    "generate": (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages/count_tokens",
+    ),
     "embed": ("/v1/embeddings", "/tokenize", "/detokenize"),
 }
 LIMIT = 1024
@@ -111,7 +116,13 @@ async def refusals(path: str) -> None:
     """What ends before a model of ours is known."""
     for method, place in (("GET", path), ("PUT", "/v1/models"), ("POST", "/nope"), ("GET", "/x")):
         await ask(Inner(), method, place, ())
-    for each in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize"):
+    for each in (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/tokenize",
+        "/score",
+    ):
         await ask(Inner(404), "POST", each, body("unknown"))
         await ask(Inner(), "POST", each, body("priced"), key="nobody")
     await ask(Inner(400), "POST", path, (b"{",))

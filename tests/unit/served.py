@@ -11,9 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from starlette.responses import StreamingResponse
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
-from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.entrypoints.launchers import app as vllm_app
 from vllm.entrypoints.openai.chat_completion import api_router as chat_router
 from vllm.entrypoints.openai.chat_completion.protocol import (
@@ -37,7 +35,6 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from server.engine_client import seams
 from server.engine_client.observed_engine import ObservedLLM
 from server.gateway.middleware import Middleware
 from tests.unit.helpers import state
@@ -258,18 +255,3 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """vLLM's routes over an engine of ours; install an observer before it is asked."""
     # What the launcher has changed in it is looked up now.
     return Served(monkeypatch, vllm_app.init_exception_handler)
-
-
-SEAMS: tuple[tuple[Any, str], ...] = (
-    (StreamingResponse, "__call__"),
-    (vllm_app, "init_exception_handler"),
-    *((GenerateBaseServing, name) for name in seams.STREAM_ERRORS),
-    (BeamSearchOnlineMixin, "beam_search"),
-)
-
-
-def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have vLLM as the launcher prepares it, for this test alone."""
-    for owner, name in SEAMS:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    seams.install()

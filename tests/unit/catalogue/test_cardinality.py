@@ -21,7 +21,7 @@ from tests.unit.asgi import gate
 REPO = Path(__file__).parents[3]
 KEY = "a-known-key"
 FLOOD = 10_000
-BUDGET_SERIES = 4_000
+BUDGET_SERIES = 4_500
 NOT_OURS = 450
 """Room for vLLM 0.32.0 with our grids and for Python: 421 series on a live server."""
 
@@ -114,7 +114,7 @@ def exposed(tenants: int, models: int) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def test_fifty_tenants_and_four_models_stay_below_4000_series() -> None:
+def test_fifty_tenants_and_four_models_stay_below_4500_series() -> None:
     # The 50 ms that they stand for are measured by tests/bench/hot_paths.py: a machine may be slow.
     assert exposed(50, 4)["series"] + NOT_OURS < BUDGET_SERIES
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from server.catalogue import MADE
 from server.readiness import witness
-from server.record.request import Operation, Outcome, Phase, RequestRecord
+from server.record.request import Operation, Outcome, Parts, Phase, RequestRecord
 from server.requests import sampling
 from server.signals import logs
 from server.signals.failures import Failure
@@ -35,6 +35,7 @@ def full(**changes: Any) -> RequestRecord:
         "engine_model": "tiny-llama",
         "scheme": "http",
         "listener": ("127.0.0.1", 8000),
+        "parts": Parts(5, 60, 7, 8),
         "parameters": tuple((name, 2) for name in sampling.NAMES),
         "caller_request_id": "run-7",
     }

@@ -1,11 +1,15 @@
 """The caller's x-request-id: kept and repeated where it is a plain id, and nobody's id inside."""
 
+import asyncio
+
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from server.gateway.api_keys import Tenants
 from tests.unit.asgi import BODY, KEY_DIGEST, Client, Inner, Install, end
-from tests.unit.served import prepared, served
+from tests.unit.other_routes import ASKED, MESSAGES, RESPONSES, Other
+from tests.unit.seamed import prepared
+from tests.unit.served import served
 
 GIVEN = "run-7.step_12"
 SENT = {"x-request-id": GIVEN}
@@ -141,3 +145,18 @@ async def test_the_same_id_twice_at_once_is_two_requests_of_the_engine(
     assert not [name for name in app.core.asked if GIVEN in name]
     assert {record.caller_request_id for record in records} == {GIVEN}
     assert [record.usage.output_tokens for record in records] == [2] * 3
+
+
+@pytest.mark.parametrize("path", [RESPONSES, MESSAGES])
+async def test_nor_do_doubles_meet_where_a_route_takes_its_ids_from_the_body(
+    install: Install, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    records, app = install(), Other(monkeypatch)
+    body = {**ASKED[path], "request_id": GIVEN}
+    answers = await asyncio.gather(*(app.post(path, body, **SENT) for _ in range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert {answer.headers["x-request-id"] for answer in answers} == {GIVEN}
+    assert len({answer.json()["id"] for answer in answers}) == 3
+    assert len(app.core.asked) == len(set(app.core.asked)) == 3
+    assert not [name for name in app.core.asked if GIVEN in name]
+    assert {record.caller_request_id for record in records} == {GIVEN}

@@ -1,6 +1,7 @@
 """The middleware: headers, ids, keys, refusals, probes and what else passes."""
 
 import asyncio
+import json
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -121,6 +122,27 @@ async def test_unknown_keys_get_401_and_known_ones_their_tenant(install: Install
         ("other", "client_error", "auth", 401),
         ("acme", "ok", "complete", 200),
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-api-key": KEY}, 200),
+        ({"x-api-key": "wrong"}, 401),
+        ({"x-api-key": ""}, 401),
+        ({"x-api-key": KEY, "authorization": f"Bearer {KEY}"}, 200),
+        ({"x-api-key": KEY, "authorization": "Bearer wrong"}, 401),
+    ],
+)
+async def test_a_key_may_come_as_anthropics_clients_send_it(
+    install: Install, headers: dict[str, str], status: int
+) -> None:
+    records = install(Tenants({KEY_DIGEST: "acme"}))
+    client = Client(Inner())
+    await client.call(path="/v1/messages", headers=headers)
+    assert client.status == status
+    assert records[0].tenant == ("acme" if status == 200 else "other")
+    assert status == 200 or json.loads(client.body)["type"] == "error"
 
 
 async def test_probes_need_no_key_and_are_not_in_red(install: Install) -> None:

@@ -21,7 +21,7 @@ from server.gateway.middleware import Middleware
 from server.record.request import RequestRecord
 from server.requests.engine_call import EngineCall
 from server.requests.live_request import CURRENT, LiveRequest
-from tests.unit import served as vllm
+from tests.unit import seamed
 from tests.unit.asgi import CHAT, PATIENCE, Client, Deadline, Inner, Install, comes, end
 from tests.unit.engine import request
 from tests.unit.helpers import delta
@@ -33,7 +33,7 @@ FAR = 2 * PATIENCE
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    vllm.prepared(monkeypatch)
+    seamed.prepared(monkeypatch)
     monkeypatch.setattr(exchange, "LISTEN_SECONDS", 0.1)
     monkeypatch.setattr(exchange, "UNWIND_SECONDS", 0.2)
     monkeypatch.setattr(exchange, "LAST_WORDS_SECONDS", 0.1)

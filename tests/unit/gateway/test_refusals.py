@@ -39,6 +39,11 @@ ONE_MORE = MAX_SEQUENCES + 1
         ({"prompt": [[5, 6], [7]]}, 2),
         ({"prompt": {"a": [1]}}, 1),
         ({"input": ["a", "b"]}, 2),
+        ({"input": [{"role": "user"}, {"role": "user"}]}, 1),
+        ({"query": "a", "documents": ["b", "c", {"content": []}]}, 3),
+        ({"queries": ["a"], "items": ["b", "c"], "n": 5}, 5),
+        ({"data_1": "a", "data_2": ["b", "c"]}, 2),
+        ({"text_1": ["a", "b", "c"], "text_2": "b"}, 3),
     ],
     ids=str,
 )
@@ -55,9 +60,9 @@ def test_what_is_no_object_asks_for_nothing(body: bytes, found: Peek | None) -> 
 
 
 def test_the_limit_itself_is_served() -> None:
-    assert refuse(Peek(sequences=MAX_SEQUENCES)) is None
-    assert refuse(None) is None
-    refusal = refuse(Peek(sequences=ONE_MORE))
+    assert refuse(Peek(sequences=MAX_SEQUENCES), CHAT) is None
+    assert refuse(None, CHAT) is None
+    refusal = refuse(Peek(sequences=ONE_MORE), CHAT)
     assert refusal is not None
     assert refusal.reason in red.REASONS[Outcome.CLIENT_ERROR]
 
@@ -67,7 +72,7 @@ def test_the_limit_itself_is_served() -> None:
 def test_structured_outputs_that_vllm_fails_on_are_the_callers_mistake(
     odd: object, encoding: str
 ) -> None:
-    refusal = refuse(look(json.dumps({"structured_outputs": odd}).encode(encoding)))
+    refusal = refuse(look(json.dumps({"structured_outputs": odd}).encode(encoding)), CHAT)
     assert refusal is not None
     assert (refusal.status, refusal.reason) == (400, "bad_request")
 
@@ -77,7 +82,7 @@ def test_structured_outputs_that_vllm_fails_on_are_the_callers_mistake(
 def test_structured_outputs_that_are_an_object_are_vllms_to_judge(
     fine: object, encoding: str
 ) -> None:
-    assert refuse(look(json.dumps({"structured_outputs": fine}).encode(encoding))) is None
+    assert refuse(look(json.dumps({"structured_outputs": fine}).encode(encoding)), CHAT) is None
 
 
 TOO_MANY: list[dict[str, Any]] = [
@@ -113,3 +118,41 @@ async def test_every_spelling_of_a_number_that_vllm_takes_is_read(
     assert found is not None
     assert answer.status_code == 200
     assert app.core.tokens == [found.sequences]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [("store", True), ("store", "true"), ("store", 1), ("store", [0]), ("background", "yes"),
+     ("background", True), ("previous_response_id", "resp_1"), ("previous_response_id", {}),
+     ("truncation", None)],
+)  # fmt: skip
+async def test_a_response_that_cannot_be_served_never_reaches_vllm(
+    install: Install, field: str, said: object, encoding: str
+) -> None:
+    records, inner = install(), Inner()
+    client = Client(inner)
+    body = json.dumps({"model": "tiny-llama", "input": "a", field: said}).encode(encoding)
+    await client.call(path="/v1/responses", body=(body,))
+    assert (client.status, client.error["type"], inner.scopes) == (400, "bad_request", [])
+    assert f"`{field}`" in client.error["message"]
+    assert end(records[0]) == ("client_error", "bad_request", 400)
+
+
+@pytest.mark.parametrize("off", [None, False, 0, 0.0, "false", "Off", "N", ""])
+@pytest.mark.parametrize("field", ["store", "background"])
+async def test_a_response_that_is_not_kept_is_vllms_to_serve(
+    install: Install, field: str, off: object
+) -> None:
+    records, inner = install(), Inner()
+    client = Client(inner)
+    await client.call(path="/v1/responses", body=(json.dumps({"input": "a", field: off}).encode(),))
+    assert (client.status, len(inner.scopes)) == (200, 1)
+    assert end(records[0]) == ("ok", "complete", 200)
+
+
+async def test_other_routes_may_say_store(install: Install) -> None:
+    install()
+    client = Client(Inner())
+    await client.call(path=CHAT, body=(b'{"store": true}',))
+    assert client.status == 200

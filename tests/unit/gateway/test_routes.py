@@ -14,6 +14,9 @@ GENERATE = Routes(["generate"], tokenize=False)
     [
         ("POST", "/v1/chat/completions", Operation.CHAT),
         ("POST", "/v1/completions", Operation.TEXT_COMPLETION),
+        ("POST", "/v1/responses", Operation.CHAT),
+        ("POST", "/v1/messages", Operation.CHAT),
+        ("POST", "/v1/messages/count_tokens", Operation.OTHER),
         ("GET", "/v1/models", Operation.OTHER),
         ("GET", "/health", Operation.OTHER),
         ("GET", "/version", Operation.OTHER),
@@ -28,7 +31,8 @@ def test_open_routes(method: str, path: str, operation: Operation) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/", "/metrics", "/invocations", "/tokenize", "/detokenize", "/pause", "/load", "/docs",
-     "/v1/responses", "/v1/chat/completions/", "/v1/chat/completions/render", "/V1/MODELS",
+     "/v1/responses/resp_1", "/v2/rerank", "/v1/audio/transcriptions",
+     "/v1/chat/completions/", "/v1/chat/completions/render", "/V1/MODELS",
      "/inference/v1/generate", "/scale_elastic_ep", "/v1//chat/completions"],
 )  # fmt: skip
 def test_everything_else_is_404(path: str) -> None:
@@ -68,7 +72,11 @@ def test_tokenize_opens_when_asked_for() -> None:
 @pytest.mark.parametrize(
     ("tasks", "path", "need"),
     [(["generate"], "/v1/embeddings", "embed"), (["embed"], "/v1/chat/completions", "generate"),
-     (["embed"], "/v1/completions", "generate")],
+     (["embed"], "/v1/completions", "generate"), (["embed"], "/v1/responses", "generate"),
+     (["embed"], "/v1/messages", "generate"), (["embed"], "/v1/messages/count_tokens", "generate"),
+     (["generate"], "/v1/rerank", "token_embed"), (["classify"], "/rerank", "token_embed"),
+     (["generate"], "/score", "token_embed"), (["classify"], "/v1/score", "token_embed"),
+     (["generate"], "/pooling", "embed"), (["embed", "pooling", "score"], "/classify", "classify")],
 )  # fmt: skip
 def test_what_the_model_cannot_do_is_refused_with_the_task(
     tasks: list[str], path: str, need: str
@@ -94,8 +102,9 @@ def test_every_reason_is_a_known_label() -> None:
 
 
 def test_a_served_model_is_asked_by_the_operations_that_are_open() -> None:
-    assert GENERATE.operations == {Operation.CHAT, Operation.TEXT_COMPLETION}
+    assert GENERATE.operations == {Operation.CHAT, Operation.TEXT_COMPLETION, Operation.OTHER}
     assert Routes(["embed"], tokenize=False).operations == {Operation.EMBEDDINGS}
-    assert Routes(["generate"], tokenize=True).operations == {
-        Operation.CHAT, Operation.TEXT_COMPLETION, Operation.OTHER,
+    assert Routes(["embed"], tokenize=True).operations == {Operation.EMBEDDINGS, Operation.OTHER}
+    assert Routes(["classify", "pooling", "score"], tokenize=False).operations == {
+        Operation.CLASSIFY, Operation.POOLING, Operation.RERANK, Operation.SCORE,
     }  # fmt: skip

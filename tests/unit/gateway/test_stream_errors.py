@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from vllm.entrypoints.anthropic.protocol import AnthropicError, AnthropicStreamEvent
+from vllm.entrypoints.anthropic.serving import wrap_data_with_event
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.exceptions import GenerationError, VLLMNotFoundError, VLLMValidationError
 
@@ -16,6 +18,7 @@ BODY = json.dumps(
     {"model": "tiny-llama", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 ).encode()
 WHOLE = b'data: {"id":"x","choices":[{"text":"\\n\\ndata: {\\"error\\": 1}"}]}\n\n'
+NAMED_WHOLE = b'event: content_block_delta\ndata: {"delta":{"text":"\\nevent: error\\n"}}\n\n'
 serving: Any = GenerateBaseServing.__new__(GenerateBaseServing)
 
 
@@ -44,7 +47,18 @@ def test_a_generation_error_is_read_too() -> None:
     assert code_in(f"data: {text}\n\n".encode()) == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-@pytest.mark.parametrize("body", [b"", b"data: [DONE]\n\n", WHOLE, WHOLE * 3, b": keep-alive\n\n"])
+def test_the_error_of_a_messages_stream_tells_no_code() -> None:
+    said = AnthropicError(type="internal_error", message='event: error\n"code": 400')
+    error = AnthropicStreamEvent(type="error", error=said)
+    text = wrap_data_with_event(error.model_dump_json(exclude_unset=True), "error").encode()
+    assert code_in(text) == UNKNOWN
+    assert code_in(NAMED_WHOLE + text) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"data: [DONE]\n\n", WHOLE, WHOLE * 3, b": keep-alive\n\n", NAMED_WHOLE, NAMED_WHOLE * 2],
+)
 def test_an_answer_is_no_error_whatever_it_quotes(body: bytes) -> None:
     assert code_in(body) is None
 

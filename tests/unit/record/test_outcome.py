@@ -113,7 +113,9 @@ def test_what_the_journal_finds_is_a_label() -> None:
 
 
 def test_a_refused_key_is_a_label() -> None:
-    refusal = gate(Tenants({"0" * 64: "acme"})).refuse("POST", CHAT, "Bearer wrong")
+    refusal = gate(Tenants({"0" * 64: "acme"})).refuse(
+        "POST", CHAT, {"authorization": "Bearer wrong"}
+    )
     assert refusal is not None
     assert (refusal.status, refusal.reason) == (401, "auth")
     assert refusal.reason in red.REASONS[Outcome.CLIENT_ERROR]

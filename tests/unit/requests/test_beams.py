@@ -16,6 +16,7 @@ from server.engine_client import seams
 from server.record import waste
 from server.record.request import Usage
 from server.requests.live_request import LiveRequest
+from tests.unit import seamed
 from tests.unit import served as vllm
 from tests.unit.asgi import Install, end
 from tests.unit.helpers import hook_failures
@@ -31,7 +32,7 @@ BODY = json.dumps(
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    vllm.prepared(monkeypatch)
+    seamed.prepared(monkeypatch)
     return vllm.served(monkeypatch)
 
 

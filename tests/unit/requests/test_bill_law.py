@@ -14,6 +14,7 @@ from server.gateway.stream_errors import code_in
 from server.pricing.request_cost import CostTracker
 from server.record.request import Outcome, RequestRecord, Usage
 from server.requests.models import Models
+from tests.unit import seamed
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install
 from tests.unit.helpers import delta, entry, in_force, total
@@ -63,7 +64,7 @@ def bodies(draw: st.DrawFn) -> tuple[str, bytes]:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    vllm.prepared(monkeypatch)
+    seamed.prepared(monkeypatch)
     app = vllm.served(monkeypatch)
     yield app
     assert app.statuses[200] > SERVED, "most bodies were refused: the law was hardly tried"

@@ -11,6 +11,7 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from server.engine_client import seams
 from server.signals import failures
 from server.signals.failures import MAX_PLACES, Failure
+from tests.unit import seamed
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
 from tests.unit.logged import Lines, lines_of
@@ -27,7 +28,7 @@ def body(**fields: Any) -> bytes:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Served:
     """vLLM as the launcher has prepared it."""
-    vllm.prepared(monkeypatch)
+    seamed.prepared(monkeypatch)
     return vllm.served(monkeypatch)
 
 
@@ -151,16 +152,16 @@ def test_code_made_at_run_time_has_no_function_names() -> None:
 
 
 def test_the_seams_are_changed_once(app: Served) -> None:
-    before = [getattr(owner, name) for owner, name in vllm.SEAMS]
+    before = [getattr(owner, name) for owner, name in seamed.SEAMS]
     seams.install()
-    assert [getattr(owner, name) for owner, name in vllm.SEAMS] == before
+    assert [getattr(owner, name) for owner, name in seamed.SEAMS] == before
 
 
 def test_what_others_have_wrapped_is_changed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner, name in vllm.SEAMS:
+    for owner, name in seamed.SEAMS:
         theirs = wraps(getattr(owner, name))(lambda *_: None)
         monkeypatch.setattr(owner, name, theirs)
-    theirs_all = [getattr(owner, name) for owner, name in vllm.SEAMS]
+    theirs_all = [getattr(owner, name) for owner, name in seamed.SEAMS]
     seams.install()
-    ours = [getattr(owner, name) for owner, name in vllm.SEAMS]
+    ours = [getattr(owner, name) for owner, name in seamed.SEAMS]
     assert all(a is not b for a, b in zip(theirs_all, ours, strict=True))

@@ -79,6 +79,12 @@ def test_the_rust_front_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         parse([])
 
 
+def test_stored_responses_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_ENABLE_RESPONSES_API_STORE", "1")
+    with pytest.raises(SettingsError, match="VLLM_ENABLE_RESPONSES_API_STORE: unset it"):
+        parse([])
+
+
 def test_defaults_are_loopback_observed_and_without_vllms_own_tracing() -> None:
     args = parse([])
     assert args.host == "127.0.0.1"

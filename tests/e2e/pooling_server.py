@@ -1,0 +1,152 @@
+"""A second server, of a model that only pools, whose telemetry comes to the test alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from server.tiny_model import TinyModel, make_once, models_folder
+from tests.conftest import REPO
+from tests.e2e.client import poll
+from tests.unit.listening import listening
+
+MODEL = "tiny-llama"
+"""As the price list calls the embedded model."""
+START_SECONDS = 240.0
+LABELS = {"architectures": ["LlamaForSequenceClassification"], "num_labels": 1}
+FLAGS = ("--runner", "pooling", "--convert", "classify", "--hf-overrides", json.dumps(LABELS),
+         "--load-format", "dummy", "--enforce-eager", "--dtype", "float32",
+         "--max-model-len", "512", "--max-num-seqs", "8")  # fmt: skip
+"""Random weights: the embedded model has no head that classifies."""
+
+
+class Sink(ThreadingHTTPServer):
+    """A Collector that keeps spans and log records."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.spans: list[Any] = []
+        self.lines: list[dict[str, Any]] = []
+
+    def keep(self, path: str, body: bytes) -> None:
+        if path == "/v1/traces":
+            for each in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.spans += [span for scope in each.scope_spans for span in scope.spans]
+        elif path == "/v1/logs":
+            for one in ExportLogsServiceRequest.FromString(body).resource_logs:
+                found = [record for scope in one.scope_logs for record in scope.log_records]
+                self.lines += [_fields(record) for record in found]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        self.server.keep(self.path, self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        return None
+
+
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    ids = {"trace_id": record.trace_id.hex(), "span_id": record.span_id.hex()}
+    return {**ids, **{each.key: _value(each.value) for each in record.attributes}}
+
+
+class Server:
+    """The running server, and what it told of a request."""
+
+    def __init__(self, url: str, metrics: str, sink: Sink) -> None:
+        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._metrics = metrics
+        self._sink = sink
+
+    def ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Post JSON for the served model."""
+        return self._http.post(path, json={"model": MODEL, **body})
+
+    def line(self, trace_id: str) -> dict[str, Any]:
+        """The one request_finished line of a trace."""
+
+        def look() -> list[dict[str, Any]]:
+            lines = [line for line in self._sink.lines if line["trace_id"] == trace_id]
+            return [line for line in lines if line.get("event") == "request_finished"]
+
+        (found,) = poll(f"request_finished of {trace_id}", look)
+        return found
+
+    def spans(self, trace_id: str) -> dict[str, dict[str, Any]]:
+        """The attributes of each span of a trace by its name."""
+
+        def look() -> dict[str, dict[str, Any]]:
+            own = [span for span in self._sink.spans if span.trace_id.hex() == trace_id]
+            return {s.name: {a.key: _value(a.value) for a in s.attributes} for s in own}
+
+        return poll(f"spans of {trace_id}", look)
+
+    def metrics(self) -> str:
+        """What a scrape says now."""
+        return httpx.get(self._metrics, trust_env=False).raise_for_status().text
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """The server, with its books and its log in the folder."""
+    port, metrics = _free_port(), _free_port()
+    model = make_once(TinyModel(), models_folder())
+    with listening(sink := Sink()) as collector, (folder / "server.log").open("w") as log:
+        command = [sys.executable, "-m", "server", "--model", str(model), "--port", str(port),
+                   "--served-model-name", MODEL, *FLAGS]  # fmt: skip
+        known = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LLM_SERVER"))}
+        ours = {
+            "LLM_SERVER_OTLP_ENDPOINT": collector, "LLM_SERVER_METRICS_PORT": str(metrics),
+            "LLM_SERVER_STATE_DIR": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "",
+            "LLM_OBSERVABILITY_SERVER": str(folder),
+        }  # fmt: skip
+        process = subprocess.Popen(
+            command, cwd=REPO, env={**known, **ours}, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _await_ready(process, url, folder / "server.log")
+            yield Server(url, f"http://127.0.0.1:{metrics}/metrics", sink)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/ready", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    raise AssertionError(f"the pooling server did not start:\n{log.read_text()[-3000:]}")
