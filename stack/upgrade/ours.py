@@ -91,12 +91,28 @@ def routes(repo: Path) -> Uses:
     """Where a route stands in what callers can reach, as `POST /v1/completions`."""
     uses: Uses = {}
     for path, text in _texts(repo, ("server/gateway/routes*.py",)):
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        named = _named_texts(tree)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Tuple) and len(node.elts) == 2:
-                method, route = map(text_of, node.elts)
+                method, route = (named.get(ast.unparse(each), text_of(each)) for each in node.elts)
                 if method in _METHODS and route.startswith("/"):
                     _note(uses, f"{method} {route}", path, node.lineno)
     return uses
+
+
+def _named_texts(tree: ast.Module) -> dict[str, str]:
+    """The texts that have a name in a module, by it."""
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = zip(target.elts, value.elts, strict=False)
+                found |= {ast.unparse(name): text_of(said) for name, said in pairs}
+            else:
+                found[ast.unparse(target)] = text_of(value)
+    return found
 
 
 def imports(repo: Path) -> Uses:

@@ -5,6 +5,7 @@ routes (stack/upgrade/ours.py).
 """
 
 from stack.upgrade.seams_engine import ENGINE
+from stack.upgrade.seams_routes import ROUTES
 from stack.upgrade.seams_server import SERVER
 
-SEAMS = (*ENGINE, *SERVER)
+SEAMS = (*ENGINE, *SERVER, *ROUTES)
