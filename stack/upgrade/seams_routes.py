@@ -131,6 +131,10 @@ POOLING = (
         only=("self", "supported_tasks"),
     ),
     Seam(
+        "vllm.v1.engine.async_llm:AsyncLLM.__init__", "server/launcher.py:engine.model_config",
+        says=("self.model_config = vllm_config.model_config",),
+    ),
+    Seam(
         f"{_POOLING}.factories:init_pooling_state", f"{_ABILITIES}:def of",
         says=("pooling_task = model_config.get_pooling_task(supported_tasks)",
               'if pooling_task == "embed"', 'if pooling_task == "classify"',
