@@ -21,9 +21,8 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "model": _MODELS,
     "model_name": _MODELS[:1],
     "outcome": tuple(OUTCOMES),
-    "operation": (
-        "chat", "text_completion", "embeddings", "rerank", "score", "pooling", "classify", "other",
-    ),
+    # Of all those that there are: a server generates or pools, the rest it only refuses.
+    "operation": ("chat", "text_completion", "embeddings", "other"),
     "kind": ("input_uncached", "input_cached", "output"),
     "part": ("requests", "idle", "start_up", "stall", "lost"),
     "waste": ("aborted", "failed", "retried", "truncated"),

@@ -117,7 +117,7 @@ USAGE = (
     ),
     Seam(
         f"{_CHAT}:_get_mm_token_counts", f"{_TOLD}:mm_placeholders",
-        says=('engine_input.get("mm_placeholders")', "sum(p.length for p in ranges)"),
+        says=('engine_input.get("mm_placeholders")', "p.length for p in ranges"),
     ),
     Seam("vllm.multimodal.inputs:PlaceholderRange", f"{_TOLD}:each.length", has=("length",)),
 )  # fmt: skip

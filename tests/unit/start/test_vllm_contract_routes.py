@@ -1,4 +1,4 @@
-"""What vLLM's other routes do where reading is not enough: what can be read is in stack/upgrade/."""
+"""What vLLM's other routes do where reading is not enough: the rest is in stack/upgrade/."""
 
 import inspect
 from types import SimpleNamespace
