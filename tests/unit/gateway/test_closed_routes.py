@@ -1,6 +1,7 @@
 """Every route that vLLM can register is open or closed by name, and the page says which and why."""
 
 import ast
+import logging
 import re
 from argparse import Namespace
 from collections.abc import Iterator
@@ -69,6 +70,15 @@ def paths_of(routes: list[BaseRoute]) -> set[str]:
     return {re.sub(r":\w+}", "}", path) for route in routes if (path := getattr(route, "path", ""))}
 
 
+@pytest.fixture
+def root_level() -> Iterator[None]:
+    """What vLLM imports for its routes raises the root logger's level, which is for all tests."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("root_level")
 @pytest.mark.parametrize("task", [*GENERATION_TASKS, *POOLING_TASKS, "render"])
 def test_each_route_that_vllm_registers_for_a_task_is_known(
     monkeypatch: pytest.MonkeyPatch, task: str
