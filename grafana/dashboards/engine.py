@@ -8,7 +8,7 @@ and the heading of a feature that the server lacks says so.
 from grafana.dashboards.colors import BAD, LATE
 from grafana.dashboards.notes import note
 from grafana.dashboards.panels import Panel, series, table
-from grafana.dashboards.queries import SERVER, VLLM, Now, Query, rate
+from grafana.dashboards.queries import SERVER, VLLM, Now, Query, measured, quantile, rate
 from grafana.dashboards.sdk import Row, Variable, told_variable
 from grafana.dashboards.transfer import NO_TRANSFER, transfer
 from server.catalogue import vllm_left_out
@@ -79,9 +79,8 @@ def queue() -> list[Panel]:
 
 
 def _share(hits: str, queries: str) -> str:
-    # A cache that was not asked has no rate of hits: NaN, which no comparison keeps.
-    of = [f"sum(rate({name}{{{VLLM}}}[$__rate_interval]))" for name in (hits, queries)]
-    return f"{of[0]} / {of[1]} >= 0"
+    # A cache that was not asked has no rate of hits: NaN.
+    return measured(f"sum({rate(hits, scope=VLLM)}) / sum({rate(queries, scope=VLLM)})")
 
 
 def caches() -> list[Panel]:
@@ -121,7 +120,6 @@ def caches() -> list[Panel]:
             ],
             width=12,
             top=1,
-            empty="no traffic",
         ),
         series(
             "Cached tokens, by tier",
@@ -149,8 +147,7 @@ def caches() -> list[Panel]:
 
 
 def _median(histogram: str) -> str:
-    buckets = rate(f"{histogram}_bucket", scope=VLLM)
-    return f"histogram_quantile(0.5, sum by (le) ({buckets})) >= 0"
+    return measured(quantile(0.5, histogram, by="", scope=VLLM))
 
 
 def speculation() -> list[Panel]:
@@ -168,7 +165,7 @@ def speculation() -> list[Panel]:
             "percentunit",
             [
                 Query(
-                    f"sum by (model_name) ({accepted}) / sum by (model_name) ({drafted}) >= 0",
+                    measured(f"sum by (model_name) ({accepted}) / sum by (model_name) ({drafted})"),
                     "{{model_name}}",
                 )
             ],
@@ -182,7 +179,7 @@ def speculation() -> list[Panel]:
             "percentunit",
             [
                 Query(
-                    f"sum by (position) ({by_place}) / on () group_left () sum({drafts}) >= 0",
+                    measured(f"sum by (position) ({by_place}) / on () group_left () sum({drafts})"),
                     "{{position}}",
                 )
             ],
@@ -196,7 +193,9 @@ def speculation() -> list[Panel]:
             "short",
             [
                 Query(
-                    f"1 + sum by (model_name) ({accepted}) / sum by (model_name) ({drafts}) >= 0",
+                    measured(
+                        f"1 + sum by (model_name) ({accepted}) / sum by (model_name) ({drafts})"
+                    ),
                     "{{model_name}}",
                 )
             ],

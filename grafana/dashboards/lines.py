@@ -21,6 +21,7 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, FieldCol
 
 from grafana.dashboards import colors
 from grafana.dashboards.limits import Limits, thresholds
+from grafana.dashboards.measures import DOLLARS, MICRODOLLARS
 from grafana.dashboards.queries import (
     LOKI,
     MIXED,
@@ -47,8 +48,8 @@ LEAST_TOP = {
     "ops": 0.1,
     "percentunit": 0.01,
     "s": 0.001,
-    "currencyUSD": 0.01,
-    "si:µ$": 1.0,
+    DOLLARS: 0.01,
+    MICRODOLLARS: 1.0,
     "bytes": 1048576.0,
 }
 """How far an axis goes at least, by its unit; Grafana draws nothing but zeros up to 100."""

@@ -66,22 +66,22 @@ def error_budgets() -> list[Panel]:
     ]
 
 
-_TOLD_APART = "&".join(
-    f"{label}=${{__data.fields.{heading}}}"
-    for label, heading in (
-        ("model", "Model"),
-        ("objective", "Objective"),
-        ("window", "Window"),
-        ("job", "Part"),
-        ("instance", "Instance"),
-        ("tenant", "Tenant"),
-    )
-)
-"""What tells a row's alert from others of its name."""
+_NAMING = {
+    "model": ("Model", "string"),
+    "objective": ("Objective", "string"),
+    "window": ("Window", "string"),
+    "job": ("Part", "string"),
+    "instance": ("Instance", "string"),
+    "tenant": ("Tenant", "string"),
+}
+"""What tells an alert from others of its name: the labels, and their columns."""
 
 
 def firing_alerts() -> list[Panel]:
     """Return the alerts that fire, each since when and with the page that says what to do."""
+    named = "&".join(
+        f"{label}=${{__data.fields.{heading}}}" for label, (heading, _) in _NAMING.items()
+    )
     return [
         table(
             "Firing alerts",
@@ -91,12 +91,7 @@ def firing_alerts() -> list[Panel]:
             {
                 "severity": ("Severity", "string"),
                 "alertname": ("Alert", "string"),
-                "model": ("Model", "string"),
-                "objective": ("Objective", "string"),
-                "window": ("Window", "string"),
-                "job": ("Part", "string"),
-                "instance": ("Instance", "string"),
-                "tenant": ("Tenant", "string"),
+                **_NAMING,
                 "Value": ("Since", "dateTimeAsIsoNoDateIfToday"),
             },
             sort="Since",
@@ -106,7 +101,7 @@ def firing_alerts() -> list[Panel]:
                 "Alert": ("Open the runbook", f"{ALERTLOG}/runbooks/alert/${{__value.raw}}"),
                 "Since": (
                     "Why it fired: its value, its worst request, its log lines",
-                    f"{ALERTLOG}/alerts/newest/${{__data.fields.Alert}}?{_TOLD_APART}",
+                    f"{ALERTLOG}/alerts/newest/${{__data.fields.Alert}}?{named}",
                 ),
             },
             empty="none",

@@ -1,6 +1,7 @@
 """The overview: is it fine? The alerts, then traffic, errors, latency and saturation."""
 
 from grafana.dashboards import sdk
+from grafana.dashboards.measures import DOLLARS
 from grafana.dashboards.objectives import error_budgets, firing_alerts
 from grafana.dashboards.panels import Panel, series, stat
 from grafana.dashboards.queries import (
@@ -48,7 +49,7 @@ def traffic() -> list[Panel]:
             "Spend, dollars per hour",
             "Price-list cost by model at the present pace; when it jumps while requests do not, "
             "open Cost and look for the tenant.",
-            "currencyUSD",
+            DOLLARS,
             [Query(f"sum by (model) ({spend}) * 3600 / 1e6", "{{model}}")],
             width=10,
             stacked=True,

@@ -46,9 +46,8 @@ def users(repo: Path) -> dict[str, Users]:
     """Of each name that is asked for, who does."""
     found: dict[str, Users] = defaultdict(Users)
     for use in uses(repo):
-        match = _WHERE.fullmatch(use.where)
-        for name in read_names(use.expression) if match else ():
-            if match:
+        if match := _WHERE.fullmatch(use.where):
+            for name in read_names(use.expression):
                 _note(found[name], match[1], match[2], match[3], repo)
     return found
 

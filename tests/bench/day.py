@@ -6,7 +6,6 @@ after naming each panel that is slower than its limit or whose query fails.
 
 import argparse
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 
 from grafana.pictures.stores import Stores
 from stack.builds import gobuild
-from stack.errors import Fault
 from stack.parts import lineup
 from stack.parts.lineup import LineUp
 from stack.readiness import preflight
@@ -24,6 +22,7 @@ from stack.say import complain, say, ticking, title
 from stack.settings import Settings, load
 from stack.stores.running import LOGS, TRACES
 from tests.bench import day_folder, day_measure, day_stores, day_table
+from tests.bench.command import run
 from tests.bench.day_fill import Fill
 from tests.bench.day_folder import Contents
 from tests.bench.day_measure import HOURS, Row
@@ -116,15 +115,7 @@ def _judge(rows: Sequence[Row]) -> int:
 
 def main() -> int:
     """Return 0, 1 after naming what is wrong, 130 when interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return _day(arguments())
-    except Fault as fault:
-        complain(str(fault))
-        return fault.code
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+    return run(lambda: _day(arguments()))
 
 
 if __name__ == "__main__":

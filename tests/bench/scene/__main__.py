@@ -6,7 +6,6 @@ of their own where the kernel gives one; else their ports must be free.
 
 import argparse
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -15,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from stack.builds import gobuild
-from stack.errors import Fault
 from stack.parts import lineup
 from stack.readiness import preflight
 from stack.say import clock, complain, say, title
 from stack.settings import load
 from tests.bench import day_stores
+from tests.bench.command import run
 from tests.bench.scene import draw, network
 from tests.bench.scene.fill import Fill, timed
 from tests.bench.scene.stores import running
@@ -83,16 +82,8 @@ def pictures(options: argparse.Namespace) -> int:
 
 def main() -> int:
     """Return 0, 1 after naming what is wrong, 130 when interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        options = arguments()
-        return pictures(options) if options.inside else outside()
-    except Fault as fault:
-        complain(str(fault))
-        return fault.code
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
+    options = arguments()
+    return run(lambda: pictures(options) if options.inside else outside())
 
 
 if __name__ == "__main__":
