@@ -128,6 +128,8 @@ def running(folder: Path) -> Iterator[Server]:
             "LLM_SERVER_OTLP_ENDPOINT": collector, "LLM_SERVER_METRICS_PORT": str(metrics),
             "LLM_SERVER_STATE_DIR": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "",
             "LLM_OBSERVABILITY_SERVER": str(folder),
+            # Else vLLM asks for nine tenths of the memory, of which the stack beside has a part.
+            "VLLM_CPU_KVCACHE_SPACE": "1",
         }  # fmt: skip
         process = subprocess.Popen(
             command, cwd=REPO, env={**known, **ours}, stdout=log, stderr=subprocess.STDOUT
