@@ -160,7 +160,11 @@ class Exchange:
             return
         if self.live.stream and self.live.stream_error is None:
             self.live.stream_error = stream_errors.code_in(message.get("body", b""))
-        await self._outer_send(await self._telling.into(message) if self._telling else message)
+        if self._telling:
+            message = await self._telling.into(message)
+        # A frame less for each chunk but the last: of a stream's CPU time this is a part.
+        send = self._send if message.get("more_body") else self._outer_send
+        await send(message)
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import product
 
 from prometheus_client import REGISTRY, disable_created_metrics
-from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from server.gateway.routes import Routes
 from server.ledger.bill_metrics import Bookkeeper, keys
@@ -24,11 +24,12 @@ from server.pricing.request_cost import CostTracker
 from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.requests.saturation import Waiting
 from server.signals import hook_errors, red
-from server.signals.exposition import Shown
+from server.signals.exposition import Shown, without_renaming
 from server.signals.labels import Bounded
 from server.signals.process import ProcessCollector
 from tests.unit.helpers import entry, in_force
 
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 USAGE = Usage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
 GPU = GpuUse(10**9, 27_777, 100, 20, (1, 1))
 
@@ -101,10 +102,11 @@ def main() -> None:
     )
     register(*names)
     serve(*names)
+    encode, _kind = choose_encoder(without_renaming(OPENMETRICS))
     times = []
     for _ in range(*(rounds or [5])):
         start = time.process_time()
-        text = generate_latest(Shown()).decode()
+        text = encode(Shown()).decode()
         times.append(1000 * (time.process_time() - start))
     series = sum(not line.startswith("#") for line in text.splitlines())
     print(

@@ -3,9 +3,11 @@
 import http.client
 import socket
 import threading
+from collections.abc import Iterator
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from prometheus_client import REGISTRY, Counter
 
 from server.settings import SettingsError
 from server.signals import exposition, red
@@ -66,6 +68,38 @@ def test_the_text_format_is_served_without_exemplars(served: Exposition) -> None
     assert kind.startswith("text/plain")
     assert 'model="exposed"' in text
     assert TRACE_ID not in text
+
+
+LEGACY = (
+    "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.7,"
+    "application/openmetrics-text;version=0.0.1;q=0.6,"
+    "text/plain;version=1.0.0;escaping=underscores;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3"
+)
+"""What Prometheus 3.16 sends with metric_name_validation_scheme: legacy."""
+NEWEST = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,*/*;q=0.4"
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;"
+    "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+ESCAPED = "text/plain;version=1.0.0;escaping=underscores"
+
+
+@pytest.fixture
+def of_vllm() -> Iterator[Counter]:
+    counter = Counter("vllm:exposed", "A name as vLLM's own are.")
+    yield counter
+    REGISTRY.unregister(counter)
+
+
+@pytest.mark.parametrize(
+    "accept", [OPENMETRICS, LEGACY, NEWEST, PROMETHEUS_2, ESCAPED, "text/plain", "*/*", ""]
+)
+@pytest.mark.usefixtures("of_vllm")
+def test_no_scraper_is_told_other_names(served: Exposition, accept: str) -> None:
+    kind, text = scrape(served, accept)
+    assert "\nvllm:exposed_total 0.0\n" in text
+    assert "vllm_exposed" not in text
+    assert kind.startswith("application/openmetrics-text") == ("openmetrics" in accept)
 
 
 def test_no_created_series_doubles_the_page(served: Exposition) -> None:
