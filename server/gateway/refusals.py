@@ -25,17 +25,27 @@ A truncation of null vLLM 0.32 takes, and then cannot write the first event of a
 """
 
 
+_HALF = (
+    "A text has half of a character (a surrogate without its other half), which is no Unicode: "
+    "cut texts between characters."
+)
+
+
 def refuse(peek: Peek | None, path: str) -> Refusal | None:
     """Why vLLM shall not see the body, None where it may.
 
-    Structured outputs that are no object: vLLM 0.32 calls `.get` on what it was given before it is
-    checked (check_structured_outputs_count), so a caller's mistake would be our 500.
+    Half a character: JSON can escape a surrogate alone, UTF-8 has none, and vLLM 0.32 finds out
+    when it writes the request to its engine (500 to a `stop` of one). Structured outputs that are no
+    object: vLLM 0.32 calls `.get` on what it was given before it is checked
+    (check_structured_outputs_count), so a caller's mistake would be our 500.
     """
     if peek is None:
         return None
     if peek.sequences > MAX_SEQUENCES:
         message = f"At most {MAX_SEQUENCES} answers a request: prompts times n are more."
         return Refusal(400, "too_large", message)
+    if not peek.is_unicode:
+        return Refusal(400, "bad_request", _HALF)
     if path == RESPONSES and peek.unserved:
         message = f"`{peek.unserved}` cannot be used so: {_UNSERVED[peek.unserved]}."
         return Refusal(400, "bad_request", message)

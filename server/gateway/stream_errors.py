@@ -5,7 +5,7 @@ import json
 EVENT = b'data: {"error"'
 """How such an event begins (GenerateBaseServing.create_streaming_error_response)."""
 NAMED = b"event: error\n"
-"""How one of /v1/messages begins (message_stream_converter), which tells no status."""
+"""How one of /v1/messages begins (message_stream_converter): vLLM's tells no status, ours does."""
 _MARKS = (EVENT, NAMED)
 _LATER = tuple(b"\n" + mark for mark in _MARKS)
 UNKNOWN = 500
@@ -30,7 +30,8 @@ def code_in(body: bytes) -> int | None:
 
 def _code(event: bytes) -> int:
     try:
-        code = json.loads(event.splitlines()[0].removeprefix(b"data: "))["error"]["code"]
-    except (ValueError, KeyError, TypeError):
+        data = event.removeprefix(NAMED).splitlines()[0]
+        code = json.loads(data.removeprefix(b"data: "))["error"]["code"]
+    except (ValueError, LookupError, TypeError):
         return UNKNOWN
     return code if isinstance(code, int) and 400 <= code < 600 else UNKNOWN

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ class _Asked(msgspec.Struct):
 _PROMPTS = ("prompt", "input")
 _PAIRED = ("documents", "queries", "items", "data_1", "data_2", "text_1", "text_2")
 """What holds the texts of a rerank or a score, each of which the engine reads by itself."""
+_ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _OFF = (None, False, 0, "", "0", "off", "f", "false", "n", "no")
 """What pydantic takes for false, or for nothing at all."""
 
@@ -45,7 +47,8 @@ class Peek:
     `sequences` are its prompts times the answers of each, or the texts to score; `is_structured`
     says whether its `structured_outputs` are the object that they have to be, or none; `unserved`
     names what a response cannot have: to be kept after its request, to follow one that was kept, a
-    truncation of null.
+    truncation of null; `is_unicode` is False where a text has half of a character (a surrogate
+    alone), which JSON allows and UTF-8 does not.
     """
 
     model: object = None
@@ -53,6 +56,7 @@ class Peek:
     sequences: int = 1
     is_structured: bool = True
     unserved: str = ""
+    is_unicode: bool = True
 
 
 NO_OBJECT = Peek()
@@ -68,7 +72,8 @@ def look(body: bytes) -> Peek | None:
         unserved = _unserved(
             said.truncation, said.store, said.background, said.previous_response_id
         )
-        return Peek(said.model, bool(said.stream), sequences, is_structured, unserved)
+        is_unicode = _is_unicode(body)
+        return Peek(said.model, bool(said.stream), sequences, is_structured, unserved, is_unicode)
     except msgspec.ValidationError:
         return NO_OBJECT
     except Exception:
@@ -87,7 +92,24 @@ def _look_leniently(body: bytes) -> Peek | None:
     is_structured = isinstance(said.get("structured_outputs"), dict | None)
     kept = map(said.get, ("store", "background", "previous_response_id"))
     unserved = _unserved(said.get("truncation", _TRUNCATION), *kept)
-    return Peek(said.get("model"), bool(said.get("stream")), sequences, is_structured, unserved)
+    asked = said.get("model"), bool(said.get("stream"))
+    return Peek(*asked, sequences, is_structured, unserved, _is_whole(said))
+
+
+def _is_unicode(body: bytes) -> bool:
+    # Python's json lets raw halves pass as well; where there are none nothing is parsed again.
+    if _ESCAPED_HALF.search(body) is None:
+        body.decode()
+        return True
+    return _is_whole(json.loads(body))
+
+
+def _is_whole(said: object) -> bool:
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        return isinstance(error, RecursionError)
+    return True
 
 
 def _most(n: object, count: Callable[[str], int]) -> int:

@@ -7,10 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vllm.entrypoints.anthropic.protocol import AnthropicMessagesRequest
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
+
+from server.gateway.routes import MESSAGES as ANTHROPIC
+from server.gateway.routes import RESPONSES
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+SCHEMAS = {
+    CHAT: ChatCompletionRequest,
+    COMPLETIONS: CompletionRequest,
+    RESPONSES: ResponsesRequest,
+    ANTHROPIC: AnthropicMessagesRequest,
+}
 MESSAGES = [{"role": "user", "content": "Count to three."}]
 MAX_TOKENS, MAX_DEPTH = 6, 3
 GRAMMAR = {"grammar": 'root ::= "a" | "b"'}
@@ -63,15 +74,19 @@ class Body:
 
 
 def killers(model: str) -> Iterator[Body]:
-    """The bodies that have killed an engine, on both routes."""
-    for path in (CHAT, COMPLETIONS):
+    """The bodies that have killed an engine, on every route that generates."""
+    for path in SCHEMAS:
         for name, fields in KILLERS.items():
             yield Body(name, path, json.dumps({**_plain(path, model), **fields}).encode())
 
 
 def _plain(path: str, model: str) -> dict[str, Any]:
-    asked: dict[str, Any] = {"messages": MESSAGES} if path == CHAT else {"prompt": "a b c"}
-    return {"model": model, "max_tokens": MAX_TOKENS, **asked}
+    asked: dict[str, Any] = {"messages": MESSAGES, "max_tokens": MAX_TOKENS}
+    if path == COMPLETIONS:
+        asked = {"prompt": "a b c", "max_tokens": MAX_TOKENS}
+    elif path == RESPONSES:
+        asked = {"input": "a b c", "max_output_tokens": MAX_TOKENS}
+    return {"model": model, **asked}
 
 
 class Bodies:
@@ -80,17 +95,14 @@ class Bodies:
     def __init__(self, seed: int, model: str) -> None:
         self._dice = random.Random(seed)
         self._model = model
-        self._schemas = {
-            CHAT: ChatCompletionRequest.model_json_schema(),
-            COMPLETIONS: CompletionRequest.model_json_schema(),
-        }
+        self._schemas = {path: asked.model_json_schema() for path, asked in SCHEMAS.items()}
 
     def __iter__(self) -> Iterator[Body]:
         while True:
             yield self._one()
 
     def _one(self) -> Body:
-        path = self._dice.choice([CHAT, COMPLETIONS])
+        path = self._dice.choice(list(SCHEMAS))
         fields = self._fields(path)
         hostile = self._dice.choice([0, 0, 1, 1, 2, 5])
         for name in self._dice.sample(sorted(self._schemas[path]["properties"]), hostile):
@@ -105,7 +117,8 @@ class Bodies:
         fields = {name: self._value(properties[name], schema, 0) for name in chosen}
         # Few tokens each: the bench is about bodies, not about the speed of a model.
         fields |= _plain(path, self._model)
-        fields["n"] = self._dice.choice([1, 1, 1, 2, 3])
+        if path in (CHAT, COMPLETIONS):
+            fields["n"] = self._dice.choice([1, 1, 1, 2, 3])
         fields["stream"] = self._dice.choice([True, False, False, 0, 1, "true"])
         if self._dice.random() < 0.1:
             fields["model"] = self._dice.choice(NAMES)

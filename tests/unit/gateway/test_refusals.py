@@ -54,6 +54,25 @@ def test_sequences_are_prompts_times_answers(
     assert found == Peek("m", False, sequences)
 
 
+WHOLE = ["é", "\\\\ud800", "🦙", "한국어"]
+HALVES = ["\ud800", "\udfff", "a\ud83d", "\ude00\ud83d"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("text", [*WHOLE, *HALVES], ids=ascii)
+@pytest.mark.parametrize("where", ["stop", "x"])
+def test_half_a_character_is_the_callers_mistake_wherever_it_stands(
+    text: str, where: str, ascii_only: bool, encoding: str
+) -> None:
+    """vLLM 0.32 answers 500 to such a `stop`: it cannot be written to the engine."""
+    body = json.dumps({"model": "m", where: [{text: text}]}, ensure_ascii=ascii_only)
+    found = look(body.encode(encoding, "surrogatepass"))
+    refusal = refuse(found, CHAT)
+    assert (refusal is not None) == (text in HALVES)
+    assert refusal is None or (refusal.status, refusal.reason) == (400, "bad_request")
+
+
 @pytest.mark.parametrize(("body", "found"), [(b"[1]", NO_OBJECT), (b"{", None), (b"\xff", None)])
 def test_what_is_no_object_asks_for_nothing(body: bytes, found: Peek | None) -> None:
     assert look(body) is found

@@ -10,6 +10,8 @@ from vllm.entrypoints.anthropic.serving import wrap_data_with_event
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.exceptions import GenerationError, VLLMNotFoundError, VLLMValidationError
 
+from server.gateway.answers import error_event
+from server.gateway.routes import MESSAGES, RESPONSES
 from server.gateway.stream_errors import UNKNOWN, code_in
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Install, end
@@ -53,6 +55,11 @@ def test_the_error_of_a_messages_stream_tells_no_code() -> None:
     text = wrap_data_with_event(error.model_dump_json(exclude_unset=True), "error").encode()
     assert code_in(text) == UNKNOWN
     assert code_in(NAMED_WHOLE + text) == UNKNOWN
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, MESSAGES])
+def test_the_code_is_read_from_what_we_write(path: str) -> None:
+    assert code_in(error_event(400, "text", "bad_request", path)) == 400
 
 
 @pytest.mark.parametrize(
