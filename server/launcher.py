@@ -65,6 +65,15 @@ def _listen(args: Namespace) -> tuple[str, socket.socket]:
         raise cannot_listen("command line", keys, args.host, args.port, error) from error
 
 
+def keep_root_level() -> None:
+    """Make the root logger's level of now stay: it says what of all libraries is logged.
+
+    vLLM imports model_hosting_container_standards for routes that are closed here, which sets it to
+    this variable, else to a shell's LOG_LEVEL, else to ERROR: no warning of an exporter was seen.
+    """
+    os.environ["SAGEMAKER_CONTAINER_LOG_LEVEL"] = str(logging.root.level)
+
+
 async def serve(args: Namespace, parts: Parts, address: str, sock: socket.socket) -> bool:
     """Serve on the bound socket until stopped; True when the engine died by itself."""
     decorate_logs("APIServer", skip_if_decorated=True)
@@ -176,6 +185,7 @@ def main() -> None:
             parts = Parts(read_settings(os.environ), served_models(args))
             address, sock = _listen(args)
             configure_logging_from_args(args)
+            keep_root_level()
             validate_parsed_serve_args(args)
     except SettingsError as error:
         refuse(error)

@@ -35,8 +35,8 @@ def refuse(peek: Peek | None, path: str) -> Refusal | None:
     """Why vLLM shall not see the body, None where it may.
 
     Half a character: JSON can escape a surrogate alone, UTF-8 has none, and vLLM 0.32 finds out
-    when it writes the request to its engine (500 to a `stop` of one). Structured outputs that are no
-    object: vLLM 0.32 calls `.get` on what it was given before it is checked
+    when it writes the request to its engine (500 to a `stop` of one). Structured outputs that are
+    no object: vLLM 0.32 calls `.get` on what it was given before it is checked
     (check_structured_outputs_count), so a caller's mistake would be our 500.
     """
     if peek is None:

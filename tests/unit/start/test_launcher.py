@@ -1,6 +1,8 @@
 """Launcher: flags that accounting cannot hold are refused by name, the rest is vLLM's own."""
 
+import importlib
 import json
+import logging
 import socket
 import time
 from argparse import Namespace
@@ -202,3 +204,16 @@ def test_a_port_in_use_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"command line: --port: {port} cannot be used"):
             launcher._listen(parse(["--port", str(port)]))
+
+
+@pytest.mark.parametrize("shell", ["DEBUG", "ERROR", "nonsense"])
+def test_no_module_of_a_closed_route_sets_what_is_logged(
+    monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """vLLM imports it while it builds the application, after logging was configured."""
+    monkeypatch.setenv("LOG_LEVEL", shell)
+    monkeypatch.setenv("SAGEMAKER_CONTAINER_LOG_LEVEL", shell)
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    launcher.keep_root_level()
+    importlib.reload(importlib.import_module("model_hosting_container_standards.logging_config"))
+    assert logging.root.level == logging.WARNING
