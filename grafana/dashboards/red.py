@@ -31,16 +31,17 @@ BANDS = "|".join(f"{edge:g}|{edge}" for edge in REQUEST_SECONDS[2::3]) + r"|\\+I
 
 def rates() -> list[Panel]:
     """Return requests by what they ask for and by who asks, and tokens."""
+    operations = f"sum by (model, operation) ({rate('llm_requests_total')})"
     tenants = f"sum by (tenant) ({rate(TENANT, scope=TENANTS)})"
     return [
         series(
             "Requests by operation",
-            "Finished requests per second; when one operation falls to zero alone, look for a "
-            "change in its callers.",
+            "Finished requests per second of the eight pairs of model and operation with most; "
+            "when one operation falls to zero alone, look for a change in its callers.",
             "reqps",
             [
                 Query(
-                    f"sum by (model, operation) ({rate('llm_requests_total')}) > 0",
+                    seen(operations, "model, operation", "llm_requests_total", most=8),
                     "{{model}} {{operation}}",
                 )
             ],
