@@ -85,6 +85,8 @@ class _Metered:
             self._log_model("step_model_adopted")
 
     def _tell(self, outputs: dict[int, EngineCoreOutputs]) -> None:
+        if self._meter is not None and not self._meter.has_news:
+            return
         stats = next((out.scheduler_stats for out in outputs.values() if out.scheduler_stats), None)
         if stats is None:
             return

@@ -12,41 +12,24 @@ time.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from server.engine_core.request_table import EngineRequest, Ints, Loads, RequestTable, Step
 from server.engine_core.step_model import StepModel
 from server.wire.report import Report, Settlement
-
-Ints: TypeAlias = npt.NDArray[np.int64]
 
 STALL_FACTOR = 10.0
 """A step this many times longer than predicted is a stall, if it is also longer than STALL_NS."""
 STALL_NS = 1_000_000_000
 UNFITTED_STALL_NS = 5_000_000_000
 """Before the first fit predictions know only the prior: then only such a step is a stall."""
-_SLOTS = 256
-_NS, _PREFILL, _DECODE, _CACHED, _HIGH, _BOUND, _SCHEDULED, _FIRST, _LAST = range(9)
-
-
-class EngineRequest(Protocol):
-    """What we read of vLLM's scheduler Request."""
-
-    num_computed_tokens: int
-    num_prompt_tokens: int
-
-
-class _Step(NamedTuple):
-    """A step in flight: tokens by request id, and of each request its slot and its tokens."""
-
-    tokens: Mapping[str, int]
-    slots: npt.NDArray[np.intp]
-    prefill: Ints
-    decode: Ints
-    kv: Ints
+REPORT_NS = 50_000_000
+"""How old the books in the API process may be while nothing is settled and nothing idle."""
+MOST_STEPS, MOST_LOADS = 64, 4096
+"""Steps that are shared together, and the requests in them, at most: sharing 4,096 takes 0.3 ms."""
 
 
 def split(nanoseconds: int, weights: npt.NDArray[np.float64]) -> Ints:
@@ -62,21 +45,23 @@ def split(nanoseconds: int, weights: npt.NDArray[np.float64]) -> Ints:
 class StepMeter:
     """The books of one engine core; all times are nanoseconds of CLOCK_MONOTONIC.
 
-    Requests stand in the columns of one table, so that a step costs numpy calls and no loop.
+    A step that ended waits with others until a request ends, which is when somebody asks who used
+    what: numpy's calls cost more than the arithmetic of a small batch. Till then its time is open.
     """
 
     def __init__(self, model: StepModel, now: int) -> None:
         self.model = model
         self._origin = self._cursor = now
-        self._idle = self._stall = 0
+        self._idle = self._stall = self._open = 0
         self._busy = False
-        self._steps: deque[_Step] = deque()
-        self._slots: dict[str, int] = {}
-        self._free = list(range(_SLOTS))
-        self._table: Ints = np.zeros((9, _SLOTS), dtype=np.int64)
+        self._steps: deque[Step] = deque()
+        self._ended: list[tuple[Step, int]] = []
+        self._loads = 0
+        self._table = RequestTable()
         self._finished: set[str] = set()
         self._told: set[str] = set()
         self._settled: list[Settlement] = []
+        self._next_report = now
 
     def begin(self, now: int) -> None:
         """Before vLLM schedules: what passed since the last step was idle, or is the next one's."""
@@ -89,7 +74,7 @@ class StepMeter:
         tokens: Mapping[str, int],
         entering: Iterable[str],
         requests: Mapping[str, EngineRequest],
-        finished: Iterable[str],
+        finished: Collection[str],
     ) -> None:
         """A step was scheduled: tokens by request id; `entering` are new or were preempted.
 
@@ -104,73 +89,91 @@ class StepMeter:
             return
         for request_id in entering:
             self._enter(request_id, tokens[request_id], requests[request_id], now)
-        count = len(tokens)
-        slots = np.fromiter(map(self._slots.__getitem__, tokens), np.intp, count)
-        added = np.fromiter(tokens.values(), np.int64, count)
-        kv = np.fromiter((requests[i].num_computed_tokens for i in tokens), np.int64, count)
-        prefill = np.minimum(np.maximum(self._table[_BOUND, slots] - (kv - added), 0), added)
-        self._table[_HIGH, slots] = np.maximum(self._table[_HIGH, slots], kv)
-        self._steps.append(_Step(tokens, slots, prefill, added - prefill, kv))
+        kv = [requests[name].num_computed_tokens for name in tokens]
+        self._steps.append(Step(tokens, kv, {}))
 
     def _enter(self, request_id: str, added: int, request: EngineRequest, now: int) -> None:
-        slot = self._slots.get(request_id)
-        if slot is not None:
-            # It was preempted: what it had computed is computed again, in prefill's way.
-            bound = max(int(self._table[_BOUND, slot]), int(self._table[_HIGH, slot]))
-            self._table[_BOUND, slot] = bound
+        if request_id not in self._table:
+            self._table.enter(request_id, added, request, now, self.model.version)
             return
-        if not self._free:
-            self._grow()
-        slot = self._slots[request_id] = self._free.pop()
-        self._table[:, slot] = 0
-        self._table[_CACHED, slot] = request.num_computed_tokens - added
-        self._table[_BOUND, slot] = request.num_prompt_tokens
-        self._table[_SCHEDULED, slot] = now
-        self._table[_FIRST, slot] = self.model.version
-
-    def _grow(self) -> None:
-        size = self._table.shape[1]
-        self._table = np.concatenate((self._table, np.zeros_like(self._table)), axis=1)
-        self._free.extend(range(size, 2 * size))
+        # What ended before it was preempted goes by the bound of then.
+        self._share()
+        self._table.resume(request_id, self._steps)
 
     def done(
-        self, now: int, tokens: Mapping[str, int], finished: Iterable[str], busy: bool
+        self, now: int, tokens: Mapping[str, int], finished: Collection[str], busy: bool
     ) -> bool:
         """A step's output was taken in; `busy` when requests remain. True: new coefficients."""
-        fitted = False
+        elapsed = 0
         if tokens:
-            step = self._take(tokens)
-            fitted = self._share(step, now - self._cursor)
+            elapsed = now - self._cursor
+            self._ended.append((self._take(tokens), elapsed))
+            self._loads += len(tokens)
+            self._open += elapsed
             self._cursor = now
         elif not self._steps:
             self._pass_idle(now)
         self._busy = busy
         self._note_finished(finished)
+        fitted = self._share() if self._finished or self._is_due(elapsed) else False
         self._settle()
         return fitted
 
-    def _take(self, tokens: Mapping[str, int]) -> _Step:
+    def _take(self, tokens: Mapping[str, int]) -> Step:
         for place, step in enumerate(self._steps):
             if step.tokens is tokens:
                 del self._steps[place]
                 return step
         raise LookupError("a step ended that was not scheduled")
 
-    def _share(self, step: _Step, elapsed: int) -> bool:
+    def _is_due(self, elapsed: int) -> bool:
+        # New coefficients are for the steps after the one that brought them.
+        steps = min(MOST_STEPS, self.model.until_fit)
+        full = len(self._ended) >= steps or self._loads >= MOST_LOADS
+        return full or elapsed > STALL_NS
+
+    def _share(self) -> bool:
+        """Share what ended; True: new coefficients."""
+        ended, self._ended, self._loads = self._ended, [], 0
+        if not ended:
+            return False
+        loads = self._table.loads([step for step, _ in ended])
+        weights, version = self._weights(loads), self.model.version
+        shares = np.empty_like(loads.kv)
+        sums = self._sums(loads)
+        fitted, begin = False, 0
+        for (_, elapsed), end, of_step in zip(ended, loads.ends, sums, strict=True):
+            here = slice(begin, end)
+            charged = self._charged(elapsed, weights[here])
+            shares[here] = split(charged, weights[here])
+            if charged == elapsed and elapsed:
+                fitted = self.model.learn(end - begin, *of_step, elapsed) or fitted
+            begin = end
+        self._table.add(loads, shares, version)
+        return fitted
+
+    def _weights(self, loads: Loads) -> npt.NDArray[np.float64]:
         per_step, per_prefill, per_decode, per_kv = self.model.coefficients
-        weights = per_prefill * step.prefill + per_decode * step.decode + per_kv * step.kv
-        weights += per_step / len(weights)
+        weights = per_prefill * loads.prefill + per_decode * loads.decode + per_kv * loads.kv
+        counts = np.diff(loads.ends, prepend=0)
+        weights += np.repeat(per_step / counts, counts)
+        return weights
+
+    def _sums(self, loads: Loads) -> list[list[int]]:
+        """Of each step its prefill, decode and KV tokens."""
+        starts = [0, *loads.ends[:-1]]
+        parts = (loads.prefill, loads.decode, loads.kv)
+        return np.stack([np.add.reduceat(part, starts) for part in parts], axis=1).tolist()
+
+    def _charged(self, elapsed: int, weights: npt.NDArray[np.float64]) -> int:
+        """What of a step's time its requests pay; the rest is a stall."""
+        if elapsed <= STALL_NS:
+            return elapsed
         predicted = float(weights.sum())
         charged = int(predicted) if self._is_stall(elapsed, predicted) else elapsed
         self._stall += elapsed - charged
-        self._table[_NS, step.slots] += split(charged, weights)
-        self._table[_PREFILL, step.slots] += step.prefill
-        self._table[_DECODE, step.slots] += step.decode
-        self._table[_LAST, step.slots] = self.model.version
-        if charged != elapsed or not elapsed:
-            return False
-        prefill, decode, kv = (int(part.sum()) for part in (step.prefill, step.decode, step.kv))
-        return self.model.learn(len(weights), prefill, decode, kv, elapsed)
+        self._open -= elapsed - charged
+        return charged
 
     def _is_stall(self, elapsed: int, predicted: float) -> bool:
         if not self.model.fitted:
@@ -181,10 +184,11 @@ class StepMeter:
         self._idle += now - self._cursor
         self._cursor = now
 
-    def _note_finished(self, finished: Iterable[str]) -> None:
-        new = set(finished) - self._told
-        self._told |= new
-        self._finished |= new
+    def _note_finished(self, finished: Collection[str]) -> None:
+        if finished:
+            new = set(finished) - self._told
+            self._told |= new
+            self._finished |= new
 
     def _settle(self) -> None:
         for request_id in tuple(self._finished):
@@ -194,24 +198,30 @@ class StepMeter:
                 self._settled.append(self._settlement(request_id))
 
     def _settlement(self, request_id: str) -> Settlement:
-        slot = self._slots.pop(request_id, None)
-        if slot is None:
+        used = self._table.take(request_id)
+        if used is None:
             return Settlement(request_id, 0, 0, 0, 0, 0, self.model.version, self.model.version)
-        used = self._table[:, slot].tolist()
-        self._table[:, slot] = 0
-        self._free.append(slot)
-        counts = (used[_NS], used[_PREFILL], used[_DECODE], used[_CACHED], used[_SCHEDULED])
-        return Settlement(request_id, *counts, used[_FIRST], used[_LAST])
+        self._open -= used.nanoseconds
+        return Settlement(request_id, *used)
+
+    @property
+    def has_news(self) -> bool:
+        """True where a report is due: somebody is settled, the engine is idle, or time has passed.
+
+        Each takes the API process as long as a token does.
+        """
+        return bool(self._settled) or not self._busy or self._cursor >= self._next_report
 
     def report(self) -> Report:
         """The books as they stand, with what was settled since the last report."""
+        self._next_report = self._cursor + REPORT_NS
         settled, self._settled = self._settled, []
         return Report(
             origin=self._origin,
             cursor=self._cursor,
             idle=self._idle,
             stall=self._stall,
-            open=int(self._table[_NS].sum()),
+            open=self._open,
             version=self.model.version,
             error=self.model.error,
             fault="",

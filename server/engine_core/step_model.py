@@ -56,6 +56,11 @@ class StepModel:
         self._errors: deque[float] = deque(maxlen=HELD_OUT)
         self.error: float | None = None
 
+    @property
+    def until_fit(self) -> int:
+        """Steps to learn from until the next fit, 1 or more."""
+        return self._next_fit - self._steps
+
     def predict(self, prefill: float, decode: float, kv: float) -> float:
         """Nanoseconds that a step with so many tokens takes."""
         step, per_prefill, per_decode, per_kv = self.coefficients

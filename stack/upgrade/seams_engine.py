@@ -143,7 +143,7 @@ CORE = (
     Seam(f"{_STEP}:NewRequestData", f"{_METERED}:req_id", has=("req_id",)),
     Seam(f"{_STEP}:CachedRequestData", f"{_METERED}:resumed_req_ids", has=("resumed_req_ids",)),
     Seam(
-        "vllm.v1.request:Request", "server/engine_core/step_meter.py:class EngineRequest",
+        "vllm.v1.request:Request", "server/engine_core/request_table.py:class EngineRequest",
         has=("num_computed_tokens", "num_prompt_tokens"),
     ),
     Seam("vllm.v1.engine:EngineCoreOutputs", _METERED, has=("scheduler_stats",)),

@@ -87,6 +87,7 @@ def test_shares_are_shapley_values_in_simulated_schedules(
 
     monkeypatch.setattr(step_meter, "split", record)
     engine.run(400)
+    engine.drain()
     assert len({coefficients for coefficients, _, _ in told}) > 1
     for (step, _), (coefficients, ns, shares) in zip(engine.measured, told, strict=True):
         batch = [

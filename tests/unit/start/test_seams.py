@@ -9,7 +9,7 @@ from typing import get_type_hints
 import pytest
 
 from server.catalogue.vllm import VLLM
-from server.engine_core.step_meter import EngineRequest
+from server.engine_core.request_table import EngineRequest
 from server.flags import REFUSED
 from server.gateway import routes
 from server.requests import engine_call, sampling
