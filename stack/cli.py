@@ -10,6 +10,7 @@ from stack.commands.alerttest import alert_test
 from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.backup import backup
+from stack.commands.bench import bench
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
 from stack.commands.composetest import test_compose
@@ -58,6 +59,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
+    "bench": (bench, "what all of this costs a server, beside stock vLLM (ROUNDS=15 STREAMS=8)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "key": (key, "an API key for TENANT=name, printed once; the keys file gets its digest"),

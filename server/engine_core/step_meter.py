@@ -12,7 +12,7 @@ time.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,14 @@ def split(nanoseconds: int, weights: npt.NDArray[np.float64]) -> Ints:
     shares: Ints = (weights * (nanoseconds / weights.sum())).astype(np.int64)
     shares[weights.argmax()] += nanoseconds - int(shares.sum())
     return shares
+
+
+def _sums(loads: Loads) -> Iterator[tuple[int, int, int]]:
+    """Of each step its prefill, decode and KV tokens."""
+    starts = [0, *loads.ends[:-1]]
+    parts = (loads.prefill, loads.decode, loads.kv)
+    prefill, decode, kv = (np.add.reduceat(part, starts).tolist() for part in parts)
+    return zip(prefill, decode, kv, strict=True)
 
 
 class StepMeter:
@@ -140,30 +148,25 @@ class StepMeter:
         loads = self._table.loads([step for step, _ in ended])
         weights, version = self._weights(loads), self.model.version
         shares = np.empty_like(loads.kv)
-        sums = self._sums(loads)
         fitted, begin = False, 0
-        for (_, elapsed), end, of_step in zip(ended, loads.ends, sums, strict=True):
+        for (_, elapsed), end, sums in zip(ended, loads.ends, _sums(loads), strict=True):
             here = slice(begin, end)
             charged = self._charged(elapsed, weights[here])
             shares[here] = split(charged, weights[here])
             if charged == elapsed and elapsed:
-                fitted = self.model.learn(end - begin, *of_step, elapsed) or fitted
+                fitted = self.model.learn(end - begin, *sums, elapsed) or fitted
             begin = end
         self._table.add(loads, shares, version)
         return fitted
 
     def _weights(self, loads: Loads) -> npt.NDArray[np.float64]:
         per_step, per_prefill, per_decode, per_kv = self.model.coefficients
-        weights = per_prefill * loads.prefill + per_decode * loads.decode + per_kv * loads.kv
+        weights: npt.NDArray[np.float64] = (
+            per_prefill * loads.prefill + per_decode * loads.decode + per_kv * loads.kv
+        )
         counts = np.diff(loads.ends, prepend=0)
         weights += np.repeat(per_step / counts, counts)
         return weights
-
-    def _sums(self, loads: Loads) -> list[list[int]]:
-        """Of each step its prefill, decode and KV tokens."""
-        starts = [0, *loads.ends[:-1]]
-        parts = (loads.prefill, loads.decode, loads.kv)
-        return np.stack([np.add.reduceat(part, starts) for part in parts], axis=1).tolist()
 
     def _charged(self, elapsed: int, weights: npt.NDArray[np.float64]) -> int:
         """What of a step's time its requests pay; the rest is a stall."""

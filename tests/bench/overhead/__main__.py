@@ -11,6 +11,7 @@ seeded closed loop, in another order each time. Ends with 1 where an interval re
 
 import argparse
 import json
+import logging
 import sys
 import threading
 import time
@@ -91,7 +92,7 @@ def measure(compared: Sequence[Server], streams: Sequence[int], rounds: int, see
         for count in streams:
             for place in range(len(compared)):
                 server = compared[(place + number) % len(compared)]
-                cost = turn.take(server, count, seed + number)
+                cost = turn.take(server, count, seed + WARM_ROUNDS + number)
                 if number >= 0:
                     found[server.name, count].append(cost)
         what = f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"
@@ -142,6 +143,8 @@ def _arguments() -> argparse.Namespace:
 
 def bench(options: argparse.Namespace) -> int:
     """Measure, print and keep; returns 1 after naming what is above its limit."""
+    # vLLM's benchmark warns of each prompt that is a token longer than asked, for all three alike.
+    logging.disable(logging.WARNING)
     settings = load(REPO)
     like = _server_of(settings)
     folder = settings.state / "bench"

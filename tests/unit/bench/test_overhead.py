@@ -1,0 +1,48 @@
+"""The bench beside stock vLLM: pairs are pairs, and an interval says how sure a ratio is."""
+
+import random
+from dataclasses import fields
+
+import pytest
+
+from tests.bench.overhead.__main__ import LIMITS, TITLES, over, ratios
+from tests.bench.overhead.pairs import ratio
+from tests.bench.overhead.servers import OURS, STOCK
+from tests.bench.overhead.turn import Cost
+
+
+def turns(factor: float, count: int = 15) -> tuple[list[float], list[float]]:
+    """Ours and another's: the machine is half as fast in some rounds, which both feel."""
+    dice = random.Random(3)
+    machine = [dice.uniform(1, 2) for _ in range(count)]
+    return [factor * m * dice.uniform(0.98, 1.02) for m in machine], machine
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
+def test_what_the_machine_does_in_a_round_is_in_no_ratio(factor: float) -> None:
+    found = ratio(*turns(factor))
+    assert found.low <= found.median <= found.high
+    assert found.median == pytest.approx(factor, rel=0.02)
+    assert found.high - found.low < 0.03
+
+
+def test_turns_without_a_partner_are_refused() -> None:
+    for ours, others in (([1.0], [1.0]), ([1.0, 2.0], [1.0])):
+        with pytest.raises(ValueError, match="make no pairs"):
+            ratio(ours, others)
+
+
+def test_every_measure_has_a_title_and_every_limit_a_measure() -> None:
+    measures = {field.name for field in fields(Cost)}
+    assert set(TITLES) == measures >= set(LIMITS)
+
+
+def test_an_interval_that_reaches_its_limit_is_named() -> None:
+    ours, stock = turns(1.2)
+    costs = {
+        (OURS, 8): [Cost(each, 1, 1, 1, 1, 1, 1) for each in ours],
+        (STOCK, 8): [Cost(each, 1, 1, 1, 1, 1, 1) for each in stock],
+    }
+    (named,) = over(costs)
+    assert named.startswith("API process, CPU s per 1,000 tokens at 8 streams: up to 1.2")
+    assert ratios(costs, STOCK)[8, "core_cpu"].high == 1.0
