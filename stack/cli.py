@@ -10,6 +10,7 @@ from stack.commands.alerttest import alert_test
 from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.backup import backup
+from stack.commands.bill import bill
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
 from stack.commands.composetest import test_compose
@@ -51,6 +52,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "alert-test": (alert_test, "one alert through Alertmanager to every receiver (TEAM=serving)"),
     "drill": (drill, "make a cause and time its alerts to a receiver (CAUSE=name, ALL=1; lists)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
+    "bill": (bill, "a month by tenant and model (MONTH=2026-11 FORMAT=table|csv|json)"),
     "pictures": (
         pictures,
         "draw every board (BENCH=1 times its queries, DAY=1 makes the docs' pictures)",
