@@ -13,6 +13,7 @@ from stack.commands.backup import backup
 from stack.commands.bill import bill
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
+from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
 from stack.commands.key import key
@@ -58,6 +59,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         "draw every board (BENCH=1 times its queries, DAY=1 makes the docs' pictures)",
     ),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
+    "compare": (compare, "load runs A= and B=: what got worse, exit 1 beyond TOLERANCE=0.05"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
     "logs": (logs, "follow the logs (PART=server for one)"),
