@@ -11,7 +11,7 @@ from pathlib import Path
 from grafana.pictures import board
 from grafana.pictures.expand import SCRAPE_SECONDS
 from loadtest import objectives
-from loadtest.report import page, with_cost, witnesses
+from loadtest.report import benchmark_report, page, with_cost, witnesses
 from loadtest.report.document import to_json
 from loadtest.report.machine import machine
 from loadtest.report.reconciled import Reconcile
@@ -48,6 +48,7 @@ def make(folder: Path, pictures: bool, reconcile: Reconcile) -> Result:
     with_cost.write(folder, rows, reconciliation)
     (folder / JSON).write_text(to_json(found), encoding="utf-8")
     (folder / HTML).write_text(page.html(found), encoding="utf-8")
+    benchmark_report.write(folder, run, rows, found.invalid_because)
     return found
 
 
