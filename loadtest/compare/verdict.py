@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -15,6 +15,8 @@ from loadtest.ranks import at_rank
 FEWEST_BLOCKS = 6
 FEWEST = {50: 100, 99: 1000}
 """Requests that a quantile needs in each run: below, its interval says more than it knows."""
+FEWEST_OF_SEVERAL = 30
+"""The same of a median where the runs are the lots, and their own scatter says what it knows."""
 SEEN = 4
 """A change of so many tolerances must be one that would be seen: else nothing is said of it."""
 
@@ -46,6 +48,7 @@ class Metric:
     share: bool = False
 
 
+WHOLE = "duration p50"
 METRICS = (
     Metric("TTFT p50", "ttft", "ms", 50, told=True),
     Metric("TTFT p99", "ttft", "ms", 99),
@@ -53,7 +56,7 @@ METRICS = (
     Metric("ITL p99", "itl", "ms", 99),
     Metric("TPOT p50", "tpot", "ms", 50, told=True),
     Metric("TPOT p99", "tpot", "ms", 99),
-    Metric("duration p50", "duration", "ms", 50, told=True),
+    Metric(WHOLE, "duration", "ms", 50),
     Metric("duration p99", "duration", "ms", 99),
     Metric("output tokens", "tokens", "per s", more_is_worse=False, told=True),
     Metric("goodput", "goodput", "req/s", more_is_worse=False),
@@ -98,6 +101,9 @@ class Judge:
     def changes(self, ours: Side, theirs: Side) -> list[Change]:
         """Every figure that one of the sides has."""
         known = [m for m in METRICS if any(_has(each, m) for each in (*ours, *theirs))]
+        if not any(metric.told and metric.percent for metric in known):
+            # Nothing was streamed: then the whole answer's time is what there is.
+            known = [replace(m, told=m.told or m.label == WHOLE) for m in known]
         return [self._change(metric, ours, theirs) for metric in known]
 
     def _change(self, metric: Metric, ours: Side, theirs: Side) -> Change:
@@ -179,10 +185,12 @@ def _doubt(metric: Metric, ours: Side, theirs: Side) -> str:
         return "not every run has it"
     # Of the gaps of one request each says much the same.
     least, needed = min(_counted(metric, each) for each in every), FEWEST[metric.percent or 50]
+    several = min(len(ours), len(theirs)) >= FEWEST_RUNS
+    if several and metric.percent != 99:
+        needed = FEWEST_OF_SEVERAL
     if least < needed:
         return f"it is of {least:,} requests and needs {needed:,}"
-    blocks = min(each.blocks for each in every)
-    if blocks < FEWEST_BLOCKS and min(len(ours), len(theirs)) < FEWEST_RUNS:
+    if min(each.blocks for each in every) < FEWEST_BLOCKS and not several:
         return f"it is of less than {FEWEST_BLOCKS * BLOCK_SECONDS:.0f} s"
     return ""
 

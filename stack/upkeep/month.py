@@ -113,7 +113,12 @@ def _of(sums: Mapping[str, int], kind: str) -> dict[tuple[str, str], int]:
 def _lines(sums: Counter[str]) -> list[Line]:
     used, sold = _of(sums, "used/"), _of(sums, "sold/")
     whose = sorted({*used, *sold}, key=lambda who: (-used.get(who, 0), who))
-    lines = [Line(REQUESTS, *who, used.get(who, 0), sold.get(who)) for who in whose]
+    # Requests that were refused, or of no such model, used nothing and were sold nothing.
+    lines = [
+        Line(REQUESTS, *who, used.get(who, 0), sold.get(who))
+        for who in whose
+        if used.get(who) or who in sold
+    ]
     lines += [Line(part, "", "", sums[f"part/{part}"]) for part in PARTS]
     unsold = sums["spend"] - sum(sold.values())
     rest = {IN_FLIGHT: sums["paid"] - sums["booked"], UNKNOWN: sums["bill"] - sums["known"]}

@@ -55,5 +55,5 @@ def test_the_month_of_the_running_server_adds_up(
     billed = sum(row["x_BilledNanodollars"] for row in found["rows"])
     assert found["adds_up"] and billed == found["bill_nanodollars"]
     assert before * (1 - _SLACK) <= billed / 1000 <= after * (1 + _SLACK)
-    (mine,) = (row for row in found["rows"] if row["SubAccountId"] == "default")
+    mine = next(row for row in found["rows"] if row["SubAccountId"] == "default")
     assert mine["x_BilledNanodollars"] > 0 and mine["x_PriceListCost"] is not None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,20 @@ def test_of_three_runs_a_side_the_runs_are_the_lots(
     assert "not from run to run" not in capsys.readouterr().out
     # In another order they took no turns: what the machine was at is all over it.
     assert main(["a0,a1,a2", "b1,b2,b0"]) in (0, 3)
+
+
+def test_where_nothing_streams_the_whole_answer_is_what_has_to_be_told() -> None:
+    short = [
+        replace(each, stream=False, first_token_ns=None, gaps_seconds=()) for each in FIRST[:50]
+    ]
+    side = [sample(run_of("a"), short, read(), {})]
+    changes = Judge(0.05, 0.01, paired=True, in_turns=False).changes(side, side)
+    assert {c.metric.label for c in changes if c.undecided} == {
+        "duration p50", "output tokens", "errors",
+    }  # fmt: skip
+    streamed = [sample(run_of("a"), FIRST[:50], read(), {})]
+    changes = Judge(0.05, 0.01, paired=True, in_turns=False).changes(streamed, streamed)
+    assert "duration p50" not in {c.metric.label for c in changes if c.undecided}
 
 
 def test_a_sample_is_of_the_main_phase_and_of_what_was_not_provoked() -> None:

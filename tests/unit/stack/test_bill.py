@@ -125,6 +125,18 @@ def test_a_model_may_have_a_slash_and_what_is_not_known_is_absent(
     assert "the books begin in 2026-09" in err
 
 
+def test_who_used_nothing_and_was_sold_nothing_has_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = checkout(tmp_path)
+    server = Server(state_of(settings))
+    server.till.pay_part(Part.IDLE, HOUR)
+    server.till.book_request(0, record(model="other", tenant="acme"))
+    server.keep()
+    status, out, _ = asked(settings, capsys, "csv", "2026-09")
+    assert status == 0 and {row["SubAccountId"] for row in csv_of(out)} == {""}
+
+
 def test_json_has_the_proof_beside_the_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
