@@ -11,8 +11,10 @@ from stack.commands.ask import ask
 from stack.commands.audit import audit
 from stack.commands.backup import backup
 from stack.commands.bench import bench
+from stack.commands.bill import bill
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
+from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
 from stack.commands.key import key
@@ -52,11 +54,13 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "alert-test": (alert_test, "one alert through Alertmanager to every receiver (TEAM=serving)"),
     "drill": (drill, "make a cause and time its alerts to a receiver (CAUSE=name, ALL=1; lists)"),
     "cost-audit": (audit, "the bill once more, from the clock, the log records and the counters"),
+    "bill": (bill, "a month by tenant and model (MONTH=2026-11 FORMAT=table|csv|json)"),
     "pictures": (
         pictures,
         "draw every board (BENCH=1 times its queries, DAY=1 makes the docs' pictures)",
     ),
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
+    "compare": (compare, "load runs A= and B=: what got worse, exit 1 beyond TOLERANCE=0.05"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
     "bench": (bench, "what all of this costs a server, beside stock vLLM (ROUNDS=15 STREAMS=8)"),

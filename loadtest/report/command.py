@@ -11,21 +11,19 @@ from pathlib import Path
 from grafana.pictures import board
 from grafana.pictures.expand import SCRAPE_SECONDS
 from loadtest import objectives
-from loadtest.report import page, with_cost, witnesses
+from loadtest.report import benchmark_report, page, with_cost, witnesses
 from loadtest.report.document import to_json
 from loadtest.report.machine import machine
 from loadtest.report.reconciled import Reconcile
 from loadtest.report.result import Result, Sources, result
+from loadtest.report.runs import RUNS, named, newest, read
 from loadtest.report.summary import summary
-from loadtest.rows import REQUESTS, RUN, Row, Run, read_rows, read_run
 from stack import settings
 from stack.errors import Fault
 from stack.stores.protocol import Window
 
 REPO = Path(__file__).parents[2]
-RUNS = "load"
 HTML, JSON = "report.html", "report.json"
-NO_RUN = 2
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -33,28 +31,6 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("folder", nargs="?", type=Path, help="a run's, or its id; else the newest")
     parser.add_argument("--no-pictures", action="store_true", help="draw no boards")
     return parser.parse_args(arguments)
-
-
-def newest(runs: Path) -> Path:
-    """The folder of the run that ended last; raises Fault where there is none."""
-    found = [path.parent for path in runs.glob(f"*/{RUN}")]
-    if not found:
-        raise Fault(f"no run in {runs}", "`make load` makes one", NO_RUN)
-    return max(found, key=lambda folder: (folder / RUN).stat().st_mtime_ns)
-
-
-def _folder(named: Path, runs: Path) -> Path:
-    # A run is named by its id, or by wherever its folder is.
-    return named if (named / RUN).exists() or not (runs / named).is_dir() else runs / named
-
-
-def read(folder: Path) -> tuple[Run, list[Row]]:
-    """The run of a folder and its rows; raises Fault where there is none."""
-    try:
-        return read_run(folder), list(read_rows(folder))
-    except (OSError, ValueError, TypeError) as error:
-        fix = f"it should hold a load run's {RUN} and {REQUESTS}; `make load` makes one"
-        raise Fault(f"{folder} holds no run ({error})", fix, NO_RUN) from error
 
 
 def make(folder: Path, pictures: bool, reconcile: Reconcile) -> Result:
@@ -72,6 +48,7 @@ def make(folder: Path, pictures: bool, reconcile: Reconcile) -> Result:
     with_cost.write(folder, rows, reconciliation)
     (folder / JSON).write_text(to_json(found), encoding="utf-8")
     (folder / HTML).write_text(page.html(found), encoding="utf-8")
+    benchmark_report.write(folder, run, rows, found.invalid_because)
     return found
 
 
@@ -80,7 +57,7 @@ def main(arguments: Sequence[str], reconcile: Reconcile) -> int:
     options = _options(arguments)
     try:
         runs = settings.load(REPO).state / RUNS
-        folder = _folder(options.folder, runs) if options.folder else newest(runs)
+        folder = named(options.folder, runs) if options.folder else newest(runs)
         found = make(folder, not options.no_pictures, reconcile)
     except Fault as fault:
         print(fault, file=sys.stderr)

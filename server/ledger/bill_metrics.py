@@ -14,7 +14,7 @@ from itertools import product
 from prometheus_client.registry import Collector
 
 from server.catalogue import Metric, cost, device_bill
-from server.ledger.bill import Books, Key, Part
+from server.ledger.bill import Books, Key, Part, part
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
@@ -33,7 +33,7 @@ SCRAPE_PATIENCE_SECONDS = 0.5
 
 def keys(models: Iterable[str], tenants: Iterable[str]) -> Iterator[Key]:
     """Every key that is known at start: increase() cannot see a new series' first increment."""
-    yield from (("part", part.value) for part in Part)
+    yield from (("part", each.value) for each in Part)
     yield from (("model", model, outcome.value) for model, outcome in product(models, Outcome))
     yield from (("tenant", tenant) for tenant in tenants)
 
@@ -66,7 +66,9 @@ class Bookkeeper(Collector):
         self._periods = periods
         self._known = known
         self._writer = Writer(self._keep, partial(failed, "ledger"), "ledger-writer", SAVE_SECONDS)
-        periods.add_bill(file.unbilled)
+        # What was open is lost: the periods know what of it was settled, and not yet as whose.
+        periods.add_bill(file.unbilled, part(Part.LOST))
+        periods.add_use(file.settled, part(Part.LOST))
         # Until something is kept: what the file holds, with what was lost with the process before.
         self._kept = Page(ledger.carried, Open(0, 0), time.monotonic())
 
@@ -145,8 +147,8 @@ class Bookkeeper(Collector):
             self._ledger.close(time.monotonic_ns(), died)
             books = self._ledger.books
             parts = {
-                part.value: (books["part", part] - self._ledger.carried["part", part]) / 1000
-                for part in Part
+                each.value: (books["part", each] - self._ledger.carried["part", each]) / 1000
+                for each in Part
             }
             _log.info("ledger closed, microdollars: %s", parts)
             self._say_money_error()

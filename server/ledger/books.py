@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from server.ledger.bill import Books, Key, Part
-from server.ledger.calendar import Amount, KeptPeriods
+from server.ledger.kept_periods import Amount, KeptPeriods
 from server.settings import PREFIX, SettingsError
 from server.storage import durable
 
@@ -62,15 +62,16 @@ class BookFile:
     """The books on disk; without a folder nothing outlives the process.
 
     `carried` is what the process before had counted, with what its requests in flight had cost
-    among what was lost; `periods` is what it spent by day and month, less what is `unbilled`. A
-    file that cannot be read, or is of a later version, stops the start with SettingsError; one of
-    the version before is kept beside the new one; one that is no books is set aside.
+    among what was lost; `periods` is what it spent by day and month, less what is `unbilled`. What
+    was lost and had been `settled` is in them. A file that cannot be read, or is of a later
+    version, stops the start with SettingsError; one of the version before is kept beside the new
+    one; one that is no books is set aside.
     """
 
     def __init__(self, state_dir: Path | None) -> None:
         self._path = state_dir / FILE if state_dir else None
         kept = self._read() or Kept(2, [], 0, 0, KeptPeriods())
-        self.unbilled = kept.unbilled
+        self.unbilled, self.settled = kept.unbilled, max(0, kept.open - kept.unbilled)
         self.carried: Books = Counter(_newest(kept.books))
         if kept.open:
             self.carried["part", Part.LOST] += kept.open

@@ -8,60 +8,25 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-
+from server.ledger.bill import BILL, BOOKED, DETAILS, KNOWN, SPEND, sold
+from server.ledger.kept_periods import STRETCH_SECONDS, KeptPeriods, Stretch, Sums, copies
 from server.pricing import price_list
 
-SPEND, BILL = "spend", "bill"
 STEP_SECONDS = 0.5
 """A clock that moves this much against the time that passed was set: steering moves both alike."""
 SAME_SECONDS = 60.0
 """A clock that is set to within this of what it said before has come back to it."""
 OFFSETS = 48
 """How many of the clock's offsets are remembered, each with when it was first met."""
-STRETCH_SECONDS = 3600.0
-"""How finely what was booked can be dated again after a jump."""
 STRETCHES = 48
 """How many can be: those before them keep the day that they were booked on."""
 EARLIEST = price_list.EARLIEST.isoformat()
-_KEPT = {"day": 8, "month": 4}
-
-Amount = Annotated[int, msgspec.Meta(ge=0)]
-Sums = dict[str, dict[str, Amount]]
-"""Nanodollars by day or month, and by what they were."""
-
-
-class Stretch(msgspec.Struct, forbid_unknown_fields=True):
-    """What was booked on one day from `begun` to `ended` (CLOCK_BOOTTIME, s).
-
-    They are STRETCH_SECONDS apart at most.
-    """
-
-    begun: float
-    day: str
-    sums: dict[str, Amount]
-    ended: float = 0.0
-
-
-class KeptPeriods(msgspec.Struct, forbid_unknown_fields=True):
-    """What the next process is to be given.
-
-    `boot` says whose CLOCK_BOOTTIME it was, `ahead` by how many seconds the clock was ahead of it
-    when the stretches were dated, `offsets` by how many it had been, and since when (0: the first).
-    """
-
-    day: Sums = {}
-    month: Sums = {}
-    boot: str = ""
-    ahead: float = 0.0
-    stretches: list[Stretch] = []
-    offsets: list[tuple[float, float]] = []
+_KEPT = {"day": 8, "month": 13}
 
 
 def _elapsed() -> float:
@@ -103,7 +68,7 @@ class Periods:
             "day": {name: Counter(sums) for name, sums in found.day.items()},
             "month": {name: Counter(sums) for name, sums in found.month.items()},
         }
-        self._stretches = _copies(found.stretches)
+        self._stretches = copies(found.stretches)
         self._ahead, self._offsets = found.ahead, list(found.offsets)
         if not self._boot or found.boot != self._boot:
             self._settle(0)
@@ -138,7 +103,7 @@ class Periods:
         self._sums = {p: {n: Counter(s) for n, s in of.items()} for p, of in self._settled.items()}
         for stretch in self._stretches:
             for period, name in _names(stretch.day):
-                _book(self._sums[period], name, stretch.sums)
+                _book(self._sums[period], name, _of(period, stretch.sums))
 
     def _settle_impossible(self, today: str) -> None:
         # Of two clocks that disagree, the one that goes on from the days before it is right.
@@ -158,7 +123,7 @@ class Periods:
         while len(self._stretches) > left:
             old = self._stretches.pop(0)
             for period, name in _names(old.day):
-                _book(self._settled[period], name, old.sums)
+                _book(self._settled[period], name, _of(period, old.sums))
 
     def _today(self) -> str:
         now, passed = self._clock(), self._elapsed()
@@ -173,7 +138,7 @@ class Periods:
             for what, amount in amounts.items():
                 stretch.sums[what] = stretch.sums.get(what, 0) + amount
             for period, name in _names(today):
-                _book(self._sums[period], name, amounts)
+                _book(self._sums[period], name, _of(period, amounts))
 
     def _stretch(self, today: str) -> Stretch:
         now, last = self._elapsed(), self._stretches[-1] if self._stretches else None
@@ -184,14 +149,18 @@ class Periods:
         last.ended = now
         return last
 
-    def add_bill(self, nanodollars: int) -> None:
-        """Device time passed."""
-        self._add({BILL: nanodollars})
+    def add_bill(self, nanodollars: int, what: str) -> None:
+        """Device time passed, and what it was for is known now, or is PAID for and not yet."""
+        self._add({BILL: nanodollars, KNOWN: nanodollars, what: nanodollars})
 
-    def add_spend(self, tenant: str, microdollars: Decimal) -> None:
+    def add_use(self, nanodollars: int, what: str) -> None:
+        """Of device time that was PAID for it is known now what it was for."""
+        self._add({BOOKED: nanodollars, what: nanodollars})
+
+    def add_spend(self, tenant: str, model: str, microdollars: Decimal) -> None:
         """A request was priced by the price list; rounded to a nanodollar."""
         amount = int((microdollars * 1000).to_integral_value(ROUND_HALF_EVEN))
-        self._add({SPEND: amount, f"{SPEND}/{tenant}": amount})
+        self._add({SPEND: amount, f"{SPEND}/{tenant}": amount, sold(tenant, model): amount})
 
     def spent(self, period: str, tenant: str | None = None) -> int:
         """Nanodollars by the price list in the `day` or `month` so far, all or one tenant's."""
@@ -211,16 +180,8 @@ class Periods:
         with self._lock:
             self._today()
             day, month = (_newest(self._settled[period], _KEPT[period]) for period in _KEPT)
-            stretches = _copies(self._stretches)
+            stretches = copies(self._stretches)
             return KeptPeriods(day, month, self._boot, self._ahead, stretches, self._offsets.copy())
-
-
-def _copies(stretches: Iterable[Stretch]) -> list[Stretch]:
-    # A file of the version before tells no end: it may be as late as can be.
-    return [
-        Stretch(s.begun, s.day, dict(s.sums), s.ended or s.begun + STRETCH_SECONDS)
-        for s in stretches
-    ]
 
 
 def _book(names: dict[str, Counter[str]], name: str, amounts: Mapping[str, int]) -> None:
@@ -228,6 +189,13 @@ def _book(names: dict[str, Counter[str]], name: str, amounts: Mapping[str, int])
     sums = names.pop(name, Counter())
     sums.update(amounts)
     names[name] = sums
+
+
+def _of(period: str, sums: Mapping[str, int]) -> Mapping[str, int]:
+    # Whose it was is asked of a month only (`make bill`), and the file is written every second.
+    if period == "month":
+        return sums
+    return {what: amount for what, amount in sums.items() if not what.startswith(DETAILS)}
 
 
 def _days_before(day: str) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from server.ledger.bill import Books, Key, Part
+from server.ledger.bill import PAID, Books, Key, Part, part, used
 from server.ledger.calendar import Periods
 from server.record.request import RequestRecord
 
@@ -71,16 +71,19 @@ class Till:
 
     def pay(self, nanoseconds: int) -> int:
         """Whole nanodollars for the time of a request; they are to be booked yet."""
+        return self._pay(nanoseconds, PAID)
+
+    def _pay(self, nanoseconds: int, what: str) -> int:
         amount = self._purse.pay(nanoseconds, self.rate or 0)
         self._paid += amount
         self.nanoseconds += nanoseconds
         if self._periods is not None:
-            self._periods.add_bill(amount)
+            self._periods.add_bill(amount, what)
         return amount
 
-    def pay_part(self, part: Part, nanoseconds: int) -> None:
+    def pay_part(self, what: Part, nanoseconds: int) -> None:
         """Pay for time that no request used, and book it."""
-        self.books["part", part] += self.pay(nanoseconds)
+        self.books["part", what] += self._pay(nanoseconds, part(what))
 
     def book_request(self, nanodollars: int, record: RequestRecord) -> None:
         """Book what a request was settled at."""
@@ -94,10 +97,16 @@ class Till:
         self.books["part", Part.REQUESTS] += nanodollars
         self.books["model", model, outcome] += nanodollars
         self.books["tenant", tenant] += nanodollars
+        self._tell_use(nanodollars, used(tenant, model))
 
     def book_lost(self, nanodollars: int) -> None:
         """Book what was settled of requests that will never be known whole."""
         self.books["part", Part.LOST] += nanodollars
+        self._tell_use(nanodollars, part(Part.LOST))
+
+    def _tell_use(self, nanodollars: int, what: str) -> None:
+        if self._periods is not None:
+            self._periods.add_use(nanodollars, what)
 
     def estimate(self, nanoseconds: int) -> int:
         """What the time would cost if it were settled now."""
@@ -105,5 +114,5 @@ class Till:
 
     def error(self, nanodollars: int) -> int:
         """All that was paid less all that was booked and what stands on accounts: 0, always."""
-        booked = sum(self.books["part", part] - self.carried["part", part] for part in Part)
+        booked = sum(self.books["part", each] - self.carried["part", each] for each in Part)
         return self._paid - booked - nanodollars

@@ -187,7 +187,7 @@ class Observer:
             red.observe(record)
         with guarded("spend"):
             if cost is not None:
-                self._periods.add_spend(record.tenant, cost)
+                self._periods.add_spend(record.tenant, record.model, cost)
         with guarded("cost_metrics"):
             self._costs.observe(record, cost)
         with guarded("logs"):

@@ -21,8 +21,8 @@ _BYTES = 32
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two at once would each write a file without the other's key."""
-    if not folder.exists():
-        folder.mkdir(parents=True, mode=0o700)
+    # Somebody else may make it at the same moment.
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(found, fcntl.LOCK_EX)

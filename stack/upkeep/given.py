@@ -69,8 +69,7 @@ def check_writable(here: Path) -> None:
 def replace(here: Path, data: bytes, mode: int = 0o644) -> None:
     """Put the data in the file's place, whole or not at all, with the mode and owner it had."""
     here = here.resolve()
-    if not here.parent.exists():
-        here.parent.mkdir(parents=True, mode=0o700)
+    here.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     before = here.stat() if here.exists() else None
     scratch = here.with_name(f"{here.name}.new")
     scratch.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from prometheus_client import PROCESS_COLLECTOR, REGISTRY
 
-from server.ledger.bill import Books, Part
+from server.ledger.bill import Books, Part, part
 from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import BookFile
 from server.ledger.calendar import Periods
@@ -50,7 +50,7 @@ class _Ledger(Ledger):
     def pass_time(self, seconds: float) -> None:
         """Bill the device's time since the last call, less what requests used of it."""
         bill = int(seconds * MICRODOLLARS_PER_HOUR / 3.6)
-        self._periods.add_bill(bill)
+        self._periods.add_bill(bill, part(Part.IDLE))
         self.books["part", Part.IDLE] += bill // 2
 
     @property
@@ -103,7 +103,7 @@ class Server:
         red.observe(record)
         self._costs.observe(record, cost)
         if cost is not None:
-            self._periods.add_spend(record.tenant, cost)
+            self._periods.add_spend(record.tenant, record.model, cost)
         self._ledger.past(record)
         for counts in self._items:
             counts.admit()

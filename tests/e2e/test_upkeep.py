@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stack.commands.backup import backup
+from stack.commands.bill import bill
 from stack.commands.clean import clean
 from stack.commands.restore import restore
 from stack.errors import Fault
@@ -40,3 +41,19 @@ def test_a_running_server_is_backed_up_and_left_alone(
         with pytest.raises(Fault, match="the stack is up"):
             command(told(stack, FROM=str(path), TO=str(tmp_path)))
     assert client.chat("Still there?").status == 200
+
+
+def test_the_month_of_the_running_server_adds_up(
+    stack: Settings, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert client.chat("Whose month is this?").status == 200
+    before = samples()["llm_bill_month_microdollars"]
+    capsys.readouterr()
+    assert bill(told(stack, FORMAT="json")) == 0
+    found = json.loads(capsys.readouterr().out)
+    after = samples()["llm_bill_month_microdollars"]
+    billed = sum(row["x_BilledNanodollars"] for row in found["rows"])
+    assert found["adds_up"] and billed == found["bill_nanodollars"]
+    assert before * (1 - _SLACK) <= billed / 1000 <= after * (1 + _SLACK)
+    mine = next(row for row in found["rows"] if row["SubAccountId"] == "default")
+    assert mine["x_BilledNanodollars"] > 0 and mine["x_PriceListCost"] is not None

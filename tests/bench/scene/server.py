@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from prometheus_client.samples import Sample as Exposed
 
-from server.ledger.bill import Part
+from server.ledger.bill import Part, part
 from server.requests import saturation
 from server.signals import instruments
 from tests.bench import day_series
@@ -46,7 +46,7 @@ class Server(day_series.Server):
         """The device's time since the day's start by what it was for; all of it is in the books."""
         passed, books = self.moment - DAY, self._ledger.books
         bill, idle = (int(each * _NANODOLLARS_PER_SECOND) for each in (passed, passed - busy))
-        self._periods.add_bill(bill - self._billed)
+        self._periods.add_bill(bill - self._billed, part(Part.IDLE))
         books["part", Part.IDLE] += max(0, idle - self._idle)
         self._billed, self._idle = bill, idle
         settled = books["part", Part.IDLE] + books["part", Part.REQUESTS]

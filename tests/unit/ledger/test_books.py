@@ -16,8 +16,9 @@ from server.ledger import bill_metrics
 from server.ledger.bill import Books, Part
 from server.ledger.bill_metrics import Bookkeeper, keys
 from server.ledger.books import FILE, MOST_KEYS, BookFile
-from server.ledger.calendar import KeptPeriods, Periods
+from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
+from server.ledger.kept_periods import KeptPeriods
 from server.settings import SettingsError
 from server.storage import durable
 from server.wire.report import Settlement

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ledger.bill import Books, Part
+from server.ledger.bill import BILL, BOOKED, KNOWN, PAID, Books, Part
 from server.ledger.calendar import Periods
 from server.ledger.money import NANOSECONDS_PER_HOUR, Purse, Till
 from server.record.request import Outcome
@@ -91,6 +91,18 @@ def test_all_that_was_paid_is_booked_or_stands_on_an_account(business: Business)
     assert business.periods.billed("day") == business.booked("part") + open_
     assert business.booked("model") == business.booked("tenant")
     assert business.booked("model") == till.books["part", Part.REQUESTS]
+
+
+@given(businesses())
+def test_a_month_tells_what_all_of_its_bill_was_for(business: Business) -> None:
+    (stretch,) = business.periods.state().stretches or ({},)
+    sums = Counter(stretch.sums if stretch else {})
+    uses = sum(amount for what, amount in sums.items() if what.startswith(("part/", "used/")))
+    open_ = sum(business.accounts)
+    assert sums[BILL] == sums[KNOWN] == uses + open_
+    assert sums[PAID] - sums[BOOKED] == open_
+    of_requests = sum(amount for what, amount in sums.items() if what.startswith("used/"))
+    assert of_requests == business.till.books["part", Part.REQUESTS]
 
 
 @given(businesses(), UNUSED, st.integers(1, 10**9))

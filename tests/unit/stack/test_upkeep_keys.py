@@ -98,6 +98,16 @@ def test_two_at_once_lose_no_key(tmp_path: Path) -> None:
     assert len(read_tenants(tmp_path / DEFAULT).names) == 8
 
 
+def test_a_folder_that_another_just_made_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(tmp_path, {"TENANT": "a"})
+    (tmp_path / DEFAULT).parent.mkdir()
+    # As whoever looked a moment before the other made it.
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert key(settings) == 0
+
+
 def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
     real = tmp_path / "real.yaml"
     real.write_text("tenants:\n")

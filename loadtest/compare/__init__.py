@@ -1,0 +1,1 @@
+"""Holds load runs against each other: what got worse, and whether that can be told at all."""
