@@ -12,6 +12,7 @@ from stack.commands.audit import audit
 from stack.commands.backup import backup
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
+from stack.commands.clients import clients
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
 from stack.commands.key import key
@@ -58,6 +59,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
+    "clients": (
+        clients,
+        "openai, anthropic, LangChain, LiteLLM and a page, held against the records (API_KEY=...)",
+    ),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "key": (key, "an API key for TENANT=name, printed once; the keys file gets its digest"),

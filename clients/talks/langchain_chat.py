@@ -1,0 +1,167 @@
+"""LangChain's `ChatOpenAI` on /v1/chat/completions and /v1/responses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_openai import ChatOpenAI
+from openai import APIStatusError
+
+from clients.conversation import (
+    ABOUT,
+    LONG_TOKENS,
+    MANY_TOKENS,
+    PARAMETERS,
+    QUESTION,
+    RESULT,
+    SEEN,
+    STORY,
+    TOKENS,
+    TOOL,
+    Conversation,
+    Talk,
+    Trip,
+    told,
+)
+from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
+
+PACKAGES = ("langchain-openai",)
+FUNCTION: Any = {
+    "type": "function",
+    "function": {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS},
+}
+
+
+def _model(talk: Conversation, said: Said, key: str = "", **fields: Any) -> Any:
+    """The client as people make it; with a base_url it asks for no usage of a stream by itself."""
+    place = talk.place
+    asked: Any = {"max_tokens": TOKENS, "stream_usage": True, **fields}
+    return ChatOpenAI(
+        base_url=f"{place.api}/v1",
+        api_key=key or place.shown_key,
+        model=place.model,
+        include_response_headers=True,
+        default_headers=said.own_id,
+        **asked,
+    )
+
+
+def _take(said: Said, message: Any) -> None:
+    """Headers and usage of an answer, or of all the chunks of a stream added up."""
+    said.answered(message.response_metadata.get("headers", {}))
+    used = message.usage_metadata
+    if used:
+        cached = used.get("input_token_details", {}).get("cache_read")
+        said.usage = Usage(used["input_tokens"], used["output_tokens"], cached)
+
+
+def plain(talk: Conversation) -> None:
+    """One question, one answer."""
+    said = talk.request()
+    with told(said, APIStatusError):
+        message = _model(talk, said).invoke(QUESTION)
+        _take(said, message)
+        said.check(bool(message.response_metadata.get("finish_reason")), "no finish_reason")
+
+
+def own_id(talk: Conversation) -> None:
+    """The caller's x-request-id comes back."""
+    said = talk.request()
+    with told(said, APIStatusError):
+        _take(said, _model(talk, said).invoke(QUESTION))
+        said.check(said.own_id_back == said.caller_id, "x-request-id is not ours")
+
+
+def _sum(chunks: list[Any]) -> Any:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole += chunk
+    return whole
+
+
+def stream(talk: Conversation) -> None:
+    """Read to its end, its chunks added up."""
+    said = talk.request()
+    with told(said, APIStatusError):
+        _take(said, _sum(list(_model(talk, said).stream(QUESTION))))
+
+
+def abort(talk: Conversation) -> None:
+    """Left after a few chunks."""
+    said = talk.request(LEFT)
+    fields: Any = {"max_tokens": LONG_TOKENS, "temperature": 0}
+    with told(said, APIStatusError):
+        chunks = _model(talk, said, extra_body={"ignore_eos": True}, **fields).stream(STORY)
+        seen = [next(chunks) for _ in range(SEEN)]
+        chunks.close()
+        said.answered(_sum(seen).response_metadata.get("headers", {}))
+
+
+def tools(talk: Conversation) -> None:
+    """A call of a named tool, and the answer to its result."""
+    said = talk.request()
+    with told(said, APIStatusError):
+        bound = _model(talk, said, max_tokens=MANY_TOKENS).bind_tools([FUNCTION], tool_choice=TOOL)
+        message = bound.invoke(QUESTION)
+        _take(said, message)
+        call = message.tool_calls[0]
+        said.check(call["name"] == TOOL, "another tool was called")
+        said.check("city" in call["args"], "the arguments are not the tool's")
+        _after_tool(talk, [("user", QUESTION), message], call["id"])
+
+
+def _after_tool(talk: Conversation, messages: list[Any], call: str) -> None:
+    said = talk.request()
+    with told(said, APIStatusError):
+        result = {"role": "tool", "tool_call_id": call, "content": RESULT}
+        bound = _model(talk, said).bind_tools([FUNCTION], tool_choice="none")
+        _take(said, bound.invoke([*messages, result]))
+
+
+def structured(talk: Conversation) -> None:
+    """An answer of a pydantic model."""
+    said = talk.request()
+    with told(said, APIStatusError):
+        model = _model(talk, said, max_tokens=MANY_TOKENS)
+        found = model.with_structured_output(Trip, method="json_schema", include_raw=True)
+        answer = found.invoke(QUESTION)
+        _take(said, answer["raw"])
+        said.check(isinstance(answer["parsed"], Trip), "nothing was parsed")
+
+
+def wrong_key(talk: Conversation) -> None:
+    """Refused as the error of the SDK below."""
+    said = talk.request(NO_KEY)
+    with told(said, APIStatusError):
+        _model(talk, said, talk.place.wrong_key).invoke(QUESTION)
+    said.check_refused("AuthenticationError")
+
+
+def too_long(talk: Conversation) -> None:
+    """More than the model's context."""
+    said = talk.request(TOO_LONG)
+    with told(said, APIStatusError):
+        _model(talk, said).invoke(talk.place.too_long)
+    said.check_refused("BadRequestError")
+
+
+def responses(talk: Conversation) -> None:
+    """/v1/responses, whole and as a stream."""
+    whole, events = talk.request(), talk.request()
+    with told(whole, APIStatusError):
+        _take(whole, _model(talk, whole, use_responses_api=True).invoke(QUESTION))
+    with told(events, APIStatusError):
+        chunks = _model(talk, events, use_responses_api=True).stream(QUESTION)
+        _take(events, _sum(list(chunks)))
+
+
+TALKS: Mapping[str, Talk] = {
+    "plain": plain,
+    "stream": stream,
+    "tools": tools,
+    "structured": structured,
+    "abort": abort,
+    "wrong-key": wrong_key,
+    "too-long": too_long,
+    "own-id": own_id,
+    "responses": responses,
+}
