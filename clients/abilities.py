@@ -15,7 +15,9 @@ START = "docs/clients.md says how to start it so that every cell can be asked"
 NO_KEYS = "the server has no keys"
 NO_PAGE = f"""the server runs without --allowed-origins '["{browser.ORIGIN}"]'"""
 NO_TOOLS = "the server runs without --tool-call-parser"
+NO_CALL = "the model calls no tool, even where it has to"
 NO_END = "the model fills its JSON with blanks and ends none"
+_CUT = '"finish_reason": "length"'
 CHAT = "/v1/chat/completions"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -81,7 +83,7 @@ def lacks(place: Place, has_keys: bool) -> dict[str, str]:
     found = {
         "wrong-key": "" if has_keys else NO_KEYS,
         "browser": "" if _knows_page(place) else NO_PAGE,
-        "tools": "" if _calls_tools(place) else NO_TOOLS,
+        "tools": _tools(place),
         "structured": "" if _ends_json(place) else NO_END,
     }
     return {name: why for name, why in found.items() if why}
@@ -99,11 +101,15 @@ def _chat(place: Place, **fields: Any) -> Answer:
     return call(f"{place.api}{CHAT}", bearer(place.key), body)
 
 
-def _calls_tools(place: Place) -> bool:
+def _tools(place: Place) -> str:
     function = {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS}
     tools = [{"type": "function", "function": function}]
-    answer = _chat(place, tools=tools, tool_choice="required", max_tokens=1)
-    return "--tool-call-parser" not in json.dumps(answer.json)
+    said = json.dumps(
+        _chat(place, tools=tools, tool_choice="required", max_tokens=MANY_TOKENS).json
+    )
+    if "--tool-call-parser" in said:
+        return NO_TOOLS
+    return NO_CALL if _CUT in said else ""
 
 
 def _ends_json(place: Place) -> bool:
@@ -111,7 +117,7 @@ def _ends_json(place: Place) -> bool:
     form = {"type": "json_schema", "json_schema": schema}
     answer = _chat(place, response_format=form, max_tokens=MANY_TOKENS)
     # Whatever else is wrong with the answer, the clients will say.
-    return '"finish_reason": "length"' not in json.dumps(answer.json)
+    return _CUT not in json.dumps(answer.json)
 
 
 def engine(place: Place) -> str:

@@ -111,12 +111,13 @@ def tools(talk: Conversation) -> None:
     with told(said, APIStatusError):
         fields = {"tools": [FUNCTION], "tool_choice": CHOICE, "max_tokens": MANY_TOKENS}
         message = _chat(talk, said, ASKED, **fields).choices[0].message
-        call = message.tool_calls[0]
-        said.check(call.function.name == TOOL, "another tool was called")
-        said.check(
-            "city" in json.loads(call.function.arguments), "the arguments are not the tool's"
-        )
-        _after_tool(talk, [*ASKED, message], call.id)
+        calls = message.tool_calls or []
+        said.check(len(calls) == 1, f"{len(calls)} tools were called")
+        for call in calls[:1]:
+            said.check(call.function.name == TOOL, "another tool was called")
+            given = json.loads(call.function.arguments)
+            said.check("city" in given, "the arguments are not the tool's")
+            _after_tool(talk, [*ASKED, message], call.id)
 
 
 def _after_tool(talk: Conversation, messages: list[Any], call: str) -> None:

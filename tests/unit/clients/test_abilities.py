@@ -117,6 +117,11 @@ def test_each_lack_is_named(server: tuple[str, Ways]) -> None:
     }
 
 
+def test_a_model_that_ends_no_call_calls_none(server: tuple[str, Ways]) -> None:
+    server[1].tools = '{"choices": [{"finish_reason": "length"}]}'
+    assert abilities.lacks(_place(server[0]), has_keys=True)["tools"] == abilities.NO_CALL
+
+
 def test_who_does_not_answer_is_named_with_the_way_to_start_it() -> None:
     with pytest.raises(Fault, match=r"does not answer .*docs/clients.md"):
         abilities.find("http://127.0.0.1:1", "", "clients-1")
