@@ -6,7 +6,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from clients.conversation import ABOUT, MANY_TOKENS, PARAMETERS, QUESTION, TOOL, Place, Trip
+from clients import script
+from clients.conversation import Place
 from clients.talks import browser
 from stack.errors import Fault
 from stack.http import UNREADABLE
@@ -96,16 +97,16 @@ def _knows_page(place: Place) -> bool:
 
 
 def _chat(place: Place, **fields: Any) -> Answer:
-    asked = [{"role": "user", "content": QUESTION}]
+    asked = [{"role": "user", "content": script.QUESTION}]
     body = {"model": place.model, "messages": asked, **fields}
     return call(f"{place.api}{CHAT}", bearer(place.key), body)
 
 
 def _tools(place: Place) -> str:
-    function = {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS}
-    tools = [{"type": "function", "function": function}]
     said = json.dumps(
-        _chat(place, tools=tools, tool_choice="required", max_tokens=MANY_TOKENS).json
+        _chat(
+            place, tools=[script.FUNCTION], tool_choice="required", max_tokens=script.MANY_TOKENS
+        ).json
     )
     if "--tool-call-parser" in said:
         return NO_TOOLS
@@ -113,9 +114,9 @@ def _tools(place: Place) -> str:
 
 
 def _ends_json(place: Place) -> bool:
-    schema = {"name": "trip", "schema": Trip.model_json_schema()}
+    schema = {"name": "trip", "schema": script.Trip.model_json_schema()}
     form = {"type": "json_schema", "json_schema": schema}
-    answer = _chat(place, response_format=form, max_tokens=MANY_TOKENS)
+    answer = _chat(place, response_format=form, max_tokens=script.MANY_TOKENS)
     # Whatever else is wrong with the answer, the clients will say.
     return _CUT not in json.dumps(answer.json)
 

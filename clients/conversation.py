@@ -1,40 +1,11 @@
-"""What the talks share: where they talk, what they say, and the requests of one cell."""
+"""What the talks share: where they talk, and the requests of one cell."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
-
-from pydantic import BaseModel
+from typing import Any, TypeAlias
 
 from clients.said import ANSWERED, Said, Want
-
-QUESTION = "Where shall I go, and for how long?"
-STORY = "One answer"
-"""What the embedded model answers at length without chance: an answer long enough to leave."""
-TOKENS, LONG_TOKENS = 16, 1000
-MANY_TOKENS = 256
-"""Enough for an answer of the schema below, whatever blanks a model puts in between."""
-SEEN = 3
-"""Pieces of a stream that are read before it is left."""
-
-
-class Trip(BaseModel):
-    """The form of the structured answer: each value is one of few, so any model ends it."""
-
-    city: Literal["Paris", "Rome"]
-    days: Literal[1, 2, 3]
-
-
-TOOL = "plan_trip"
-ABOUT = "Plans a trip."
-PARAMETERS: dict[str, Any] = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
-RESULT = "planned"
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,16 @@ from typing import Any
 
 from anthropic import Anthropic, APIStatusError
 
-from clients.conversation import (
-    ABOUT,
-    LONG_TOKENS,
-    MANY_TOKENS,
-    PARAMETERS,
-    QUESTION,
-    RESULT,
-    SEEN,
-    STORY,
-    TOKENS,
-    TOOL,
-    Conversation,
-    Place,
-    Talk,
-    Trip,
-    told,
-)
+from clients import script
+from clients.conversation import Conversation, Place, Talk, told
 from clients.said import COUNTED, LEFT, NO_KEY, TOO_LONG, Said, Usage
 
-PACKAGES = ("anthropic",)
-ASKED: Any = [{"role": "user", "content": QUESTION}]
-FUNCTION: Any = {"name": TOOL, "description": ABOUT, "input_schema": PARAMETERS}
+ASKED: Any = [{"role": "user", "content": script.QUESTION}]
+FUNCTION: Any = {
+    "name": script.TOOL,
+    "description": script.ABOUT,
+    "input_schema": script.PARAMETERS,
+}
 
 
 def sdk(place: Place, key: str = "") -> Any:
@@ -41,7 +29,7 @@ def _usage(found: Any) -> Usage:
 
 
 def _ask(talk: Conversation, said: Said, messages: Any, **fields: Any) -> Any:
-    asked = {"max_tokens": TOKENS, "extra_headers": said.own_id, **fields}
+    asked = {"max_tokens": script.TOKENS, "extra_headers": said.own_id, **fields}
     ways = sdk(talk.place).messages.with_raw_response
     raw = ways.create(model=talk.place.model, messages=messages, **asked)
     said.answered(raw.headers, raw.status_code)
@@ -68,7 +56,7 @@ def own_id(talk: Conversation) -> None:
 def stream(talk: Conversation) -> None:
     """The SDK's own stream, which adds its message up."""
     said = talk.request()
-    asked: Any = {"max_tokens": TOKENS, "messages": ASKED, "extra_headers": said.own_id}
+    asked: Any = {"max_tokens": script.TOKENS, "messages": ASKED, "extra_headers": said.own_id}
     with (
         told(said, APIStatusError),
         sdk(talk.place).messages.stream(model=talk.place.model, **asked) as events,
@@ -82,17 +70,17 @@ def stream(talk: Conversation) -> None:
 def abort(talk: Conversation) -> None:
     """Left after a few pieces of text."""
     said = talk.request(LEFT)
-    words = [{"role": "user", "content": STORY}]
+    words = [{"role": "user", "content": script.STORY}]
     # The SDK has no argument for a temperature any more.
     more = {"extra_headers": said.own_id, "extra_body": {"temperature": 0}}
-    asked: Any = {"max_tokens": LONG_TOKENS, "messages": words, **more}
+    asked: Any = {"max_tokens": script.LONG_TOKENS, "messages": words, **more}
     with (
         told(said, APIStatusError),
         sdk(talk.place).messages.stream(model=talk.place.model, **asked) as events,
     ):
         said.answered(events.response.headers, events.response.status_code)
         pieces = iter(events.text_stream)
-        for _ in range(SEEN):
+        for _ in range(script.SEEN):
             next(pieces)
 
 
@@ -100,14 +88,14 @@ def tools(talk: Conversation) -> None:
     """A call of a named tool, and the answer to its result."""
     said = talk.request()
     with told(said, APIStatusError):
-        choice = {"type": "tool", "name": TOOL}
-        fields = {"tools": [FUNCTION], "tool_choice": choice, "max_tokens": MANY_TOKENS}
+        choice = {"type": "tool", "name": script.TOOL}
+        fields = {"tools": [FUNCTION], "tool_choice": choice, "max_tokens": script.MANY_TOKENS}
         answer = _ask(talk, said, ASKED, **fields)
         calls = [block for block in answer.content if block.type == "tool_use"]
         said.check(len(calls) == 1, f"{len(calls)} tools were called")
         said.check(answer.stop_reason == "tool_use", f"stop_reason is {answer.stop_reason}")
         for call in calls[:1]:
-            said.check(call.name == TOOL, "another tool was called")
+            said.check(call.name == script.TOOL, "another tool was called")
             said.check("city" in call.input, "the arguments are not the tool's")
             _after_tool(talk, [*ASKED, {"role": "assistant", "content": answer.content}], call.id)
 
@@ -115,7 +103,7 @@ def tools(talk: Conversation) -> None:
 def _after_tool(talk: Conversation, messages: list[Any], call: str) -> None:
     said = talk.request()
     with told(said, APIStatusError):
-        result = {"type": "tool_result", "tool_use_id": call, "content": RESULT}
+        result = {"type": "tool_result", "tool_use_id": call, "content": script.RESULT}
         messages = [*messages, {"role": "user", "content": [result]}]
         _ask(talk, said, messages, tools=[FUNCTION], tool_choice={"type": "none"})
 
@@ -124,20 +112,22 @@ def structured(talk: Conversation) -> None:
     """An answer of a pydantic model."""
     said = talk.request()
     with told(said, APIStatusError):
-        asked: Any = {"max_tokens": MANY_TOKENS, "extra_headers": said.own_id}
+        asked: Any = {"max_tokens": script.MANY_TOKENS, "extra_headers": said.own_id}
         ways = sdk(talk.place).messages
-        answer = ways.parse(model=talk.place.model, messages=ASKED, output_format=Trip, **asked)
+        answer = ways.parse(
+            model=talk.place.model, messages=ASKED, output_format=script.Trip, **asked
+        )
         # What parses shows no headers.
         said.answered({})
         said.usage = _usage(answer.usage)
-        said.check(isinstance(answer.parsed_output, Trip), "nothing was parsed")
+        said.check(isinstance(answer.parsed_output, script.Trip), "nothing was parsed")
 
 
 def wrong_key(talk: Conversation) -> None:
     """Refused as the SDK's own error."""
     said = talk.request(NO_KEY)
     with told(said, APIStatusError):
-        asked: Any = {"max_tokens": TOKENS, "messages": ASKED, "extra_headers": said.own_id}
+        asked: Any = {"max_tokens": script.TOKENS, "messages": ASKED, "extra_headers": said.own_id}
         ways = sdk(talk.place, talk.place.wrong_key).messages
         ways.create(model=talk.place.model, **asked)
     said.check_refused("AuthenticationError")

@@ -13,21 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from clients.conversation import (
-    ABOUT,
-    LONG_TOKENS,
-    MANY_TOKENS,
-    PARAMETERS,
-    QUESTION,
-    RESULT,
-    SEEN,
-    STORY,
-    TOKENS,
-    TOOL,
-    Conversation,
-    Place,
-    Trip,
-)
+from clients import script
+from clients.conversation import Conversation, Place
 from clients.said import ANSWERED, LEFT, NO_KEY, STOPPED, TOO_LONG, Said, Usage, Want
 from stack.errors import Fault
 
@@ -74,10 +61,10 @@ def place_json(talks: Sequence[Conversation]) -> dict[str, Any]:
     }
     return {
         "api": place.api, "key": place.key, "wrong_key": place.wrong_key, "model": place.model,
-        "question": QUESTION, "story": STORY, "too_long": place.too_long, "result": RESULT,
-        "tokens": TOKENS, "long": LONG_TOKENS, "many": MANY_TOKENS, "seen": SEEN,
-        "tool": {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS},
-        "schema": Trip.model_json_schema(), "requests": requests,
+        "question": script.QUESTION, "story": script.STORY, "too_long": place.too_long,
+        "tokens": script.TOKENS, "long": script.LONG_TOKENS, "many": script.MANY_TOKENS,
+        "seen": script.SEEN, "tool": script.FUNCTION, "result": script.RESULT,
+        "schema": script.Trip.model_json_schema(), "requests": requests,
     }  # fmt: skip
 
 

@@ -6,35 +6,15 @@ from typing import Any
 from langchain_openai import ChatOpenAI
 from openai import APIStatusError
 
-from clients.conversation import (
-    ABOUT,
-    LONG_TOKENS,
-    MANY_TOKENS,
-    PARAMETERS,
-    QUESTION,
-    RESULT,
-    SEEN,
-    STORY,
-    TOKENS,
-    TOOL,
-    Conversation,
-    Talk,
-    Trip,
-    told,
-)
+from clients import script
+from clients.conversation import Conversation, Talk, told
 from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
-
-PACKAGES = ("langchain-openai",)
-FUNCTION: Any = {
-    "type": "function",
-    "function": {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS},
-}
 
 
 def _model(talk: Conversation, said: Said, key: str = "", **fields: Any) -> Any:
     """The client as people make it; with a base_url it asks for no usage of a stream by itself."""
     place = talk.place
-    asked: Any = {"max_tokens": TOKENS, "stream_usage": True, **fields}
+    asked: Any = {"max_tokens": script.TOKENS, "stream_usage": True, **fields}
     return ChatOpenAI(
         base_url=f"{place.api}/v1",
         api_key=key or place.shown_key,
@@ -58,7 +38,7 @@ def plain(talk: Conversation) -> None:
     """One question, one answer."""
     said = talk.request()
     with told(said, APIStatusError):
-        message = _model(talk, said).invoke(QUESTION)
+        message = _model(talk, said).invoke(script.QUESTION)
         _take(said, message)
         said.check(bool(message.response_metadata.get("finish_reason")), "no finish_reason")
 
@@ -67,7 +47,7 @@ def own_id(talk: Conversation) -> None:
     """The caller's x-request-id comes back."""
     said = talk.request()
     with told(said, APIStatusError):
-        _take(said, _model(talk, said).invoke(QUESTION))
+        _take(said, _model(talk, said).invoke(script.QUESTION))
         said.check(said.own_id_back == said.caller_id, "x-request-id is not ours")
 
 
@@ -82,16 +62,16 @@ def stream(talk: Conversation) -> None:
     """Read to its end, its chunks added up."""
     said = talk.request()
     with told(said, APIStatusError):
-        _take(said, _sum(list(_model(talk, said).stream(QUESTION))))
+        _take(said, _sum(list(_model(talk, said).stream(script.QUESTION))))
 
 
 def abort(talk: Conversation) -> None:
     """Left after a few chunks."""
     said = talk.request(LEFT)
-    fields: Any = {"max_tokens": LONG_TOKENS, "temperature": 0}
+    fields: Any = {"max_tokens": script.LONG_TOKENS, "temperature": 0}
     with told(said, APIStatusError):
-        chunks = _model(talk, said, extra_body={"ignore_eos": True}, **fields).stream(STORY)
-        seen = [next(chunks) for _ in range(SEEN)]
+        chunks = _model(talk, said, extra_body={"ignore_eos": True}, **fields).stream(script.STORY)
+        seen = [next(chunks) for _ in range(script.SEEN)]
         chunks.close()
         said.answered(_sum(seen).response_metadata.get("headers", {}))
 
@@ -100,22 +80,24 @@ def tools(talk: Conversation) -> None:
     """A call of a named tool, and the answer to its result."""
     said = talk.request()
     with told(said, APIStatusError):
-        bound = _model(talk, said, max_tokens=MANY_TOKENS).bind_tools([FUNCTION], tool_choice=TOOL)
-        message = bound.invoke(QUESTION)
+        bound = _model(talk, said, max_tokens=script.MANY_TOKENS).bind_tools(
+            [script.FUNCTION], tool_choice=script.TOOL
+        )
+        message = bound.invoke(script.QUESTION)
         _take(said, message)
         calls = message.tool_calls
         said.check(len(calls) == 1, f"{len(calls)} tools were called")
         for call in calls[:1]:
-            said.check(call["name"] == TOOL, "another tool was called")
+            said.check(call["name"] == script.TOOL, "another tool was called")
             said.check("city" in call["args"], "the arguments are not the tool's")
-            _after_tool(talk, [("user", QUESTION), message], call["id"])
+            _after_tool(talk, [("user", script.QUESTION), message], call["id"])
 
 
 def _after_tool(talk: Conversation, messages: list[Any], call: str) -> None:
     said = talk.request()
     with told(said, APIStatusError):
-        result = {"role": "tool", "tool_call_id": call, "content": RESULT}
-        bound = _model(talk, said).bind_tools([FUNCTION], tool_choice="none")
+        result = {"role": "tool", "tool_call_id": call, "content": script.RESULT}
+        bound = _model(talk, said).bind_tools([script.FUNCTION], tool_choice="none")
         _take(said, bound.invoke([*messages, result]))
 
 
@@ -123,18 +105,18 @@ def structured(talk: Conversation) -> None:
     """An answer of a pydantic model."""
     said = talk.request()
     with told(said, APIStatusError):
-        model = _model(talk, said, max_tokens=MANY_TOKENS)
-        found = model.with_structured_output(Trip, method="json_schema", include_raw=True)
-        answer = found.invoke(QUESTION)
+        model = _model(talk, said, max_tokens=script.MANY_TOKENS)
+        found = model.with_structured_output(script.Trip, method="json_schema", include_raw=True)
+        answer = found.invoke(script.QUESTION)
         _take(said, answer["raw"])
-        said.check(isinstance(answer["parsed"], Trip), "nothing was parsed")
+        said.check(isinstance(answer["parsed"], script.Trip), "nothing was parsed")
 
 
 def wrong_key(talk: Conversation) -> None:
     """Refused as the error of the SDK below."""
     said = talk.request(NO_KEY)
     with told(said, APIStatusError):
-        _model(talk, said, talk.place.wrong_key).invoke(QUESTION)
+        _model(talk, said, talk.place.wrong_key).invoke(script.QUESTION)
     said.check_refused("AuthenticationError")
 
 
@@ -150,9 +132,9 @@ def responses(talk: Conversation) -> None:
     """/v1/responses, whole and as a stream."""
     whole, events = talk.request(), talk.request()
     with told(whole, APIStatusError):
-        _take(whole, _model(talk, whole, use_responses_api=True).invoke(QUESTION))
+        _take(whole, _model(talk, whole, use_responses_api=True).invoke(script.QUESTION))
     with told(events, APIStatusError):
-        chunks = _model(talk, events, use_responses_api=True).stream(QUESTION)
+        chunks = _model(talk, events, use_responses_api=True).stream(script.QUESTION)
         _take(events, _sum(list(chunks)))
 
 

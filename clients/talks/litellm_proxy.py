@@ -16,14 +16,14 @@ from typing import Any
 
 from openai import APIStatusError
 
-from clients.conversation import TOKENS, Conversation, Place, Talk, told
+from clients import script
+from clients.conversation import Conversation, Place, Talk, told
 from clients.said import NO_KEY
 from clients.talks import openai_sdk
 from stack.errors import Fault
 from stack.http import probe
 from stack.run import last_error
 
-PACKAGES = ("litellm", "openai")
 START_SECONDS = 120.0
 _WRONG = "-wrong-key"
 _KEY, _OWN_KEY = "CLIENTS_SERVER_KEY", "LITELLM_MASTER_KEY"
@@ -94,7 +94,7 @@ def wrong_key(talk: Conversation) -> None:
     """The server refuses the proxy's key, and the caller is told so."""
     said = talk.request(NO_KEY)
     with told(said, APIStatusError):
-        asked: Any = {"messages": openai_sdk.ASKED, "max_tokens": TOKENS}
+        asked: Any = {"messages": openai_sdk.ASKED, "max_tokens": script.TOKENS}
         chats = openai_sdk.sdk(talk.place).chat.completions
         chats.create(model=f"{talk.place.model}{_WRONG}", extra_headers=said.own_id, **asked)
     said.check_refused("AuthenticationError")

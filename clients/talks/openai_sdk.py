@@ -6,32 +6,12 @@ from typing import Any
 
 from openai import APIStatusError, OpenAI
 
-from clients.conversation import (
-    ABOUT,
-    LONG_TOKENS,
-    MANY_TOKENS,
-    PARAMETERS,
-    QUESTION,
-    RESULT,
-    SEEN,
-    STORY,
-    TOKENS,
-    TOOL,
-    Conversation,
-    Place,
-    Talk,
-    Trip,
-    told,
-)
+from clients import script
+from clients.conversation import Conversation, Place, Talk, told
 from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
 
-PACKAGES = ("openai",)
-ASKED: Any = [{"role": "user", "content": QUESTION}]
-FUNCTION: Any = {
-    "type": "function",
-    "function": {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS},
-}
-CHOICE: Any = {"type": "function", "function": {"name": TOOL}}
+ASKED: Any = [{"role": "user", "content": script.QUESTION}]
+CHOICE: Any = {"type": "function", "function": {"name": script.TOOL}}
 
 
 def sdk(place: Place, key: str = "") -> Any:
@@ -50,7 +30,7 @@ def _usage(found: Any) -> Usage | None:
 def _chat(talk: Conversation, said: Said, messages: Any, **fields: Any) -> Any:
     """One whole answer of the chat."""
     chats = sdk(talk.place).chat.completions.with_raw_response
-    asked = {"max_tokens": TOKENS, "extra_headers": said.own_id, **fields}
+    asked = {"max_tokens": script.TOKENS, "extra_headers": said.own_id, **fields}
     raw = chats.create(model=talk.place.model, messages=messages, **asked)
     said.answered(raw.headers, raw.status_code)
     answer = raw.parse()
@@ -86,7 +66,7 @@ def stream(talk: Conversation) -> None:
     """Read to its end; the last chunk has the usage."""
     said = talk.request()
     with told(said, APIStatusError):
-        options = {"stream_options": {"include_usage": True}, "max_tokens": TOKENS}
+        options = {"stream_options": {"include_usage": True}, "max_tokens": script.TOKENS}
         chunks = list(_stream(talk, said, ASKED, **options))
         said.usage = _usage(chunks[-1].usage)
         ended = [one for chunk in chunks for one in chunk.choices if one.finish_reason]
@@ -97,10 +77,10 @@ def abort(talk: Conversation) -> None:
     """Left after a few chunks."""
     said = talk.request(LEFT)
     with told(said, APIStatusError):
-        words = [{"role": "user", "content": STORY}]
-        fields = {"max_tokens": LONG_TOKENS, "temperature": 0}
+        words = [{"role": "user", "content": script.STORY}]
+        fields = {"max_tokens": script.LONG_TOKENS, "temperature": 0}
         chunks = _stream(talk, said, words, extra_body={"ignore_eos": True}, **fields)
-        for _ in range(SEEN):
+        for _ in range(script.SEEN):
             next(chunks)
         chunks.close()
 
@@ -109,12 +89,16 @@ def tools(talk: Conversation) -> None:
     """A call of a named tool, and the answer to its result."""
     said = talk.request()
     with told(said, APIStatusError):
-        fields = {"tools": [FUNCTION], "tool_choice": CHOICE, "max_tokens": MANY_TOKENS}
+        fields = {
+            "tools": [script.FUNCTION],
+            "tool_choice": CHOICE,
+            "max_tokens": script.MANY_TOKENS,
+        }
         message = _chat(talk, said, ASKED, **fields).choices[0].message
         calls = message.tool_calls or []
         said.check(len(calls) == 1, f"{len(calls)} tools were called")
         for call in calls[:1]:
-            said.check(call.function.name == TOOL, "another tool was called")
+            said.check(call.function.name == script.TOOL, "another tool was called")
             given = json.loads(call.function.arguments)
             said.check("city" in given, "the arguments are not the tool's")
             _after_tool(talk, [*ASKED, message], call.id)
@@ -123,8 +107,8 @@ def tools(talk: Conversation) -> None:
 def _after_tool(talk: Conversation, messages: list[Any], call: str) -> None:
     said = talk.request()
     with told(said, APIStatusError):
-        result = {"role": "tool", "tool_call_id": call, "content": RESULT}
-        _chat(talk, said, [*messages, result], tools=[FUNCTION], tool_choice="none")
+        result = {"role": "tool", "tool_call_id": call, "content": script.RESULT}
+        _chat(talk, said, [*messages, result], tools=[script.FUNCTION], tool_choice="none")
 
 
 def structured(talk: Conversation) -> None:
@@ -132,13 +116,13 @@ def structured(talk: Conversation) -> None:
     said = talk.request()
     with told(said, APIStatusError):
         chats = sdk(talk.place).chat.completions.with_raw_response
-        asked: Any = {"max_tokens": MANY_TOKENS, "extra_headers": said.own_id}
+        asked: Any = {"max_tokens": script.MANY_TOKENS, "extra_headers": said.own_id}
         model = talk.place.model
-        raw = chats.parse(model=model, messages=ASKED, response_format=Trip, **asked)
+        raw = chats.parse(model=model, messages=ASKED, response_format=script.Trip, **asked)
         said.answered(raw.headers, raw.status_code)
         answer = raw.parse()
         said.usage = _usage(answer.usage)
-        said.check(isinstance(answer.choices[0].message.parsed, Trip), "nothing was parsed")
+        said.check(isinstance(answer.choices[0].message.parsed, script.Trip), "nothing was parsed")
 
 
 def wrong_key(talk: Conversation) -> None:
@@ -178,7 +162,11 @@ def responses(talk: Conversation) -> None:
 
 def _respond(talk: Conversation, said: Said, **fields: Any) -> Any:
     ways = sdk(talk.place).responses.with_raw_response
-    asked = {"input": QUESTION, "max_output_tokens": TOKENS, "extra_headers": said.own_id}
+    asked = {
+        "input": script.QUESTION,
+        "max_output_tokens": script.TOKENS,
+        "extra_headers": said.own_id,
+    }
     return ways.create(model=talk.place.model, **asked, **fields)
 
 

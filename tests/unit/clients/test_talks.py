@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clients.conversation import Conversation, Place, Trip, told
+from clients import script
+from clients.conversation import Conversation, Place, told
 from clients.said import NO_KEY, Usage
 from clients.talks import browser, litellm_proxy
 
@@ -85,7 +86,7 @@ def test_the_page_is_given_an_object_for_each_request() -> None:
         feature: len(wants) for feature, wants in browser.WANTED.items()
     }
     assert given["requests"]["tools"][1]["caller_id"] == talks[2].said[1].caller_id
-    assert given["schema"] == Trip.model_json_schema()
+    assert given["schema"] == script.Trip.model_json_schema()
 
 
 def test_the_page_has_a_talk_for_each_feature_and_asks_for_nothing_that_it_is_not_given() -> None:
