@@ -103,11 +103,8 @@ def _chat(place: Place, **fields: Any) -> Answer:
 
 
 def _tools(place: Place) -> str:
-    said = json.dumps(
-        _chat(
-            place, tools=[script.FUNCTION], tool_choice="required", max_tokens=script.MANY_TOKENS
-        ).json
-    )
+    fields = {"tools": [script.FUNCTION], "tool_choice": script.CHOICE}
+    said = json.dumps(_chat(place, max_tokens=script.MANY_TOKENS, **fields).json)
     if "--tool-call-parser" in said:
         return NO_TOOLS
     return NO_CALL if _CUT in said else ""

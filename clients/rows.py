@@ -17,10 +17,13 @@ FEATURES: Mapping[str, str] = {
     "tools": "tools",
     "structured": "structured output",
     "abort": "abort in mid-stream",
+    "cancel": "cancelled task",
     "wrong-key": "wrong key",
     "too-long": "over-long prompt",
     "own-id": "own `x-request-id`",
     "responses": "`/v1/responses`",
+    "completions": "`/v1/completions`",
+    "models": "list of models",
     "count": "token count",
     "stranger": "another origin refused",
 }

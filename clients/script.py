@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 QUESTION = "Where shall I go, and for how long?"
-STORY = "One answer"
-"""What the embedded model answers at length without chance: an answer long enough to leave."""
+STORY = "Tell me a story of a thousand words."
+"""Whose answer is long enough to leave; the embedded model's too, at temperature 0."""
 TOKENS, LONG_TOKENS = 16, 1000
 MANY_TOKENS = 256
 """Enough for an answer of the schema below, whatever blanks a model puts in between."""
@@ -33,5 +33,6 @@ FUNCTION: dict[str, Any] = {
     "type": "function",
     "function": {"name": TOOL, "description": ABOUT, "parameters": PARAMETERS},
 }
-"""The tool as OpenAI's API has it."""
+CHOICE: dict[str, Any] = {"type": "function", "function": {"name": TOOL}}
+"""The tool, and that it has to be called, as OpenAI's API has them."""
 RESULT = "planned"

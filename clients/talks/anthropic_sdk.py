@@ -1,11 +1,12 @@
 """The `anthropic` package on /v1/messages and its token count."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from anthropic import Anthropic, APIStatusError
+from anthropic import Anthropic, APIStatusError, AsyncAnthropic
 
-from clients import script
+from clients import leaving, script
 from clients.conversation import Conversation, Place, Talk, told
 from clients.said import COUNTED, LEFT, NO_KEY, TOO_LONG, Said, Usage
 
@@ -84,6 +85,27 @@ def abort(talk: Conversation) -> None:
             next(pieces)
 
 
+def cancel(talk: Conversation) -> None:
+    """A task of asyncio that is cancelled while it reads: what a web application does."""
+    said = talk.request(LEFT)
+    with told(said, APIStatusError):
+        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
+
+
+async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
+    """Streams for long; says that it goes on with each piece."""
+    place, words = talk.place, [{"role": "user", "content": script.STORY}]
+    more = {"extra_headers": said.own_id, "extra_body": {"temperature": 0}}
+    asked: Any = {"max_tokens": script.LONG_TOKENS, "messages": words, **more}
+    async with (
+        AsyncAnthropic(base_url=place.api, api_key=place.shown_key) as client,
+        client.messages.stream(model=place.model, **asked) as events,
+    ):
+        said.answered(events.response.headers, events.response.status_code)
+        async for _ in events.text_stream:
+            yield
+
+
 def tools(talk: Conversation) -> None:
     """A call of a named tool, and the answer to its result."""
     said = talk.request()
@@ -121,6 +143,16 @@ def structured(talk: Conversation) -> None:
         said.answered({})
         said.usage = _usage(answer.usage)
         said.check(isinstance(answer.parsed_output, script.Trip), "nothing was parsed")
+
+
+def models(talk: Conversation) -> None:
+    """The list has the model."""
+    said = talk.request(COUNTED)
+    with told(said, APIStatusError):
+        raw = sdk(talk.place).models.with_raw_response.list(extra_headers=said.own_id)
+        said.answered(raw.headers, raw.status_code)
+        known = [model.id for model in raw.parse()]
+        said.check(talk.place.model in known, "the model is not in the list")
 
 
 def wrong_key(talk: Conversation) -> None:
@@ -162,8 +194,10 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
+    "cancel": cancel,
     "wrong-key": wrong_key,
     "too-long": too_long,
     "own-id": own_id,
+    "models": models,
     "count": count,
 }

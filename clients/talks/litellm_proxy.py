@@ -100,4 +100,6 @@ def wrong_key(talk: Conversation) -> None:
     said.check_refused("AuthenticationError")
 
 
-TALKS: Mapping[str, Talk] = {**openai_sdk.TALKS, "wrong-key": wrong_key}
+# The proxy tells the models of its own file.
+_OWN = {name: talk for name, talk in openai_sdk.TALKS.items() if name != "models"}
+TALKS: Mapping[str, Talk] = {**_OWN, "wrong-key": wrong_key}

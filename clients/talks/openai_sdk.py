@@ -1,17 +1,17 @@
 """The `openai` package on /v1/chat/completions and /v1/responses."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from openai import APIStatusError, OpenAI
+from openai import APIStatusError, AsyncOpenAI, OpenAI
 
-from clients import script
+from clients import leaving, script
 from clients.conversation import Conversation, Place, Talk, told
-from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
+from clients.said import COUNTED, LEFT, NO_KEY, TOO_LONG, Said, Usage
 
 ASKED: Any = [{"role": "user", "content": script.QUESTION}]
-CHOICE: Any = {"type": "function", "function": {"name": script.TOOL}}
 
 
 def sdk(place: Place, key: str = "") -> Any:
@@ -85,13 +85,34 @@ def abort(talk: Conversation) -> None:
         chunks.close()
 
 
+def cancel(talk: Conversation) -> None:
+    """A task of asyncio that is cancelled while it reads: what a web application does."""
+    said = talk.request(LEFT)
+    with told(said, APIStatusError):
+        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
+
+
+async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
+    """Streams for long; says that it goes on with each chunk."""
+    place = talk.place
+    words: Any = [{"role": "user", "content": script.STORY}]
+    more = {"extra_body": {"ignore_eos": True}, "extra_headers": said.own_id, "temperature": 0}
+    async with AsyncOpenAI(base_url=f"{place.api}/v1", api_key=place.shown_key) as client:
+        chats: Any = client.chat.completions.with_raw_response
+        asked = {"messages": words, "max_tokens": script.LONG_TOKENS, "stream": True, **more}
+        raw = await chats.create(model=place.model, **asked)
+        said.answered(raw.headers, raw.status_code)
+        async for _ in raw.parse():
+            yield
+
+
 def tools(talk: Conversation) -> None:
     """A call of a named tool, and the answer to its result."""
     said = talk.request()
     with told(said, APIStatusError):
         fields = {
             "tools": [script.FUNCTION],
-            "tool_choice": CHOICE,
+            "tool_choice": script.CHOICE,
             "max_tokens": script.MANY_TOKENS,
         }
         message = _chat(talk, said, ASKED, **fields).choices[0].message
@@ -125,6 +146,16 @@ def structured(talk: Conversation) -> None:
         said.check(isinstance(answer.choices[0].message.parsed, script.Trip), "nothing was parsed")
 
 
+def models(talk: Conversation) -> None:
+    """The list has the model."""
+    said = talk.request(COUNTED)
+    with told(said, APIStatusError):
+        raw = sdk(talk.place).models.with_raw_response.list(extra_headers=said.own_id)
+        said.answered(raw.headers, raw.status_code)
+        known = [model.id for model in raw.parse()]
+        said.check(talk.place.model in known, "the model is not in the list")
+
+
 def wrong_key(talk: Conversation) -> None:
     """Refused as the SDK's own error."""
     said = talk.request(NO_KEY)
@@ -140,6 +171,25 @@ def too_long(talk: Conversation) -> None:
     with told(said, APIStatusError):
         _chat(talk, said, [{"role": "user", "content": talk.place.too_long}])
     said.check_refused("BadRequestError")
+
+
+def completions(talk: Conversation) -> None:
+    """The older API, whole and as a stream."""
+    whole, events = talk.request(), talk.request()
+    with told(whole, APIStatusError):
+        raw = _complete(talk, whole)
+        whole.usage = _usage(raw.usage)
+    with told(events, APIStatusError):
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        events.usage = _usage(list(_complete(talk, events, **options))[-1].usage)
+
+
+def _complete(talk: Conversation, said: Said, **fields: Any) -> Any:
+    ways = sdk(talk.place).completions.with_raw_response
+    asked = {"prompt": script.QUESTION, "max_tokens": script.TOKENS, **fields}
+    raw = ways.create(model=talk.place.model, extra_headers=said.own_id, **asked)
+    said.answered(raw.headers, raw.status_code)
+    return raw.parse()
 
 
 def _response_usage(found: Any) -> Usage:
@@ -176,8 +226,11 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
+    "cancel": cancel,
     "wrong-key": wrong_key,
     "too-long": too_long,
     "own-id": own_id,
     "responses": responses,
+    "completions": completions,
+    "models": models,
 }

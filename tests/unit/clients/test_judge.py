@@ -25,7 +25,7 @@ def test_all_good_is_silent() -> None:
         ({"usage": Usage(10, 6)}, "output_tokens"),
         ({"usage": Usage(10, 5, 0)}, "cached_input_tokens"),
         ({"headers": {"x-trace-id": "ab"}}, "another trace"),
-        ({"headers": {"x-request-id": "b"}}, "the answer has not the client's x-request-id"),
+        ({"headers": {"x-request-id": "b"}}, "the answer has another x-request-id"),
     ],
 )
 def test_a_fault_on_the_clients_side(more: dict[str, Any], word: str) -> None:
