@@ -11,6 +11,7 @@ from clients.conversation import Conversation, Place
 from clients.evidence import Left
 from loadtest.reconcile.price_check import price_list
 from stack.errors import Fault
+from stack.request.show import count
 from stack.say import say, step
 from stack.settings import Settings
 from stack.stores.running import stores
@@ -71,7 +72,7 @@ def run(settings: Settings, place: Place, asked: Asked) -> list[Cell]:
         talks, held = talks + spoken, held + kept
     said = [each for talk in talks for each in talk.said]
     where = stores(settings)
-    with step(f"{len(said)} requests: their records, traces and prices"):
+    with step(f"{count(len(said), 'request')}: records, traces and prices"):
         records = evidence.records(where, said, began)
         cells = [*_cells(talks, evidence.left(where, said, records), settings), *held]
     if unknown := evidence.strangers(place.run, said, records):
