@@ -1,12 +1,13 @@
 """LangChain's `ChatOpenAI` on /v1/chat/completions and /v1/responses."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from langchain_openai import ChatOpenAI
 from openai import APIStatusError
 
-from clients import script
+from clients import leaving, script
 from clients.conversation import Conversation, Talk, told
 from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
 
@@ -74,6 +75,24 @@ def abort(talk: Conversation) -> None:
         seen = [next(chunks) for _ in range(script.SEEN)]
         chunks.close()
         said.answered(_sum(seen).response_metadata.get("headers", {}))
+
+
+def cancel(talk: Conversation) -> None:
+    """A task of asyncio that is cancelled while it reads: what a web application does."""
+    said = talk.request(LEFT)
+    with told(said, APIStatusError):
+        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
+
+
+async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
+    """Streams for long; says that it goes on with each chunk."""
+    fields: Any = {"max_tokens": script.LONG_TOKENS, "temperature": 0}
+    model = _model(talk, said, extra_body={"ignore_eos": True}, **fields)
+    async for chunk in model.astream(script.STORY):
+        # The first has the headers, and a stream that is left adds nothing up.
+        if "headers" in chunk.response_metadata:
+            said.answered(chunk.response_metadata["headers"])
+        yield
 
 
 def tools(talk: Conversation) -> None:
@@ -144,6 +163,7 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
+    "cancel": cancel,
     "wrong-key": wrong_key,
     "too-long": too_long,
     "own-id": own_id,
