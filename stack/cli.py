@@ -14,6 +14,7 @@ from stack.commands.bench import bench
 from stack.commands.bill import bill
 from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
+from stack.commands.clients import clients
 from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
@@ -64,6 +65,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
     "bench": (bench, "what all of this costs a server, beside stock vLLM (ROUNDS=15 STREAMS=8)"),
+    "clients": (
+        clients,
+        "openai, anthropic, LangChain, LiteLLM and a page, held against the records (API_KEY=...)",
+    ),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "key": (key, "an API key for TENANT=name, printed once; the keys file gets its digest"),

@@ -14,7 +14,7 @@ from stack.parts import lineup
 from stack.say import paint, say, title
 from stack.settings import Settings
 
-CODE = ("alertmanager", "grafana", "loadtest", "server", "stack", "tests")
+CODE = ("alertmanager", "clients", "grafana", "loadtest", "server", "stack", "tests")
 _GPU = ("--profile", "gpu")
 _LINT = ("compose-lint", "check", "--strict-config", "--fail-on=low", "--skip-suppressed")
 

@@ -25,11 +25,13 @@ _LOCKS = (
     ("native", (_OVERRIDES, "--constraint=dev.lock")),
     ("load", ("--constraint=dev.lock",)),
     ("server", (_OVERRIDES, "--constraint=native.lock")),
+    # A client's user has what the client asks for, not what our server runs.
+    ("clients", ()),
 )
 
 
 def lock(settings: Settings) -> int:
-    """Write the five locks; raises Fault when a resolution fails."""
+    """Write the six locks; raises Fault when a resolution fails."""
     tool = str(venv.uv(settings))
     for name, extra in _LOCKS:
         command = [tool, "pip", "compile", *_FLAGS, *extra, f"{name}.in", "-o", f"{name}.lock"]
