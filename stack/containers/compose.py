@@ -10,7 +10,7 @@ from stack.parts.lineup import COMPOSE
 from stack.parts.table import parts
 from stack.readiness import health, ways
 from stack.readiness.preflight import check_ports
-from stack.receivers import render
+from stack.receivers import backend, render
 from stack.receivers.chosen import Receiver
 from stack.receivers.running import reload
 from stack.run import last_error
@@ -90,6 +90,7 @@ def up(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
         check_ports(wanted)
     secret.ensure(settings)
     secret.hub_token(settings)
+    backend.write(settings, backend.chosen(settings))
     render.copy_secrets(settings, receivers)
     render.write(settings, receivers, render.in_container)
     try:

@@ -13,6 +13,7 @@ from stack.containers import compose
 from stack.errors import Fault
 from stack.readiness import health
 from stack.readiness.preflight import check_ports
+from stack.receivers import backend
 from stack.say import step, title
 from stack.settings import Settings, load
 from tests.compose import base, engine, images
@@ -43,6 +44,7 @@ def _up(settings: Settings) -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()):
         secret.ensure(settings)
     secret.hub_token(settings)
+    backend.write(settings, backend.chosen(settings))
     try:
         start(settings)
         yield

@@ -8,17 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from server.tiny_model import TinyModel, make_once, models_folder
 from tests.conftest import REPO
 from tests.e2e.client import poll
+from tests.e2e.sink import Sink, value
 from tests.unit.listening import listening
 
 MODEL = "tiny-llama"
@@ -29,48 +27,6 @@ FLAGS = ("--runner", "pooling", "--convert", "classify", "--hf-overrides", json.
          "--load-format", "dummy", "--enforce-eager", "--dtype", "float32",
          "--max-model-len", "512", "--max-num-seqs", "8")  # fmt: skip
 """Random weights: the embedded model has no head that classifies."""
-
-
-class Sink(ThreadingHTTPServer):
-    """A Collector that keeps spans and log records."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.spans: list[Any] = []
-        self.lines: list[dict[str, Any]] = []
-
-    def keep(self, path: str, body: bytes) -> None:
-        if path == "/v1/traces":
-            for each in ExportTraceServiceRequest.FromString(body).resource_spans:
-                self.spans += [span for scope in each.scope_spans for span in scope.spans]
-        elif path == "/v1/logs":
-            for one in ExportLogsServiceRequest.FromString(body).resource_logs:
-                found = [record for scope in one.scope_logs for record in scope.log_records]
-                self.lines += [_fields(record) for record in found]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Sink
-
-    def do_POST(self) -> None:
-        self.server.keep(self.path, self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        return None
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(each) for each in value.array_value.values]
-    return getattr(value, kind) if kind else None
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    ids = {"trace_id": record.trace_id.hex(), "span_id": record.span_id.hex()}
-    return {**ids, **{each.key: _value(each.value) for each in record.attributes}}
 
 
 class Server:
@@ -100,7 +56,7 @@ class Server:
 
         def look() -> dict[str, dict[str, Any]]:
             own = [span for span in self._sink.spans if span.trace_id.hex() == trace_id]
-            return {s.name: {a.key: _value(a.value) for a in s.attributes} for s in own}
+            return {s.name: {a.key: value(a.value) for a in s.attributes} for s in own}
 
         return poll(f"spans of {trace_id}", look)
 

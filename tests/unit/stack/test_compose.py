@@ -50,10 +50,14 @@ def compose_command() -> list[str]:
 
 
 @cache
-def project(profile: str, files: tuple[str, ...] = ("compose.yaml",)) -> dict[str, Any]:
+def project(
+    profile: str,
+    files: tuple[str, ...] = ("compose.yaml",),
+    more: tuple[tuple[str, str], ...] = (),
+) -> dict[str, Any]:
     # Nothing of the caller's environment but PATH: `.env` alone has to be enough.
     environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "COMPOSE_PROFILES": profile}
-    environment["COMPOSE_FILE"] = os.pathsep.join(files)
+    environment |= {"COMPOSE_FILE": os.pathsep.join(files), **dict(more)}
     done = subprocess.run(
         [*compose_command(), "config", "--format", "json"],
         cwd=REPO,
@@ -215,7 +219,7 @@ def test_secrets_are_files_that_the_repository_does_not_hold(profile: str) -> No
     sources = {name: Path(secret["file"]) for name, secret in held.items()}
     # Without LLM_SERVER_KEYS there are no keys to hold.
     assert sources.pop("api_keys") == Path("/dev/null")
-    assert set(sources) == {"grafana_admin_password", "hf_token"}
+    assert set(sources) == {"grafana_admin_password", "hf_token", "otlp_headers", "otlp_ca"}
     assert all(path.parent == REPO / ".state" / "secrets" for path in sources.values())
     wanted = {s["source"] for one in services(profile).values() for s in one.get("secrets", [])}
     assert wanted == set(held)
