@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from server.tiny_model import TinyModel, make_once, models_folder
+from tests import docs
 from tests.conftest import REPO
 from tests.e2e.client import poll
 from tests.e2e.sink import Sink, value
@@ -34,7 +35,7 @@ class Server:
 
     def __init__(self, url: str, metrics: str, sink: Sink) -> None:
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
-        self._metrics = metrics
+        self.metrics_url = metrics
         self._sink = sink
 
     def ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -62,7 +63,7 @@ class Server:
 
     def metrics(self) -> str:
         """What a scrape says now."""
-        return httpx.get(self._metrics, trust_env=False).raise_for_status().text
+        return httpx.get(self.metrics_url, trust_env=False).raise_for_status().text
 
 
 def _free_port() -> int:
@@ -71,19 +72,36 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def _documented(
+    folder: Path, model: str, port: int, metrics: int, collector: str
+) -> tuple[dict[str, str], list[str]]:
+    """The way of docs/existing-stack.md to start nothing but the server, with these addresses."""
+    instead = {
+        "http://collector.example.org:4318": collector,
+        "METRICS_HOST=0.0.0.0": "METRICS_HOST=127.0.0.1",
+        "METRICS_PORT=9464": f"METRICS_PORT={metrics}",
+        "gpu-box.example.org:9464": f"127.0.0.1:{metrics}",
+        "/var/lib/llm-server": str(folder / "state"),
+        "/opt/llm-server/bin/python": sys.executable,
+        "Qwen/Qwen3-0.6B": model,
+        "--port 8000": f"--port {port}",
+    }
+    variables, words = docs.command(docs.block("existing-stack.md", "server", instead))
+    return variables, [*words, "--served-model-name", MODEL, *FLAGS]
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """The server, with its books and its log in the folder."""
     port, metrics = _free_port(), _free_port()
     model = make_once(TinyModel(), models_folder())
     with listening(sink := Sink()) as collector, (folder / "server.log").open("w") as log:
-        command = [sys.executable, "-m", "server", "--model", str(model), "--port", str(port),
-                   "--served-model-name", MODEL, *FLAGS]  # fmt: skip
+        ours, command = _documented(folder, str(model), port, metrics, collector)
         known = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LLM_SERVER"))}
-        ours = {
-            "LLM_SERVER_OTLP_ENDPOINT": collector, "LLM_SERVER_METRICS_PORT": str(metrics),
-            "LLM_SERVER_STATE_DIR": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "",
-            "LLM_OBSERVABILITY_SERVER": str(folder),
+        ours |= {
+            "PYTHONDONTWRITEBYTECODE": "", "LLM_OBSERVABILITY_SERVER": str(folder),
+            # By default vLLM wants most of the machine's memory, where another server has its part.
+            "VLLM_CPU_KVCACHE_SPACE": "1",
         }  # fmt: skip
         process = subprocess.Popen(
             command, cwd=REPO, env={**known, **ours}, stdout=log, stderr=subprocess.STDOUT

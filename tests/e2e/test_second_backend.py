@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stack.settings import Settings, load
+from tests import docs
 from tests.conftest import REPO
 from tests.e2e import certificates
 from tests.e2e.client import poll
@@ -66,10 +67,12 @@ def test_over_tls_it_has_what_ours_have_and_its_token_stands_nowhere(tmp_path: P
     ca, context = certificates.make(tmp_path)
     second = Sink()
     second.socket = context.wrap_socket(second.socket, server_side=True)
-    given = {
-        "LLM_OTLP_ENDPOINT": f"https://localhost:{second.server_port}",
-        "LLM_OTLP_HEADERS_FILE": _headers(tmp_path), "LLM_OTLP_CA_FILE": str(ca),
-    }  # fmt: skip
+    instead = {
+        "https://otlp.example.org:4318": f"https://localhost:{second.server_port}",
+        "/etc/llm-observability/otlp-headers": _headers(tmp_path),
+        "/etc/llm-observability/ca.pem": str(ca),
+    }
+    given, _ = docs.command(docs.block("existing-stack.md", "second.env", instead))
     with listening(store := Sink()) as ours, listening(second):
         with running(_settings(tmp_path, **given), ours) as collector:
             collector.send(1)
