@@ -80,6 +80,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "budgets": ["python", "-m", "server.pricing.budgets", "docs/budgets.example.yaml"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],
         "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
+        "compose, remote": ["docker-compose", "--profile", "remote", "config", "--quiet"],
         "compose, hardening": [*_LINT, "compose.yaml"],
     }
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stack.builds import gobuild, venv
 from stack.commands.welcome import welcome
-from stack.containers import compose
+from stack.containers import compose, remote
 from stack.drills import left
 from stack.errors import Fault
 from stack.native import orphans, processes, supervisor, turn
@@ -131,6 +131,7 @@ def up(settings: Settings) -> int:
         receivers = chosen(settings)
         # What cannot be is said before anything is built.
         backend.chosen(settings)
+        proxy = remote.chosen(settings)
         if found := supervisor.running(settings):
             _already_native(settings, found, receivers)
             _tell(settings, receivers)
@@ -140,10 +141,14 @@ def up(settings: Settings) -> int:
         say(f"way: {way.name} ({way.why})")
         if way.name == "compose":
             _start_compose(settings, receivers)
+            for address in proxy.shown if proxy else ():
+                say(f"  for other machines: {address}")
         else:
             choice = lineup.choose(settings)
             for line in choice.why:
                 say(f"  {line}")
+            if proxy:
+                say(f"  no proxy for {proxy.host}: that is a container (docs/remote.md)")
             _start_native(settings, choice, receivers)
         _tell(settings, receivers)
         welcome(settings)

@@ -9,7 +9,7 @@ import pytest
 
 from stack import secret
 from stack.builds import cache
-from stack.containers import compose
+from stack.containers import compose, remote
 from stack.errors import Fault
 from stack.readiness import health
 from stack.readiness.preflight import check_ports
@@ -45,6 +45,7 @@ def _up(settings: Settings) -> Iterator[None]:
         secret.ensure(settings)
     secret.hub_token(settings)
     backend.write(settings, backend.chosen(settings))
+    remote.write(settings, remote.chosen(settings))
     try:
         start(settings)
         yield
