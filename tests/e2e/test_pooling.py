@@ -97,7 +97,8 @@ def test_with_nothing_else_of_ours_a_prometheus_of_yours_has_it_all(
     rules = prometheus.exported(tmp_path) / "rules"
     with prometheus.running(tmp_path, prometheus.configuration(tmp_path, rules, instead)) as url:
         trace_id = pooling.ask(path, body).headers["x-trace-id"]
-        mine = f'llm_requests_total{{job="llm-server", operation="{operation}"}}'
+        asked_for = f'llm_requests_total{{job="llm-server", operation="{operation}"}}'
+        mine = f"sum by (instance) ({asked_for}) > 0"
         (series,) = poll("the request", lambda: query(mine, url))
         assert series["metric"]["instance"] == address
         asked = {"query": "gen_ai_server_request_duration_seconds_bucket", "start": "0"}

@@ -301,3 +301,12 @@ def test_dot_env_is_plain_key_value() -> None:
     lines = [line for line in dot_env().splitlines() if line]
     for line in lines:
         assert line.startswith("#") or re.fullmatch(r"[A-Z_]+=[^#\"'$]*", line), line
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_whose_volume_is_given_an_owner_waits_for_that(name: str, service: dict[str, Any]) -> None:
+    given = {each["source"] for each in services("cpu")["volume-init"]["volumes"]}
+    own = {each["source"] for each in service.get("volumes", []) if each["type"] == "volume"}
+    waits = service.get("depends_on", {}).get("volume-init", {}).get("condition")
+    expected = "service_completed_successfully" if own & given and name != "volume-init" else None
+    assert waits == expected
