@@ -10,6 +10,9 @@ from markdown_it.token import Token
 Resolve = Callable[[str], str | None]
 """The address to open for a link's own, None where there is none."""
 
+_COMMENT = re.compile(r"^<!-- [^\n]* -->\n", re.M)
+"""A note for programs on a line of its own: without HTML of the source's it would be text."""
+
 
 def slug(heading: str) -> str:
     """A heading's id: its text in lower case, spaces as dashes, without other signs."""
@@ -62,7 +65,7 @@ def _without_images(children: Iterable[Token]) -> Iterable[Token]:
 def to_html(text: str, resolve: Resolve) -> str:
     """The page's HTML; of an image its description stays, of a link without address its text."""
     parser = _parser()
-    tokens = parser.parse(text)
+    tokens = parser.parse(_COMMENT.sub("", text))
     _name(tokens)
     for token in tokens:
         if token.children:

@@ -18,6 +18,7 @@ from stack.commands.clients import clients
 from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
+from stack.commands.export import export
 from stack.commands.key import key
 from stack.commands.load import load as load_test
 from stack.commands.load import load_ui
@@ -27,6 +28,7 @@ from stack.commands.pictures import pictures
 from stack.commands.report import report
 from stack.commands.restore import restore
 from stack.commands.status import status
+from stack.commands.tunnel import tunnel
 from stack.commands.up import down, up
 from stack.commands.upgrade import upgrade_check
 from stack.errors import Fault
@@ -71,9 +73,14 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     ),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
+    "tunnel": (
+        tunnel,
+        "a stack elsewhere on the same ports here (HOST=user@gpubox, PORTS=8000,3000)",
+    ),
     "key": (key, "an API key for TENANT=name, printed once; the keys file gets its digest"),
     "backup": (backup, "books, journal, prices, budgets, digests of keys in one file (TO=folder)"),
     "restore": (restore, "put a backup back and keep what is there (FROM=file, ONLY=books)"),
+    "export": (export, "rules and boards for a Prometheus and a Grafana of yours (TO=folder)"),
     "clean": (clean, "ask, then delete state and volumes (MODE=native|compose, CONFIRM=yes)"),
     "test": (test, "unit, rule and end-to-end tests, from nothing"),
     "test-compose": (test_compose, "compose.yaml on a Docker engine of its own (root, Debian)"),

@@ -1,4 +1,4 @@
-"""What compose mounts as secrets: Grafana's password, made and shown once, and the hub's token."""
+"""What compose mounts as secrets, such as Grafana's password, which is made and shown once."""
 
 import secrets
 from pathlib import Path
@@ -7,12 +7,15 @@ from stack.say import say
 from stack.settings import Settings
 
 
-def _write(path: Path, content: str) -> None:
+def put(settings: Settings, name: str, content: str) -> Path:
+    """Write one secret where containers have it from and where nobody else's user gets in."""
+    path = settings.state / "secrets" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     path.write_text(content)
     # The container's own user reads it through a bind mount; the 0700 folder keeps others out.
     path.chmod(0o644)
+    return path
 
 
 def ensure(settings: Settings) -> None:
@@ -20,10 +23,10 @@ def ensure(settings: Settings) -> None:
     path = settings.state / "secrets" / "grafana_admin_password"
     if path.exists():
         return
-    _write(path, secrets.token_urlsafe(24))
+    put(settings, path.name, secrets.token_urlsafe(24))
     say(f"  Grafana: user admin, password {path.read_text()} (shown once, kept in {path})")
 
 
 def hub_token(settings: Settings) -> None:
     """Keep HF_TOKEN of this shell where the server's container reads it; empty without one."""
-    _write(settings.state / "secrets" / "hf_token", settings.values.get("HF_TOKEN", ""))
+    put(settings, "hf_token", settings.values.get("HF_TOKEN", ""))

@@ -11,6 +11,8 @@ NOTHING_SCRAPED = "nothing is scraped"
 SIGNALS = ("spans", "log_records", "metric_points")
 COLLECTOR, JAEGER = 'job="otel-collector"', 'job="jaeger"'
 """Jaeger is a Collector too: without a job its series would be added to the Collector's own."""
+TO_OURS = f'{COLLECTOR}, exporter!="otlp_http/second"'
+"""What goes to a second backend goes to our stores as well: it would count twice."""
 
 
 def _rate(series_: str, matchers: str = "") -> str:
@@ -76,14 +78,16 @@ def collector() -> list[Panel]:
     through = [
         Query(_collected(f"receiver_accepted_{signal}"), f"{signal} in") for signal in SIGNALS[:2]
     ]
-    sent = [Query(_collected(f"exporter_sent_{signal}"), f"{signal} out") for signal in SIGNALS]
+    sent = [
+        Query(_collected(f"exporter_sent_{signal}", TO_OURS), f"{signal} out") for signal in SIGNALS
+    ]
     bad = [
         Query(_collected(f"receiver_{what}_{signal}"), f"{signal} {what}")
         for what in ("refused", "failed")
         for signal in SIGNALS[:2]
     ]
     lost = [
-        Query(_collected(f"exporter_{what}_failed_{signal}"), f"{signal} {what}")
+        Query(_collected(f"exporter_{what}_failed_{signal}", TO_OURS), f"{signal} {what}")
         for what in ("send", "enqueue")
         for signal in SIGNALS[:2]
     ]

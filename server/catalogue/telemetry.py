@@ -33,13 +33,23 @@ COLLECTOR = (
         absent="nobody has pushed metrics yet",
     ),
     *_otelcol("receiver_failed", "lost inside the Collector.", _RECEIVER),
-    *_otelcol("exporter_sent", "delivered to a store.", _SENT),
+    *_otelcol("exporter_sent", "delivered to a store, or to a second backend.", _SENT),
     _read(
         "otel-collector", "otelcol_exporter_sent_metric_points_total", Kind.COUNTER,
         "metric points", "Metric points delivered to Prometheus.", *_SENT,
     ),
     *_otelcol("exporter_send_failed", "lost: a store refused them for good.", ("exporter",), _LATE),
     *_otelcol("exporter_enqueue_failed", "lost: the queue was full.", ("exporter",), _LATE),
+    *(
+        _read(
+            "otel-collector", f"otelcol_exporter_{what}_failed_metric_points_total", Kind.COUNTER,
+            "metric points", text, "exporter", absent=_LATE,
+        )
+        for what, text in {
+            "send": "Metric points lost: refused for good.",
+            "enqueue": "Metric points lost: the queue was full.",
+        }.items()
+    ),
     *(
         _read(
             "otel-collector", f"otelcol_exporter_queue_{what}", Kind.GAUGE, "bytes", text,

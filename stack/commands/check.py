@@ -65,7 +65,7 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "rules and alerts": ["promtool", "check", "rules", "--lint-fatal", *rules],
         "prometheus": ["promtool", "check", "config", "prometheus/prometheus.yaml"],
         "alertmanager": ["amtool", "check-config", "alertmanager/alertmanager.yaml"],
-        "collector": ["otelcol", "validate", "--config", "otel-collector/collector.yaml"],
+        **{f"collector, {name}": _collector(name) for name in ("second", "second-otlp")},
         "jaeger": ["jaeger", "validate", "--config", "jaeger/jaeger.yaml"],
         **{name: lineup.verify_command(name) for name in lineup.COMPOSE.stores if _is_here(name)},
         "workflow": ["actionlint", *_glob(settings, ".github/workflows/*.yaml")],
@@ -80,8 +80,18 @@ def checks(settings: Settings) -> dict[str, list[str]]:
         "budgets": ["python", "-m", "server.pricing.budgets", "docs/budgets.example.yaml"],
         "compose, CPU": ["docker-compose", "config", "--quiet"],
         "compose, GPU": ["docker-compose", *_GPU, "config", "--quiet"],
+        "compose, remote": ["docker-compose", "--profile", "remote", "config", "--quiet"],
         "compose, hardening": [*_LINT, "compose.yaml"],
     }
+
+
+def _collector(second: str) -> list[str]:
+    files = [f"--config=otel-collector/{name}.yaml" for name in ("collector", second)]
+    given = [
+        "LLM_OTLP_ENDPOINT=https://otlp.example.org",
+        "SECOND_HEADERS=otel-collector/second.yaml",
+    ]
+    return ["env", *given, "otelcol", "validate", *files]
 
 
 def _run(settings: Settings, name: str, command: Sequence[str], env: dict[str, str]) -> bool:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stack.builds import gobuild, venv
 from stack.commands.welcome import welcome
-from stack.containers import compose
+from stack.containers import compose, remote
 from stack.drills import left
 from stack.errors import Fault
 from stack.native import orphans, processes, supervisor, turn
@@ -12,7 +12,7 @@ from stack.parts import lineup, memo
 from stack.parts.lineup import Choice, LineUp
 from stack.parts.table import parts
 from stack.readiness import checkout, health, preflight, ways
-from stack.receivers import render
+from stack.receivers import backend, render
 from stack.receivers.chosen import Receiver, chosen
 from stack.receivers.running import reload
 from stack.say import say, step, title
@@ -23,8 +23,15 @@ def _wish(settings: Settings) -> dict[str, str]:
     return {"model": settings.served_name, "args": settings.vllm_args}
 
 
+def _second(settings: Settings) -> dict[str, str]:
+    found = backend.chosen(settings)
+    return {backend.ENDPOINT: found.endpoint if found else ""}
+
+
 def _remember(settings: Settings, way: str, runs: LineUp) -> None:
-    memo.remember(settings, {"way": way, **_wish(settings), **lineup.words(runs)})
+    memo.remember(
+        settings, {"way": way, **_wish(settings), **_second(settings), **lineup.words(runs)}
+    )
 
 
 def _put_back(settings: Settings, model: str) -> None:
@@ -42,6 +49,8 @@ def _already_native(
     for key, name in lineup.words(lineup.running(settings)).items():
         if settings.values.get(key, name) not in ("", name):
             say(f"  it runs with {key}={name}: `make down && make up` changes that")
+    if known and known.get(backend.ENDPOINT, "") != _second(settings)[backend.ENDPOINT]:
+        say(f"  {backend.ENDPOINT} has changed: `make down && make up` follows it")
     left.clear(settings, found)
     render.write(settings, receivers, render.on_host)
     found.start_all()
@@ -106,7 +115,9 @@ def _start_compose(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
     _remember(settings, "compose", lineup.COMPOSE)
 
 
-def _tell(receivers: tuple[Receiver, ...]) -> None:
+def _tell(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
+    if second := backend.chosen(settings):
+        say(f"  traces and logs go to {second.shown} as well (docs/existing-stack.md)")
     more = "".join(f", {receiver.shown}" for receiver in receivers)
     fix = (
         "`make alert-test` follows one" if more else "docs/alerts.md tells of Slack, e-mail, pages"
@@ -118,21 +129,28 @@ def up(settings: Settings) -> int:
     """Start the stack the way that suits this machine and wait until all of it is healthy."""
     with turn.taken(settings, turn.UP):
         receivers = chosen(settings)
+        # What cannot be is said before anything is built.
+        backend.chosen(settings)
+        proxy = remote.chosen(settings)
         if found := supervisor.running(settings):
             _already_native(settings, found, receivers)
-            _tell(receivers)
+            _tell(settings, receivers)
             welcome(settings)
             return 0
         way = ways.choose(settings.values, ways.machine())
         say(f"way: {way.name} ({way.why})")
         if way.name == "compose":
             _start_compose(settings, receivers)
+            for address in proxy.shown if proxy else ():
+                say(f"  for other machines: {address}")
         else:
             choice = lineup.choose(settings)
             for line in choice.why:
                 say(f"  {line}")
+            if proxy:
+                say(f"  no proxy for {proxy.host}: that is a container (docs/remote.md)")
             _start_native(settings, choice, receivers)
-        _tell(receivers)
+        _tell(settings, receivers)
         welcome(settings)
     return 0
 

@@ -2,15 +2,17 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 
 from stack import secret
+from stack.containers import remote
 from stack.containers.docker import Containers
 from stack.errors import Fault
 from stack.parts.lineup import COMPOSE
 from stack.parts.table import parts
 from stack.readiness import health, ways
 from stack.readiness.preflight import check_ports
-from stack.receivers import render
+from stack.receivers import backend, render
 from stack.receivers.chosen import Receiver
 from stack.receivers.running import reload
 from stack.run import last_error
@@ -21,7 +23,7 @@ from stack.settings import Settings
 def _environment(settings: Settings) -> dict[str, str]:
     profile = os.environ.get("COMPOSE_PROFILES") or ("gpu" if ways.has_gpu() else "cpu")
     ours = {"COMPOSE_PROFILES": profile, "STATE_DIR": str(settings.state)}
-    return {**os.environ, **ours, **_alertmanager(settings)}
+    return {**os.environ, **ours, **remote.variables(settings), **_alertmanager(settings)}
 
 
 def _alertmanager(settings: Settings) -> dict[str, str]:
@@ -32,22 +34,32 @@ def _alertmanager(settings: Settings) -> dict[str, str]:
     return {"ALERTMANAGER_CONFIG": str(config), "ALERTMANAGER_SECRETS": str(secrets)}
 
 
-def _command(*arguments: str) -> list[str]:
+def _command(settings: Settings, env: Mapping[str, str], *arguments: str) -> list[str]:
     found = ways.compose_command()
     if not found:
         raise Fault("there is no compose command", "install the Docker Compose plugin")
-    return [*found, *arguments]
+    return [*found, *_profiles(settings, env, arguments[0]), *arguments]
+
+
+def _profiles(settings: Settings, env: Mapping[str, str], verb: str) -> list[str]:
+    """The profiles of a command: the proxy is started on request only, and always taken down."""
+    ours = env["COMPOSE_PROFILES"].split(",")
+    if verb != "up" or remote.is_wanted(settings):
+        ours.append("remote")
+    return [word for name in ours for word in ("--profile", name)]
 
 
 def run(settings: Settings, *arguments: str) -> int:
     """Run one compose command in the open and return its exit status."""
-    command, env = _command(*arguments), _environment(settings)
+    env = _environment(settings)
+    command = _command(settings, env, *arguments)
     return subprocess.run(command, cwd=settings.repo, env=env, check=False).returncode
 
 
 def output(settings: Settings, *arguments: str) -> str:
     """What one compose command prints on both streams."""
-    command, env = _command(*arguments), _environment(settings)
+    env = _environment(settings)
+    command = _command(settings, env, *arguments)
     return subprocess.run(
         command,
         cwd=settings.repo,
@@ -90,6 +102,8 @@ def up(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
         check_ports(wanted)
     secret.ensure(settings)
     secret.hub_token(settings)
+    backend.write(settings, backend.chosen(settings))
+    remote.write(settings, remote.chosen(settings))
     render.copy_secrets(settings, receivers)
     render.write(settings, receivers, render.in_container)
     try:
@@ -105,6 +119,9 @@ def up(settings: Settings, receivers: tuple[Receiver, ...]) -> None:
 
 def _start(settings: Settings) -> None:
     """`--wait` would call a one-shot container that ended well a failure, so health waits."""
+    if not remote.is_wanted(settings):
+        # Of an earlier start: nobody else would take it away.
+        output(settings, "rm", "--stop", "--force", "proxy")
     if run(settings, "up", "--detach") != 0:
         log = settings.logs / "compose.log"
         log.write_text(output(settings, "logs", "--no-color", "--tail", "200"))

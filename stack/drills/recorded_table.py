@@ -84,11 +84,12 @@ RECORDED = (
     ),
     Drill(
         "telemetry",
-        "errors of a hook, spans refused by the Collector, requests without exemplars",
+        "errors of a hook, spans refused by the Collector and by a second backend, no exemplars",
         (
             *_at("drill-telemetry", "HookErrors"),
-            # Summed over all that there is, so these two have nothing of the drill's own.
+            # Summed over all that there is, so these have nothing of the drill's own.
             Expected("TelemetryRefused", {"signal": "spans"}),
+            Expected("SecondBackendFailing", {"reason": "spans refused"}),
             Expected("ExemplarsMissing"),
         ),
         recorded.TELEMETRY,

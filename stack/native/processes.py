@@ -14,7 +14,7 @@ from stack.native import orphans, supervisor
 from stack.parts import lineup
 from stack.parts.lineup import LineUp
 from stack.parts.table import GRAFANA, STORES
-from stack.receivers import render
+from stack.receivers import backend, render
 from stack.receivers.chosen import Receiver
 from stack.run import last_error
 from stack.settings import Settings
@@ -100,6 +100,7 @@ def environment(settings: Settings, model: str, runs: LineUp) -> dict[str, str]:
         "GRAFANA_BIN": lineup.grafana_binary(settings),
         "MODEL": model,
         "SERVED_MODEL_NAME": settings.served_name,
+        **backend.variables(settings, backend.chosen(settings)),
         "VLLM_ARGS": settings.vllm_args,
         "LLM_SERVER_STATE_DIR": str(settings.state / "server"),
         orphans.MARK: str(settings.state),
@@ -179,6 +180,7 @@ def start(
     _folders(settings, runs)
     _include(settings, runs)
     render.write(settings, receivers, render.on_host)
+    backend.write(settings, backend.chosen(settings))
     program = venv.folder(settings, "native") / "bin" / "supervisord"
     file = settings.repo / "native" / "supervisord.conf"
     return launch(settings, program, file, environment(settings, model, runs))

@@ -65,9 +65,11 @@ def has_gpu() -> bool:
 def images(values: Mapping[str, str]) -> dict[str, str]:
     """The pinned images that the chosen profile needs, by their keys."""
     skipped = _SKIPPED.get(values.get("COMPOSE_PROFILES", "cpu"), "GPU_BASE_IMAGE")
-    gpu_only = {"DCGM_EXPORTER_IMAGE"} if skipped == "GPU_BASE_IMAGE" else set()
+    unused = {"DCGM_EXPORTER_IMAGE"} if skipped == "GPU_BASE_IMAGE" else set()
+    if not values.get("REMOTE_HOST"):
+        unused.add("CADDY_IMAGE")
     named = {key: value for key, value in values.items() if key.endswith("_IMAGE") and value}
-    return {key: value for key, value in named.items() if key not in {skipped} | gpu_only}
+    return {key: value for key, value in named.items() if key not in {skipped} | unused}
 
 
 def registry(image: str) -> str:

@@ -9,10 +9,11 @@ import pytest
 
 from stack import secret
 from stack.builds import cache
-from stack.containers import compose
+from stack.containers import compose, remote
 from stack.errors import Fault
 from stack.readiness import health
 from stack.readiness.preflight import check_ports
+from stack.receivers import backend
 from stack.say import step, title
 from stack.settings import Settings, load
 from tests.compose import base, engine, images
@@ -43,6 +44,8 @@ def _up(settings: Settings) -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()):
         secret.ensure(settings)
     secret.hub_token(settings)
+    backend.write(settings, backend.chosen(settings))
+    remote.write(settings, remote.chosen(settings))
     try:
         start(settings)
         yield

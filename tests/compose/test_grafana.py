@@ -1,13 +1,16 @@
 """The official Grafana on our provisioning: its health, its log, every board and every query."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from grafana.pictures.board import Board, load
+from stack.commands.export import export
 from stack.containers import compose
 from stack.evidence import grafana
 from stack.settings import Settings
@@ -101,3 +104,29 @@ def test_its_health_check_notices_a_store_that_is_away(stack: Settings) -> None:
     finally:
         docker("unpause", loki)
     poll("Grafana healthy", lambda: containers(stack)["grafana"].is_healthy, HEALTHY_SECONDS)
+
+
+def test_an_exported_board_asks_the_data_source_that_is_yours(
+    api: httpx.Client, stack: Settings, tmp_path: Path
+) -> None:
+    """As docs/existing-stack.md says: by its uid, whatever else has the name of ours."""
+    given = {"TO": str(tmp_path), "PROMETHEUS_UID": "yours"}
+    told = Settings(stack.repo, stack.state, stack.cache, {**stack.values, **given})
+    assert export(told) == 0
+    source = {"name": "Yours", "uid": "yours", "type": "prometheus", "access": "proxy"}
+    api.post(
+        "/api/datasources", json={**source, "url": "http://prometheus:9090"}
+    ).raise_for_status()
+    board = json.loads((tmp_path / "boards" / "red.json").read_text())
+    mine = {**board, "id": None, "uid": "yours-red", "title": "RED in yours"}
+    try:
+        answer = api.post("/api/dashboards/db", json={"dashboard": mine, "overwrite": True})
+        assert answer.status_code == 200, answer.text
+        body = {"refId": "A", "expr": "up", "instant": True, "datasource": {"uid": "yours"}}
+        asked = {"from": "now-5m", "to": "now", "queries": [body]}
+        answer = api.post("/api/ds/query", json=asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["results"]["A"]["frames"]
+    finally:
+        api.delete("/api/dashboards/uid/yours-red")
+        api.delete("/api/datasources/uid/yours")

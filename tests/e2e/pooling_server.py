@@ -8,17 +8,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from server.tiny_model import TinyModel, make_once, models_folder
+from tests import docs
 from tests.conftest import REPO
 from tests.e2e.client import poll
+from tests.e2e.sink import Sink, value
 from tests.unit.listening import listening
 
 MODEL = "tiny-llama"
@@ -31,54 +30,12 @@ FLAGS = ("--runner", "pooling", "--convert", "classify", "--hf-overrides", json.
 """Random weights: the embedded model has no head that classifies."""
 
 
-class Sink(ThreadingHTTPServer):
-    """A Collector that keeps spans and log records."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.spans: list[Any] = []
-        self.lines: list[dict[str, Any]] = []
-
-    def keep(self, path: str, body: bytes) -> None:
-        if path == "/v1/traces":
-            for each in ExportTraceServiceRequest.FromString(body).resource_spans:
-                self.spans += [span for scope in each.scope_spans for span in scope.spans]
-        elif path == "/v1/logs":
-            for one in ExportLogsServiceRequest.FromString(body).resource_logs:
-                found = [record for scope in one.scope_logs for record in scope.log_records]
-                self.lines += [_fields(record) for record in found]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Sink
-
-    def do_POST(self) -> None:
-        self.server.keep(self.path, self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        return None
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(each) for each in value.array_value.values]
-    return getattr(value, kind) if kind else None
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    ids = {"trace_id": record.trace_id.hex(), "span_id": record.span_id.hex()}
-    return {**ids, **{each.key: _value(each.value) for each in record.attributes}}
-
-
 class Server:
     """The running server, and what it told of a request."""
 
     def __init__(self, url: str, metrics: str, sink: Sink) -> None:
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
-        self._metrics = metrics
+        self.metrics_url = metrics
         self._sink = sink
 
     def ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
@@ -100,13 +57,13 @@ class Server:
 
         def look() -> dict[str, dict[str, Any]]:
             own = [span for span in self._sink.spans if span.trace_id.hex() == trace_id]
-            return {s.name: {a.key: _value(a.value) for a in s.attributes} for s in own}
+            return {s.name: {a.key: value(a.value) for a in s.attributes} for s in own}
 
         return poll(f"spans of {trace_id}", look)
 
     def metrics(self) -> str:
         """What a scrape says now."""
-        return httpx.get(self._metrics, trust_env=False).raise_for_status().text
+        return httpx.get(self.metrics_url, trust_env=False).raise_for_status().text
 
 
 def _free_port() -> int:
@@ -115,20 +72,35 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def _documented(
+    folder: Path, model: str, port: int, metrics: int, collector: str
+) -> tuple[dict[str, str], list[str]]:
+    """The way of docs/existing-stack.md to start nothing but the server, with these addresses."""
+    instead = {
+        "http://collector.example.org:4318": collector,
+        "METRICS_HOST=0.0.0.0": "METRICS_HOST=127.0.0.1",
+        "METRICS_PORT=9464": f"METRICS_PORT={metrics}",
+        "gpu-box.example.org:9464": f"127.0.0.1:{metrics}",
+        "/var/lib/llm-server": str(folder / "state"),
+        "/opt/llm-server/bin/python": sys.executable,
+        "Qwen/Qwen3-0.6B": model,
+        "--port 8000": f"--port {port}",
+    }
+    variables, words = docs.command(docs.block("existing-stack.md", "server", instead))
+    return variables, [*words, "--served-model-name", MODEL, *FLAGS]
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """The server, with its books and its log in the folder."""
     port, metrics = _free_port(), _free_port()
     model = make_once(TinyModel(), models_folder())
     with listening(sink := Sink()) as collector, (folder / "server.log").open("w") as log:
-        command = [sys.executable, "-m", "server", "--model", str(model), "--port", str(port),
-                   "--served-model-name", MODEL, *FLAGS]  # fmt: skip
+        ours, command = _documented(folder, str(model), port, metrics, collector)
         known = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LLM_SERVER"))}
-        ours = {
-            "LLM_SERVER_OTLP_ENDPOINT": collector, "LLM_SERVER_METRICS_PORT": str(metrics),
-            "LLM_SERVER_STATE_DIR": str(folder / "state"), "PYTHONDONTWRITEBYTECODE": "",
-            "LLM_OBSERVABILITY_SERVER": str(folder),
-            # Else vLLM asks for nine tenths of the memory, of which the stack beside has a part.
+        ours |= {
+            "PYTHONDONTWRITEBYTECODE": "", "LLM_OBSERVABILITY_SERVER": str(folder),
+            # By default vLLM wants most of the machine's memory, where another server has its part.
             "VLLM_CPU_KVCACHE_SPACE": "1",
         }  # fmt: skip
         process = subprocess.Popen(

@@ -1,13 +1,19 @@
 """Rerank, score, pooling and classify on a real engine: each one record, trace, line and price."""
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.conftest import is_compose
+from tests.e2e import prometheus
+from tests.e2e.client import poll
 from tests.e2e.ledger import priced
 from tests.e2e.pooling_server import MODEL, Server, running
+from tests.e2e.stores import HTTP, query
 
 pytestmark = pytest.mark.e2e
 TEXTS = ["import os, sys", "def main() -> None:"]
@@ -75,3 +81,29 @@ def test_a_text_that_is_too_long_is_the_callers_error(pooling: Server) -> None:
     sent = pooling.ask("/classify", {"input": "import os\n" * 2000})
     assert sent.status_code == 400, sent.text
     assert pooling.line(sent.headers["x-trace-id"])["outcome"] == "client_error"
+
+
+def test_with_nothing_else_of_ours_a_prometheus_of_yours_has_it_all(
+    pooling: Server, tmp_path: Path
+) -> None:
+    """The last way of docs/existing-stack.md: the server was started by the page's own line."""
+    path, (operation, body) = "/classify", BODIES["/classify"]
+    address = urlsplit(pooling.metrics_url).netloc
+    away = f"127.0.0.1:{prometheus.free_port()}"
+    instead = {
+        "shop.example.org:8080": away, "gpu-box.example.org:8888": away,
+        "gpu-box.example.org:9464": address,
+    }  # fmt: skip
+    rules = prometheus.exported(tmp_path) / "rules"
+    with prometheus.running(tmp_path, prometheus.configuration(tmp_path, rules, instead)) as url:
+        trace_id = pooling.ask(path, body).headers["x-trace-id"]
+        asked_for = f'llm_requests_total{{job="llm-server", operation="{operation}"}}'
+        mine = f"sum by (instance) ({asked_for}) > 0"
+        (series,) = poll("the request", lambda: query(mine, url))
+        assert series["metric"]["instance"] == address
+        asked = {"query": "gen_ai_server_request_duration_seconds_bucket", "start": "0"}
+        far = {**asked, "end": str(time.time() + 600)}
+        exemplars = f"{url}/api/v1/query_exemplars"
+        poll("its exemplar", lambda: trace_id in HTTP.get(exemplars, params=far).text)
+        assert all(rule["health"] != "err" for rule in prometheus.rules(url))
+    assert pooling.line(trace_id)["operation"] == operation

@@ -158,7 +158,15 @@ TELEMETRY = pages(
             Series('llm_requests_total{model="drill", outcome="ok", reason="stop"}', rising(10)),
         ),
     ),
-    (COLLECTOR, (Series('otelcol_receiver_refused_spans_total{receiver="otlp"}', rising(5)),)),
+    (
+        COLLECTOR,
+        (
+            Series('otelcol_receiver_refused_spans_total{receiver="otlp"}', rising(5)),
+            Series(
+                'otelcol_exporter_send_failed_spans_total{exporter="otlp_http/second"}', rising(5)
+            ),
+        ),
+    ),
 )
 
 WATCHERS = pages(

@@ -185,3 +185,8 @@ def test_pages_come_with_a_policy_that_runs_nothing() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert (moved[0], moved[2]["Location"]) == (308, "/runbooks/")
     assert lost[0] == 404
+
+
+def test_a_note_for_programs_is_not_shown() -> None:
+    shown = to_html("<!-- run: it -->\n```sh\nmake x # <!-- kept -->\n```\n", lambda link: link)
+    assert "run: it" not in shown and "make x # &lt;!-- kept --&gt;" in shown

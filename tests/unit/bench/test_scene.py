@@ -219,7 +219,7 @@ def test_what_prometheus_would_make_of_now_is_left_out() -> None:
     assert "--web.enable-remote-write-receiver" in command
     assert "ENV_REPO)s/prometheus" not in command
     assert command.count("--config.file") == 1
-    assert config.get("program:otel-collector", "command").count("--config=") == 2
+    assert config.get("program:otel-collector", "command").count("--config=") == 3
 
 
 class TestOthers:

@@ -16,7 +16,7 @@ from alertmanager import settings as alertlog_settings
 
 REPO = Path(__file__).parents[3]
 PROFILES = ("cpu", "gpu")
-LOADED = ("cpu,load",)
+LOADED = ("cpu,load", "cpu,remote")
 EVERYWHERE = {
     "otel-collector",
     "otel-collector-health",
@@ -34,9 +34,13 @@ SERVICES = {
     "gpu": EVERYWHERE | {"server-gpu", "dcgm-exporter"},
     # Only a run of its own starts it: `docker compose --profile load run load`.
     "cpu,load": EVERYWHERE | {"server", "load"},
+    # `make up` adds it where REMOTE_HOST is set.
+    "cpu,remote": EVERYWHERE | {"server", "proxy"},
 }
 # The only services that run as root, and the one capability each of them holds.
 ROOT = {"volume-init": ["CHOWN"], "dcgm-exporter": ["SYS_ADMIN"]}
+# Without it the image's program may not be started; no-new-privileges takes it from the process.
+BY_ITS_FILE = {"proxy": ["NET_BIND_SERVICE"]}
 # Images with nothing to run a health check with; the Collector's is its neighbour's.
 NO_HEALTH_CHECK = {"volume-init", "otel-collector", "dcgm-exporter", "load"}
 
@@ -50,10 +54,14 @@ def compose_command() -> list[str]:
 
 
 @cache
-def project(profile: str, files: tuple[str, ...] = ("compose.yaml",)) -> dict[str, Any]:
+def project(
+    profile: str,
+    files: tuple[str, ...] = ("compose.yaml",),
+    more: tuple[tuple[str, str], ...] = (),
+) -> dict[str, Any]:
     # Nothing of the caller's environment but PATH: `.env` alone has to be enough.
     environment = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "COMPOSE_PROFILES": profile}
-    environment["COMPOSE_FILE"] = os.pathsep.join(files)
+    environment |= {"COMPOSE_FILE": os.pathsep.join(files), **dict(more)}
     done = subprocess.run(
         [*compose_command(), "config", "--format", "json"],
         cwd=REPO,
@@ -79,7 +87,7 @@ def each_service() -> list[Any]:
         pytest.param(name, service, id=f"{profile}-{name}")
         for profile in (*PROFILES, *LOADED)
         for name, service in services(profile).items()
-        if profile in PROFILES or name == "load"
+        if profile in PROFILES or name in ("load", "proxy")
     ]
 
 
@@ -108,14 +116,15 @@ def test_no_port_is_published_twice(profile: str) -> None:
 
 @pytest.mark.parametrize(("name", "service"), each_service())
 def test_ports_are_on_loopback(name: str, service: dict[str, Any]) -> None:
-    assert all(port.get("host_ip") == "127.0.0.1" for port in service.get("ports", []))
+    expected = "0.0.0.0" if name == "proxy" else "127.0.0.1"
+    assert all(port.get("host_ip") == expected for port in service.get("ports", []))
     assert service.get("network_mode") in (None, "none")
 
 
 @pytest.mark.parametrize(("name", "service"), each_service())
 def test_no_root_and_no_capabilities(name: str, service: dict[str, Any]) -> None:
     assert service["cap_drop"] == ["ALL"]
-    assert service.get("cap_add", []) == ROOT.get(name, [])
+    assert service.get("cap_add", []) == {**ROOT, **BY_ITS_FILE}.get(name, [])
     assert (service["user"].split(":")[0] == "0") == (name in ROOT)
     assert "no-new-privileges:true" in service["security_opt"]
     assert not service.get("privileged")
@@ -211,13 +220,15 @@ def test_no_password_in_the_environment(name: str, service: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_secrets_are_files_that_the_repository_does_not_hold(profile: str) -> None:
-    held = project(profile)["secrets"]
+    held = {**project(profile)["secrets"], **project("cpu,remote")["secrets"]}
     sources = {name: Path(secret["file"]) for name, secret in held.items()}
     # Without LLM_SERVER_KEYS there are no keys to hold.
     assert sources.pop("api_keys") == Path("/dev/null")
-    assert set(sources) == {"grafana_admin_password", "hf_token"}
+    made = {"grafana_admin_password", "hf_token", "otlp_headers", "otlp_ca"}
+    assert set(sources) == made | {"remote_cert", "remote_key"}
     assert all(path.parent == REPO / ".state" / "secrets" for path in sources.values())
     wanted = {s["source"] for one in services(profile).values() for s in one.get("secrets", [])}
+    wanted |= {s["source"] for s in services("cpu,remote")["proxy"]["secrets"]}
     assert wanted == set(held)
 
 
@@ -290,3 +301,12 @@ def test_dot_env_is_plain_key_value() -> None:
     lines = [line for line in dot_env().splitlines() if line]
     for line in lines:
         assert line.startswith("#") or re.fullmatch(r"[A-Z_]+=[^#\"'$]*", line), line
+
+
+@pytest.mark.parametrize(("name", "service"), each_service())
+def test_whose_volume_is_given_an_owner_waits_for_that(name: str, service: dict[str, Any]) -> None:
+    given = {each["source"] for each in services("cpu")["volume-init"]["volumes"]}
+    own = {each["source"] for each in service.get("volumes", []) if each["type"] == "volume"}
+    waits = service.get("depends_on", {}).get("volume-init", {}).get("condition")
+    expected = "service_completed_successfully" if own & given and name != "volume-init" else None
+    assert waits == expected

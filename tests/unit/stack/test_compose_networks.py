@@ -66,4 +66,13 @@ def test_stores_are_apart_from_each_other_and_from_the_server(profile: str) -> N
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_network_is_somebodys_and_nobody_is_on_the_default(profile: str) -> None:
     used = set.union(*_networks(profile).values())
-    assert used == {"otlp", "scrape", "metrics", "traces", "logs", "alerts"}
+    assert used == {"otlp", "scrape", "metrics", "traces", "logs", "alerts", "api", "pages"}
+
+
+def test_the_proxy_meets_the_server_and_grafana_and_they_do_not_meet() -> None:
+    networks = _networks("cpu,remote")
+    assert networks["proxy"] == {"api", "pages"}
+    by_network = {
+        each: {name for name, own in networks.items() if each in own} for each in ("api", "pages")
+    }
+    assert by_network == {"api": {"proxy", "server"}, "pages": {"proxy", "grafana"}}

@@ -338,7 +338,7 @@ def test_no_critical_alert_is_silenced_by_its_name_alone() -> None:
 @pytest.mark.parametrize("drill", [d for d in table.DRILLS if d.recorded], ids=lambda d: d.name)
 def test_a_drill_on_recorded_series_expects_alerts_about_these(drill: Drill) -> None:
     for one in drill.expected:
-        about_all = one.name in ("TelemetryRefused", "ExemplarsMissing")
+        about_all = one.name in ("TelemetryRefused", "ExemplarsMissing", "SecondBackendFailing")
         assert about_all or any(text.startswith("drill") for text in one.labels.values()), one
 
 

@@ -14,7 +14,7 @@ from stack.readiness import checkout, preflight
 from stack.settings import Settings, load
 
 REPO = Path(__file__).resolve().parents[3]
-FOLDERS = "alertmanager docs grafana loki otel-collector prometheus server tempo"
+FOLDERS = "alertmanager docs grafana loki otel-collector prometheus remote server tempo"
 MOUNTED = tuple(FOLDERS.split())
 
 

@@ -28,7 +28,8 @@ def test_a_program_is_what_supervisord_would_run(here: settings.Settings) -> Non
     assert server.environment["SPT_NOENV"] == "1"
     assert server.environment["MODEL"] == "/model"
     collector = program(here, "otel-collector", variables)
-    assert collector.command == (variables["BIN_OTELCOL"], "--config=otel-collector/collector.yaml")
+    configs = [f"--config=otel-collector/{name}.yaml" for name in ("collector", "second")]
+    assert collector.command == (variables["BIN_OTELCOL"], *configs)
     assert collector.environment["STORAGE_DIR"] == f"{here.state}/otel-collector"
 
 

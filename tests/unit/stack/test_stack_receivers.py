@@ -238,11 +238,13 @@ def test_make_up_looks_before_anything_else(
 
 
 def test_make_up_says_who_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    up._tell(chosen(everything(tmp_path)))
-    up._tell(())
-    said, nobody = capsys.readouterr().out.splitlines()
+    up._tell(settings_of(tmp_path), chosen(everything(tmp_path)))
+    given = {"LLM_OTLP_ENDPOINT": "https://otlp.example.org/secret"}
+    up._tell(settings_of(tmp_path, **given), ())
+    said, second, nobody = capsys.readouterr().out.splitlines()
     assert "the log store, slack (#llm), slack-cost (#cost), email (oncall@example.org), " in said
     assert "pagerduty, webhook, heartbeat-outside (`make alert-test` follows one)" in said
+    assert "go to otlp.example.org as well" in second and "secret" not in second
     assert "alerts go to the log store (docs/alerts.md" in nobody
 
 

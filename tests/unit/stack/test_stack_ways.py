@@ -63,6 +63,12 @@ def test_each_profile_asks_for_its_own_images() -> None:
     assert "CPU_BASE_IMAGE" not in gpu
 
 
+def test_the_proxys_image_is_asked_for_where_it_runs() -> None:
+    proxied = {**VALUES, "CADDY_IMAGE": "caddy:1"}
+    assert "CADDY_IMAGE" not in images(proxied)
+    assert "CADDY_IMAGE" in images({**proxied, "REMOTE_HOST": "llm.example.org"})
+
+
 def test_a_registry_is_a_host_before_a_slash() -> None:
     assert registry("nvcr.io/nvidia/k8s/dcgm-exporter:4.6.0") == "nvcr.io"
     assert registry("localhost:5000/own:1") == "localhost:5000"

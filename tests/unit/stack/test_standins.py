@@ -23,7 +23,8 @@ from tests.unit.stack.test_compose import REPO, project
 TEMPO_AND_LOKI, EMBEDDED = ("tempo", "loki"), ("jaeger", "victorialogs")
 PAIRS = list(zip(EMBEDDED, TEMPO_AND_LOKI, strict=True))
 # Of the GPU profile.
-GPU = {"GPU_BASE_IMAGE", "DCGM_EXPORTER_IMAGE"}
+GPU = {"GPU_BASE_IMAGE", "DCGM_EXPORTER_IMAGE", "CADDY_IMAGE"}
+"""What a machine without a GPU, and without callers on others, does without."""
 
 
 @pytest.fixture(autouse=True)

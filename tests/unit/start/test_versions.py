@@ -20,10 +20,10 @@ MODULES = {
     "JAEGER_VERSION": ("jaeger", "github.com/jaegertracing/jaeger"),
     "VICTORIALOGS_VERSION": ("victorialogs", "github.com/VictoriaMetrics/VictoriaLogs"),
 }
-# Nothing to compile: AGPL (Grafana, Tempo, Loki), NVIDIA's own, a tool of the container way alone.
+# Nothing to compile: AGPL (Grafana, Tempo, Loki), NVIDIA's own, tools of the container way alone.
 IMAGES_ONLY = {
     *("GRAFANA_IMAGE", "TEMPO_IMAGE", "LOKI_IMAGE"),
-    *("DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE"),
+    *("DCGM_EXPORTER_IMAGE", "BUSYBOX_IMAGE", "CADDY_IMAGE"),
 }
 # A plain Python: its engine is the one of requirements/native.lock.
 PYTHONS = {"CPU_BASE_IMAGE"}
