@@ -20,6 +20,7 @@ from stack.commands.load import load_ui
 from stack.commands.lock import lock
 from stack.commands.logs import logs
 from stack.commands.pictures import pictures
+from stack.commands.replay import replay
 from stack.commands.report import report
 from stack.commands.restore import restore
 from stack.commands.status import status
@@ -58,6 +59,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "report": (report, "a load run as a page and as JSON (RUN=id or folder, else the newest)"),
     "load": (load_test, "a load test: RATE= DURATION= SHAPE=steady|ramp|spike|soak|limit SEED="),
     "load-ui": (load_ui, "the same with Locust's page on loopback"),
+    "replay": (replay, "a past window's load once more, from its log records (SINCE=1h, UNTIL=)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "key": (key, "an API key for TENANT=name, printed once; the keys file gets its digest"),
