@@ -14,6 +14,7 @@ from stack.commands.check import check, fmt, test
 from stack.commands.clean import clean
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
+from stack.commands.gpu_check import gpu_check
 from stack.commands.key import key
 from stack.commands.load import load as load_test
 from stack.commands.load import load_ui
@@ -75,6 +76,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         upgrade_check,
         "what another vLLM would break here (VLLM=x.y.z), from its wheel",
     ),
+    "gpu-check": (gpu_check, "for whoever owns a GPU: start, load, check, and what to report"),
     "help": (_help, "this list"),
 }
 
