@@ -1,5 +1,9 @@
 """The command of make: plan, load, compare; what each of them is told, and how it ends."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +83,39 @@ def test_what_the_records_say_is_not_asked(
     assert not steps["told"]
 
 
+def locust(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """In its place these lines of sh."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    python.chmod(0o700)
+    monkeypatch.setattr(load.venv, "make", lambda *_: folder)
+
+
 def test_a_load_beside_us_is_asked_what_it_is_given_and_tells_its_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python = tmp_path / "bin" / "python"
-    python.parent.mkdir()
-    python.write_text('#!/bin/sh\necho "$SHAPE $PLAN $RUN_COMMAND $LOCUST_USERS" > told\nexit 3\n')
-    python.chmod(0o700)
-    monkeypatch.setattr(load.venv, "make", lambda *_: tmp_path)
+    told = 'echo "$SHAPE $PLAN $RUN_COMMAND $LOCUST_USERS" > told'
+    locust(tmp_path, monkeypatch, told, "exit 3")
     monkeypatch.setenv("LOCUST_USERS", "9")
     given = settings(tmp_path, SINCE="1h")
     more = {"SHAPE": "replay", "PLAN": "p"}
     assert load.run_beside(given, "replay", ("SINCE", "UNTIL"), more) == 3
     assert (tmp_path / "told").read_text() == "replay p make replay SINCE=1h \n"
+
+
+def test_who_stops_us_stops_the_load_and_hears_how_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = "while :; do sleep 0.01; done"
+    locust(tmp_path, monkeypatch, "trap 'exit 3' TERM", "echo > begun", until)
+
+    def stop() -> None:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=stop, daemon=True).start()
+    assert load.run_beside(settings(tmp_path), "replay", (), {}) == 3
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -20,7 +20,6 @@ from stack.stores.protocol import Value
         ("caller_request_id", "true", "true"),
         ("stream", "true", True),
         ("started_unix_seconds", "1795832421.9794774", 1795832421.9794774),
-        ("engine_requests", "3", 3),
         ("reason", "2", "2"),
     ],
 )
