@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtest.replay.recorded import EVENT, Recorded, read
 from stack.errors import Fault
-from stack.stores.protocol import LogRecord, LogStore, StoreError, Window
+from stack.stores.protocol import LogRecord, LogStore, StoreError, Window, once
 
 LASTING_SECONDS = 3600.0
 """A record comes with its request's end: how long after the window one is looked for."""
@@ -34,9 +34,9 @@ def of_files(path: Path, since: float, until: float) -> list[Recorded]:
 
 
 def _begun(records: Iterator[LogRecord], since: float, until: float) -> list[Recorded]:
-    every = {each.trace_id: each for each in map(read, records)}
+    # One trace may hold several requests: each has a span of its own.
     return sorted(
-        (each for each in every.values() if since <= each.started < until),
+        (each for each in map(read, once(records)) if since <= each.started < until),
         key=lambda each: each.started,
     )
 
