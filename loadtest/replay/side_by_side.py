@@ -1,7 +1,8 @@
 """Latencies of two sides, quantile beside quantile, each with the interval that it lies in.
 
 An interval is of order statistics: whatever the distribution, the quantile of what the values are
-drawn from lies between these two measured ones 95 times in a hundred.
+drawn from lies between these two measured ones 95 times in a hundred. That takes values for
+independent: requests of one moment are not, and noise that lasts makes the interval too narrow.
 """
 
 import math
