@@ -151,7 +151,12 @@ def no_text(path: str, _: str, body: dict[str, Any]) -> int:
         ({"UNTIL": "1999-01-01"}, None, BLOCK, "UNTIL: the window ends before it begins"),
         ({"TOKEN_IDS": "9-1"}, None, BLOCK, "TOKEN_IDS: '9-1' is no range"),
         ({"URL": "http://example.com"}, None, BLOCK, "LOAD_ANOTHER_MACHINE=yes"),
-        ({"TENANTS_KEYS": "/nowhere"}, None, BLOCK, "TENANTS_KEYS: /nowhere: No such file"),
+        (
+            {"TENANTS_KEYS": "/nowhere/keys"},
+            None,
+            BLOCK,
+            "TENANTS_KEYS: /nowhere/keys: No such file",
+        ),
         ({"URL": "http://127.0.0.1:9"}, None, BLOCK, "127.0.0.1:9/v1/models does not answer"),
         ({}, lambda *_: 401, BLOCK, "the file that TENANTS_KEYS names, the line `\\* key`"),
         ({}, lambda *_: 503, BLOCK, "answers 503"),

@@ -77,7 +77,7 @@ def test_the_plan_says_how_long_it_takes_and_how_patient_its_clients_are(tmp_pat
     [
         ({"SHAPE": "replay"}, "SHAPE=replay goes with PLAN"),
         ({"PLAN": "x"}, "SHAPE=replay goes with PLAN"),
-        ({"SHAPE": "replay", "PLAN": "/nowhere"}, "PLAN: /nowhere: No such file"),
+        ({"SHAPE": "replay", "PLAN": "/nowhere/plan"}, "PLAN: /nowhere/plan: No such file"),
         ({"SHAPE": "replay", "PLAN": __file__}, "PLAN: .* is no plan of this version"),
     ],
 )
