@@ -19,12 +19,14 @@ from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
 from stack.commands.export import export
+from stack.commands.gpu_check import gpu_check
 from stack.commands.key import key
 from stack.commands.load import load as load_test
 from stack.commands.load import load_ui
 from stack.commands.lock import lock
 from stack.commands.logs import logs
 from stack.commands.pictures import pictures
+from stack.commands.replay import replay
 from stack.commands.report import report
 from stack.commands.restore import restore
 from stack.commands.status import status
@@ -71,6 +73,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         clients,
         "openai, anthropic, LangChain, LiteLLM and a page, held against the records (API_KEY=...)",
     ),
+    "replay": (replay, "a past window's load once more, from its log records (SINCE=1h, UNTIL=)"),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "tunnel": (
@@ -91,6 +94,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         upgrade_check,
         "what another vLLM would break here (VLLM=x.y.z), from its wheel",
     ),
+    "gpu-check": (gpu_check, "for whoever owns a GPU: start, load, check, and what to report"),
     "help": (_help, "this list"),
 }
 

@@ -72,6 +72,8 @@ def recorded(path: Path) -> list[float]:
 
 def of_stage(settings: "Settings", stage: Mapping[str, Any]) -> Iterator[float]:
     """Seconds after a stage's begin at which its visits are due, as the conductor announced it."""
+    if settings.plan is not None:
+        return (each.due for each in settings.plan.requests)
     if settings.replay is not None:
         return replayed(settings.replay, stage["offset"], stage["seconds"])
     dice = random.Random(f"{settings.seed}/{stage['number']}")

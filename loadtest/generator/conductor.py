@@ -159,7 +159,9 @@ class Conductor:
             "ahead_ns": self._clock.ahead_ns,
         }
         due = self._heard.due[number] = sum(1 for _ in arrivals.of_stage(self._settings, stage))
-        rate = step.rate if self._settings.replay is None else due / step.seconds
+        settings = self._settings
+        is_drawn = settings.replay is None and settings.plan is None
+        rate = step.rate if is_drawn else due / step.seconds
         begun = self._clock.unix(begun_ns)
         self._heard.stages.append(Stage(number, step.phase, rate, begun, step.seconds))
         self._runner.send_message("stage", stage)

@@ -8,6 +8,7 @@ import gevent
 from gevent.pool import Group
 
 from loadtest.generator.people import PEOPLE
+from loadtest.generator.repeated import KINDS
 from loadtest.generator.settings import Settings
 from loadtest.generator.told import Told
 from loadtest.generator.worker import Worker
@@ -43,7 +44,8 @@ class Part:
         self._telemetry = LoadTelemetry(
             settings.otlp_endpoint, settings.run_id, str(index), objectives
         )
-        gevent.spawn(self._telemetry.begin, settings.shape, model, settings.seed, PEOPLE)
+        kinds = KINDS if settings.plan else tuple(PEOPLE)
+        gevent.spawn(self._telemetry.begin, settings.shape, model, settings.seed, kinds)
         self._told = Told(environment, self._telemetry)
         self._worker = Worker(settings, index, self._told)
         self._stalls: deque[float] = deque(maxlen=TICKS)

@@ -41,13 +41,17 @@ class Ask:
 
 @dataclass(frozen=True)
 class Visit:
-    """What one arrival does: requests one after the other, with one key."""
+    """What one arrival does: requests one after the other, with one key.
+
+    `model` is empty where it is the run's.
+    """
 
     name: str
     kind: str
     asks: tuple[Ask, ...]
     tenant: str = ""
     key: str = field(default="", repr=False)
+    model: str = ""
 
 
 def _length(tokens: int) -> dict[str, int]:

@@ -87,6 +87,16 @@ class FindLimit(Steady):
             rate = 2 * rate if fails == float("inf") else (holds + fails) / 2
 
 
+class Planned(Steady):
+    """All of a plan, which has no edges: every request of it counts."""
+
+    def steps(self) -> Steps:
+        """One stretch."""
+        yield Step(MAIN, self.rate, self.seconds)
+
+
+PLANNED = "replay"
 SHAPES: dict[str, type[Steady]] = {
     "steady": Steady, "ramp": Ramp, "spike": Spike, "soak": Soak, "limit": FindLimit,
+    PLANNED: Planned,
 }  # fmt: skip

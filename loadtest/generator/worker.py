@@ -11,7 +11,7 @@ import gevent.ssl
 from gevent.pool import Group
 from geventhttpclient.client import HTTPClient
 
-from loadtest.generator import arrivals, exchange
+from loadtest.generator import arrivals, exchange, repeated
 from loadtest.generator.exchange import Seen
 from loadtest.generator.people import Ask, Visit, visit
 from loadtest.generator.settings import Settings
@@ -70,17 +70,24 @@ class Worker:
         every = arrivals.of_stage(settings, stage)
         for number, due in arrivals.mine(every, self._index, settings.processes):
             due_ns = begun_ns + round(due * 1e9)
+            # Made before it is due: a long prompt takes milliseconds.
+            who = self._who(number, stage)
             gevent.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
             done.intended += 1
             if len(self._visits) >= settings.most_in_flight:
                 done.dropped += 1
                 self._told.dropped()
                 continue
-            who = visit(number, stage["number"], settings.seed, stage["model"], settings.keys)
             self.open[stage["number"]] += 1
             self._visits.spawn(self._visit, who, due_ns, stage, clock)
         gevent.sleep(max(0.0, begun_ns / 1e9 + stage["seconds"] - time.monotonic()))
         return done
+
+    def _who(self, number: int, stage: dict[str, Any]) -> Visit:
+        settings = self._settings
+        if settings.plan is not None:
+            return repeated.visit(settings.plan, number, settings.keys)
+        return visit(number, stage["number"], settings.seed, stage["model"], settings.keys)
 
     def _visit(self, who: Visit, due_ns: int, stage: dict[str, Any], clock: Clock) -> None:
         client = _client(self._settings)
@@ -107,7 +114,7 @@ class Worker:
     ) -> Row:
         ask = who.asks[turn]
         now = clock.unix(time.monotonic_ns())
-        trace_id, span_id, span = self._told.begin(ask, stage["model"], now)
+        trace_id, span_id, span = self._told.begin(ask, who.model or stage["model"], now)
         headers = {
             "content-type": "application/json",
             "traceparent": f"00-{trace_id}-{span_id}-01",

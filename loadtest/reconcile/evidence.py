@@ -71,7 +71,7 @@ def gather(
     records no trace is read.
     """
     until = time.monotonic() + patience
-    records, why = _records(logs, run, {row.trace_id for row in rows if _is_due(row)}, until)
+    records, why = records_of(logs, run, rows, until)
     if records is None:
         return Evidence(None, {}, silent=(why,))
     ids = list(dict.fromkeys(row.trace_id for row in rows))
@@ -87,9 +87,14 @@ def _is_due(row: Row) -> bool:
     return row.status != 401 and (row.outcome != "unreachable" or row.request_ack_ns is not None)
 
 
-def _records(
-    store: LogStore, run: Run, due: set[str], until: float
+def records_of(
+    store: LogStore, run: Run, rows: Sequence[Row], until: float
 ) -> tuple[list[LogRecord] | None, str]:
+    """Every record of the run's time, once those of its rows are there or it is `until`.
+
+    That is a moment of CLOCK_MONOTONIC in seconds. None and why where the store does not answer.
+    """
+    due = {row.trace_id for row in rows if _is_due(row)}
     while True:
         end = min(time.time() + 60, run.ended_ns / 1e9 + _LATE_SECONDS)
         window = Window(run.started_ns / 1e9 - EDGE_SECONDS, end)

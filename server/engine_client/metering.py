@@ -28,6 +28,7 @@ def meter(config: VllmConfig) -> bool:
         return False
     chosen = MeteredAsyncScheduler if scheduler.async_scheduling else MeteredScheduler
     scheduler.scheduler_cls = f"{chosen.__module__}.{chosen.__name__}"
+    _log.info("steps are metered by %s", chosen.__name__)
     return True
 
 

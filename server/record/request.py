@@ -118,6 +118,8 @@ class RequestRecord:
     may have no room for. `scheme` and `listener`, our address and port, are the connection's.
     `parameters` are what the engine was asked for, by the names of vLLM's SamplingParams.
     `caller_request_id` is the caller's own id of it, which others may have been given as well.
+    `engine_requests` are those that the engine made of it: each prompt and each answer is one;
+    None where its process was killed.
     """
 
     trace_id: str
@@ -148,3 +150,4 @@ class RequestRecord:
     parameters: tuple[tuple[str, int | float], ...] = ()
     caller_request_id: str | None = None
     parts: Parts = Parts()
+    engine_requests: int | None = None

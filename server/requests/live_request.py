@@ -143,6 +143,7 @@ class LiveRequest:
             parameters=self._parameters(),
             caller_request_id=self.caller_request_id,
             parts=self._parts(),
+            engine_requests=sum(len(call.states) for call in self.calls),
         )
 
     def _signs(self) -> Signs:

@@ -186,6 +186,8 @@ def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:
         "method": record.method,
         "route": record.route,
         "stream": record.stream,
+        "engine_requests": record.engine_requests,
+        "started_unix_seconds": record.started_ns / 1e9,
         "duration_seconds": record.duration_seconds,
         "time_to_first_token_seconds": record.time_to_first_token_seconds,
         "time_per_output_token_seconds": record.time_per_output_token_seconds,

@@ -12,7 +12,7 @@ def walked(name: str, rate: float = 8.0, seconds: float = 100.0) -> list[Step]:
     return list(SHAPES[name](rate, seconds).steps())
 
 
-@pytest.mark.parametrize("name", [name for name in SHAPES if name != "limit"])
+@pytest.mark.parametrize("name", [name for name in SHAPES if name not in ("limit", "replay")])
 @pytest.mark.parametrize("seconds", [5.0, 100.0, 7200.0])
 def test_a_run_lasts_as_long_as_it_was_asked_to(name: str, seconds: float) -> None:
     steps = walked(name, seconds=seconds)
@@ -22,6 +22,10 @@ def test_a_run_lasts_as_long_as_it_was_asked_to(name: str, seconds: float) -> No
     # A warm-up above the first rate would leave its queue to the first stage.
     assert [step.rate for step in edges] == [steps[1].rate, steps[-2].rate]
     assert len(edges) == 2 and all(0 < step.seconds <= 15 for step in edges)
+
+
+def test_all_of_a_replay_counts() -> None:
+    assert walked("replay") == [Step(MAIN, 8.0, 100.0)]
 
 
 def test_a_ramp_rises_and_a_spike_is_five_times_what_is_around_it() -> None:

@@ -104,12 +104,14 @@ def test_n_answers_count_their_prompt_once() -> None:
         usual(prompt=100, cached=96, tokens=7),
         usual(prompt=100, cached=96, tokens=9),
     )
-    assert request(call(*children)).to_record().usage == Usage(100, 0, 21)
+    record = request(call(*children)).to_record()
+    assert record.usage == Usage(100, 0, 21) and record.engine_requests == 3
 
 
 def test_a_batch_counts_every_prompt() -> None:
     calls = (call(usual(prompt=10, cached=4, tokens=3)), call(usual(prompt=20, tokens=5)))
-    assert request(*calls).to_record().usage == Usage(30, 4, 8)
+    record = request(*calls).to_record()
+    assert record.usage == Usage(30, 4, 8) and record.engine_requests == 2
 
 
 def test_a_prefill_that_was_cut_off_used_what_the_engine_took_in() -> None:

@@ -23,15 +23,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
 
 
 def test_request_finished_leaves_with_a_typed_attribute_for_each_field(sent: Sent) -> None:
-    logs.request_finished(record(gpu=GPU), Decimal("16.50"))
+    logs.request_finished(record(gpu=GPU, engine_requests=1), Decimal("16.50"))
     names = "event logger process tenant model operation outcome reason method route response_id"
-    seconds = "duration time_to_first_token time_per_output_token gpu"
+    seconds = "started_unix duration time_to_first_token time_per_output_token gpu"
     phases = "tokenize queue prefill decode deliver"
     assert kinds(sent.wire()) == {
         **dict.fromkeys(names.split(), "string_value"),
         **{f"{name}_seconds": "double_value" for name in f"{seconds} {phases}".split()},
         **dict.fromkeys(("cost_microdollars", "gpu_cost_microdollars"), "double_value"),
-        **dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens"), "int_value"),
+        **dict.fromkeys(
+            ("input_tokens", "cached_input_tokens", "output_tokens", "engine_requests"), "int_value"
+        ),
         **dict.fromkeys(("finish_reasons", "gpu_model_versions"), "array_value"),
         "status_code": "int_value",
         "stream": "bool_value",
@@ -60,7 +62,13 @@ def test_a_number_keeps_its_type_when_it_is_whole(sent: Sent) -> None:
 
 def test_what_is_not_known_is_left_out(sent: Sent) -> None:
     logs.request_finished(killed_record(), None)
-    absent = {"duration_seconds", "cost_microdollars", "queue_seconds", "status_code"}
+    absent = {
+        "duration_seconds",
+        "engine_requests",
+        "cost_microdollars",
+        "queue_seconds",
+        "status_code",
+    }
     assert not sent.attributes().keys() & {*absent, "gpu_seconds", "response_id"}
     assert sent.body() == "request_finished server_error · killed · chat · 0 in · 0 out · default"
 

@@ -153,7 +153,8 @@ def test_arguments_that_do_not_fit_are_not_printed_either(
 
 
 def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
-    logs.request_finished(record(gpu=GPU, caller_request_id="run-7"), Decimal("16.50"))
+    one = record(gpu=GPU, caller_request_id="run-7", engine_requests=1)
+    logs.request_finished(one, Decimal("16.50"))
     line = requests.one()
     assert {"timestamp", "process"} <= line.keys()
     assert {key: line[key] for key in line if key not in ("timestamp", "process")} == {
@@ -172,6 +173,8 @@ def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
         "method": "POST",
         "route": "/v1/chat/completions",
         "stream": True,
+        "engine_requests": 1,
+        "started_unix_seconds": 1_790_000_000.0,
         "duration_seconds": 1.0,
         "time_to_first_token_seconds": 0.3,
         "time_per_output_token_seconds": 0.03,

@@ -19,6 +19,7 @@ from stack.stores.protocol import Value
         ("caller_request_id", "12345678", "12345678"),
         ("caller_request_id", "true", "true"),
         ("stream", "true", True),
+        ("started_unix_seconds", "1795832421.9794774", 1795832421.9794774),
         ("reason", "2", "2"),
     ],
 )
