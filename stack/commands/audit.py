@@ -41,12 +41,11 @@ def _page() -> tuple[Books, Counted]:
         raise Fault(f"{METRICS} does not answer", "is the stack up? `make up`")
     # The page was made somewhere between question and answer.
     middle = (time.monotonic() - before) / 2
-    pid = uptime.server_pid()
+    # Its own word for its start, which is rounded to a second, and follows a clock that is set.
+    seconds = time.time() - total(samples, "process_start_time_seconds")
+    pid = uptime.server_pid(seconds)
     if pid is not None:
         seconds = uptime.seconds(pid) - middle
-    else:
-        # Not a process of this machine: its own word for its start, which is rounded to a second.
-        seconds = time.time() - total(samples, "process_start_time_seconds")
     return read_books(samples, seconds), read_counted(samples)
 
 

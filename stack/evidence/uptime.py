@@ -15,13 +15,15 @@ def seconds(pid: int, proc: Path = Path("/proc")) -> float:
     return up - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def server_pid(proc: Path = Path("/proc")) -> int | None:
+def server_pid(age: float, proc: Path = Path("/proc")) -> int | None:
     """The process that serves, in a container of this machine or not; None when none is seen.
 
     Its children have other commands, and a shell or an init that started it has other arguments.
+    Of several, such as another team's, the one that is nearest to `age` seconds old.
     """
     found = (int(folder.name) for folder in proc.iterdir() if folder.name.isdigit())
-    return next((pid for pid in sorted(found) if _is_server(proc / str(pid))), None)
+    servers = [pid for pid in found if _is_server(proc / str(pid))]
+    return min(servers, key=lambda pid: abs(seconds(pid, proc) - age), default=None)
 
 
 def _is_server(folder: Path) -> bool:

@@ -188,7 +188,23 @@ def test_the_kernels_account_goes_on_with_the_clock() -> None:
 def test_the_server_is_told_from_its_neighbours(
     tmp_path: Path, command: str, is_server: bool
 ) -> None:
-    (tmp_path / "41").mkdir()
-    (tmp_path / "41" / "cmdline").write_text(command)
+    process(tmp_path, 41, command, 9)
     (tmp_path / "self").mkdir()
-    assert uptime.server_pid(tmp_path) == (41 if is_server else None)
+    assert uptime.server_pid(500, tmp_path) == (41 if is_server else None)
+
+
+def process(proc: Path, pid: int, command: str, age: int) -> None:
+    """A process as /proc shows it, on a machine that is up for 1,000 s."""
+    folder = proc / str(pid)
+    folder.mkdir()
+    (folder / "cmdline").write_text(command)
+    began = (1000 - age) * os.sysconf("SC_CLK_TCK")
+    (folder / "stat").write_text(f"{pid} (python) S {' '.join(['0'] * 18)} {began} 0")
+    (proc / "uptime").write_text("1000.00 1.00")
+
+
+def test_another_teams_server_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """The audit went by the lowest pid, and said that the numbers do not add up."""
+    for pid, age in ((41, 300), (42, 20), (43, 5)):
+        process(tmp_path, pid, "python3\0-m\0server\0", age)
+    assert uptime.server_pid(19.6, tmp_path) == 42
