@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from stack.errors import Fault
 from stack.native import family
+from stack.readiness import ports
 from tests.conftest import REPO
 
 START_SECONDS = 300.0
@@ -69,15 +69,9 @@ def _environment(like: Server, more: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in given.items() if not k.startswith(_OURS_ALONE)} | dict(more)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def _stock(like: Server, name: str, log: Path, flags: tuple[str, ...]) -> Iterator[Server]:
-    port = _free_port()
+    port = ports.any_free()
     command = _command(like, port, *flags)
     env = _environment(like, TRACES if flags else {})
     with log.open("w") as out:
