@@ -13,11 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from stack.errors import Fault
-from stack.native import family
+from stack.native import family, orphans
 from stack.readiness import ports
 from tests.conftest import REPO
 
-START_SECONDS = 300.0
+START_SECONDS, END_SECONDS = 300.0, 60.0
 OURS, STOCK, TRACED = "ours", "stock", "stock, traced"
 """With everything on; with its metrics on; with its own OTLP tracing as well."""
 _OURS_ALONE = ("LLM_SERVER_", "OTEL_")
@@ -89,10 +89,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     children = family.below(process.pid)
     process.terminate()
     try:
-        process.wait(60)
+        process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         for pid in (process.pid, *children):
-            if family.is_alive(pid):
+            if orphans.is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
 
