@@ -1,4 +1,4 @@
-"""The commands and how they end: 0 well, 1 a fault, 3 running but not healthy."""
+"""The commands and how they end: 0 well, 1 a fault, 2 bad input, 3 not healthy."""
 
 import os
 import sys

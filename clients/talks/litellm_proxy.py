@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from clients.said import NO_KEY
 from clients.talks import openai_sdk
 from stack.errors import Fault
 from stack.http import probe
+from stack.readiness import ports
 from stack.run import last_error
 
 START_SECONDS = 120.0
@@ -54,9 +54,7 @@ def configuration(place: Place) -> dict[str, Any]:
 @contextmanager
 def running(place: Place) -> Iterator[Place]:
     """The proxy on a free port of loopback, as the place to talk to; raises Fault."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = ports.any_free()
     own_key = f"sk-{secrets.token_urlsafe(24)}"
     with tempfile.TemporaryDirectory(prefix="clients-") as folder:
         process, log = _start(Path(folder), place, port, own_key)

@@ -18,7 +18,7 @@ from loadtest import target
 from loadtest.plan import PLAN, Plan
 from loadtest.reconcile import evidence
 from loadtest.replay import make, served, side_by_side, sources
-from loadtest.replay.held import clocks_now, clocks_then, findings
+from loadtest.replay.held import findings, latencies_now, latencies_then
 from loadtest.replay.recorded import Recorded, read
 from loadtest.replay.window import moment, named
 from loadtest.rows import Row, Run, read_rows, read_run
@@ -131,7 +131,7 @@ def compare(folder: Path, store: LogStore) -> int:
         raise Fault(f"{folder} holds no replay ({error})", "`make replay SINCE=1h`", BAD) from error
     replayed = _replayed(store, run, rows)
     found = findings(made, rows, replayed)
-    then, now = clocks_then(made), clocks_now(replayed)
+    then, now = latencies_then(made), latencies_now(replayed)
     for line in (*(each.line for each in found), "", *side_by_side.table(then, now)):
         say(line)
     (folder / RESULT).write_text(_document(run, [each.line for each in found], then, now))
@@ -151,7 +151,7 @@ def _replayed(store: LogStore, run: Run, rows: Sequence[Row]) -> list[Recorded]:
 
 
 def _document(
-    run: Run, lines: list[str], then: side_by_side.Clocks, now: side_by_side.Clocks
+    run: Run, lines: list[str], then: side_by_side.Latencies, now: side_by_side.Latencies
 ) -> str:
     sides = {
         name: {"recorded": asdict(one), "replayed": asdict(other)}

@@ -7,7 +7,7 @@ from loadtest.plan import Past, Plan
 from loadtest.ranks import at_rank
 from loadtest.reconcile.findings import AGREES, DIFFERS, NOTE, Remark
 from loadtest.replay.recorded import HUNG_UP, Recorded
-from loadtest.replay.side_by_side import Clocks
+from loadtest.replay.side_by_side import Latencies
 from loadtest.rows import Row
 
 LATE_SECONDS = 0.01
@@ -73,17 +73,17 @@ def _late(rows: Iterable[Row]) -> Remark:
     return Remark(mark, f"schedule error p99 {p99 * 1000:.1f} ms, which has to be {limit}")
 
 
-def clocks_then(plan: Plan) -> Clocks:
+def latencies_then(plan: Plan) -> Latencies:
     """What was recorded of the completed requests, in seconds."""
-    return _clocks([each.past for each in plan.requests if each.past.outcome == "ok"])
+    return _latencies([each.past for each in plan.requests if each.past.outcome == "ok"])
 
 
-def clocks_now(replayed: Iterable[Recorded]) -> Clocks:
+def latencies_now(replayed: Iterable[Recorded]) -> Latencies:
     """The same of the replay: both sides are the server's own."""
-    return _clocks([each for each in replayed if each.outcome == "ok"])
+    return _latencies([each for each in replayed if each.outcome == "ok"])
 
 
-def _clocks(of: Sequence[Past] | Sequence[Recorded]) -> Clocks:
+def _latencies(of: Sequence[Past] | Sequence[Recorded]) -> Latencies:
     return {
         "TTFT": [each.ttft for each in of if each.ttft is not None],
         "TPOT": [each.tpot for each in of if each.tpot is not None],

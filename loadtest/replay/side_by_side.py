@@ -54,11 +54,11 @@ def _chance(count: int, smaller: int, share: float) -> float:
     return math.exp(ways + smaller * math.log(share) + (count - smaller) * math.log1p(-share))
 
 
-Clocks = Mapping[str, Sequence[float]]
+Latencies = Mapping[str, Sequence[float]]
 """Values in seconds, by what they measure."""
 
 
-def rows(recorded: Clocks, replayed: Clocks) -> Iterator[tuple[str, Quantile, Quantile]]:
+def rows(recorded: Latencies, replayed: Latencies) -> Iterator[tuple[str, Quantile, Quantile]]:
     """Each quantile of both sides, where both have values."""
     for name, values in recorded.items():
         one, other = sorted(values), sorted(replayed.get(name, ()))
@@ -66,7 +66,7 @@ def rows(recorded: Clocks, replayed: Clocks) -> Iterator[tuple[str, Quantile, Qu
             yield f"{name} p{percent}", quantile(one, percent), quantile(other, percent)
 
 
-def table(recorded: Clocks, replayed: Clocks) -> Iterator[str]:
+def table(recorded: Latencies, replayed: Latencies) -> Iterator[str]:
     """Lines of both sides in milliseconds, with their intervals, and how many times as long."""
     yield f"{'ms':<14}{'recorded':>28}{'replayed':>28}{'ratio':>8}"
     for name, one, other in rows(recorded, replayed):

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from server.wire.report import Settlement
+
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 _SLOTS = 256
@@ -42,18 +44,6 @@ class Loads(NamedTuple):
     decode: Ints
     kv: Ints
     ends: Sequence[int]
-
-
-class Used(NamedTuple):
-    """What a request used; the fields are those of a Settlement (server/wire/report.py)."""
-
-    nanoseconds: int
-    prefill_tokens: int
-    decode_tokens: int
-    cached_tokens: int
-    scheduled_ns: int
-    first_version: int
-    last_version: int
 
 
 class RequestTable:
@@ -127,12 +117,12 @@ class RequestTable:
         np.maximum.at(self._table[_HIGH], loads.slots, loads.kv)
         self._table[_LAST, loads.slots] = version
 
-    def take(self, request_id: str) -> Used | None:
-        """Take a request out; None where it never had a step."""
+    def take(self, request_id: str) -> Settlement | None:
+        """Take a request out, with all that it used; None where it never had a step."""
         slot = self._slots.pop(request_id, None)
         if slot is None:
             return None
         used = self._table[:, slot].tolist()
         self._free.append(slot)
         counts = (used[_NS], used[_PREFILL], used[_DECODE], used[_CACHED], used[_SCHEDULED])
-        return Used(*counts, used[_FIRST], used[_LAST])
+        return Settlement(request_id, *counts, used[_FIRST], used[_LAST])

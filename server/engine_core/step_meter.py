@@ -205,7 +205,7 @@ class StepMeter:
         if used is None:
             return Settlement(request_id, 0, 0, 0, 0, 0, self.model.version, self.model.version)
         self._open -= used.nanoseconds
-        return Settlement(request_id, *used)
+        return used
 
     @property
     def has_news(self) -> bool:

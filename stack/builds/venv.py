@@ -11,7 +11,7 @@ from stack.run import logged
 from stack.say import step
 from stack.settings import Settings
 
-_SIZES = {"load": "50 MB unpacked, seconds", "clients": "700 MB unpacked, a minute"}
+_SIZES = {"load": "50 MB unpacked, seconds", "clients": "640 MB unpacked, a minute"}
 """What a reader of the progress waits for, where it is not the engine."""
 
 

@@ -3,12 +3,12 @@
 import os
 import shlex
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from stack.builds import venv
+from stack.readiness import ports
 from stack.say import say
 from stack.settings import Settings
 
@@ -90,9 +90,7 @@ def _made(
 
 def _together(processes: str) -> list[str]:
     # Locust's own would listen on every interface, and a second run's workers would join the first.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(ports.any_free())
     host = ["--master-bind-host", "127.0.0.1", "--master-host", "127.0.0.1"]
-    ports = ["--master-bind-port", port, "--master-port", port]
-    return ["--processes", processes, *host, *ports]
+    bound = ["--master-bind-port", port, "--master-port", port]
+    return ["--processes", processes, *host, *bound]

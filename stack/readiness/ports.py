@@ -18,6 +18,13 @@ def is_free(port: int) -> bool:
     return True
 
 
+def any_free() -> int:
+    """A port of 127.0.0.1 that nobody listened at a moment ago."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _listening_inodes(port: int) -> set[str]:
     found = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):

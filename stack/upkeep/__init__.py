@@ -1,1 +1,1 @@
-"""What an operator does to what is kept: keys, backup and restore, the end of old state."""
+"""What an operator does to what is kept: keys, backup, restore, a month's bill, clean."""

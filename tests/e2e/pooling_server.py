@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from server.tiny_model import TinyModel, make_once, models_folder
+from stack.readiness import ports
 from tests import docs
 from tests.conftest import REPO
 from tests.e2e.client import poll
@@ -66,12 +66,6 @@ class Server:
         return httpx.get(self.metrics_url, trust_env=False).raise_for_status().text
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def _documented(
     folder: Path, model: str, port: int, metrics: int, collector: str
 ) -> tuple[dict[str, str], list[str]]:
@@ -93,7 +87,7 @@ def _documented(
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """The server, with its books and its log in the folder."""
-    port, metrics = _free_port(), _free_port()
+    port, metrics = ports.any_free(), ports.any_free()
     model = make_once(TinyModel(), models_folder())
     with listening(sink := Sink()) as collector, (folder / "server.log").open("w") as log:
         ours, command = _documented(folder, str(model), port, metrics, collector)

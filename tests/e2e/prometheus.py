@@ -1,7 +1,6 @@
 """A Prometheus that is not ours, by the configuration and flags of docs/existing-stack.md."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,19 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from stack.http import probe
+from stack.readiness import ports
 from tests import docs
 from tests.conftest import run_stack
 from tests.e2e.client import poll
 from tests.e2e.stores import HTTP
 
 PAGE = "existing-stack.md"
-
-
-def free_port() -> int:
-    """A port that nobody listened at a moment ago."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def exported(folder: Path) -> Path:
@@ -54,7 +47,7 @@ def configuration(folder: Path, rules: Path, instead: Mapping[str, str]) -> Path
 @contextmanager
 def running(folder: Path, config: Path) -> Iterator[str]:
     """The page's command with this configuration; yields the URL."""
-    port = free_port()
+    port = ports.any_free()
     instead = {"/etc/prometheus/prometheus.yaml": str(config)}
     _, words = docs.command(docs.block(PAGE, "prometheus", instead))
     words[0] = shutil.which(words[0]) or words[0]

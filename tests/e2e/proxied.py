@@ -13,10 +13,10 @@ from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from stack.readiness import ports
 from tests import docs
 from tests.conftest import REPO
 from tests.e2e.client import poll
-from tests.e2e.prometheus import free_port
 from tests.unit.listening import listening
 
 CADDY = shutil.which("caddy")
@@ -122,7 +122,7 @@ def _listens(port: int) -> bool:
 @contextmanager
 def running(folder: Path, **given: str) -> Iterator[Proxy]:
     """Caddy with a CA of its own that makes a certificate for localhost."""
-    health, api, grafana = free_port(), free_port(), free_port()
+    health, api, grafana = ports.any_free(), ports.any_free(), ports.any_free()
     with listening(upstream := Upstream()) as url:
         behind = url.removeprefix("http://")
         instead = {

@@ -81,10 +81,16 @@ def test_what_would_be_kept_is_refused_by_name(client: Client, kept: str) -> Non
     assert story(sent.trace_id).finished["reason"] == "bad_request"
 
 
-@pytest.mark.parametrize("path", ["/v1/responses/resp_1", "/v1/audio/speech", "/v2/rerank"])
-def test_what_is_closed_says_so(client: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("/v1/responses/resp_1", "no response is stored"), ("/v1/audio/translations", "speech"),
+     ("/v2/rerank", "Cohere's forms")],
+)  # fmt: skip
+def test_what_is_closed_says_why(client: Client, path: str, why: str) -> None:
     sent = client.send("POST", path, json={})
-    assert (sent.status, json.loads(sent.text)["error"]["type"]) == (404, "unknown_route")
+    error = json.loads(sent.text)["error"]
+    assert (sent.status, error["type"]) == (404, "unknown_route")
+    assert error["message"].startswith(f"There is no such route: {why}")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from stack.readiness import ports
 from tests.conftest import is_compose
 from tests.e2e import prometheus
 from tests.e2e.client import poll
@@ -89,7 +90,7 @@ def test_with_nothing_else_of_ours_a_prometheus_of_yours_has_it_all(
     """The last way of docs/existing-stack.md: the server was started by the page's own line."""
     path, (operation, body) = "/classify", BODIES["/classify"]
     address = urlsplit(pooling.metrics_url).netloc
-    away = f"127.0.0.1:{prometheus.free_port()}"
+    away = f"127.0.0.1:{ports.any_free()}"
     instead = {
         "shop.example.org:8080": away, "gpu-box.example.org:8888": away,
         "gpu-box.example.org:9464": address,

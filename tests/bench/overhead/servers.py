@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,10 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from stack.errors import Fault
-from stack.native import family
+from stack.native import family, orphans
+from stack.readiness import ports
 from tests.conftest import REPO
 
-START_SECONDS = 300.0
+START_SECONDS, END_SECONDS = 300.0, 60.0
 OURS, STOCK, TRACED = "ours", "stock", "stock, traced"
 """With everything on; with its metrics on; with its own OTLP tracing as well."""
 _OURS_ALONE = ("LLM_SERVER_", "OTEL_")
@@ -69,15 +69,9 @@ def _environment(like: Server, more: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in given.items() if not k.startswith(_OURS_ALONE)} | dict(more)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def _stock(like: Server, name: str, log: Path, flags: tuple[str, ...]) -> Iterator[Server]:
-    port = _free_port()
+    port = ports.any_free()
     command = _command(like, port, *flags)
     env = _environment(like, TRACES if flags else {})
     with log.open("w") as out:
@@ -95,10 +89,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     children = family.below(process.pid)
     process.terminate()
     try:
-        process.wait(60)
+        process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         for pid in (process.pid, *children):
-            if family.is_alive(pid):
+            if orphans.is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
 

@@ -1,10 +1,13 @@
 """The bench beside stock vLLM: pairs are pairs, and an interval says how sure a ratio is."""
 
 import random
+import subprocess
 from dataclasses import fields
 
 import pytest
 
+from stack.native import family, orphans
+from tests.bench.overhead import servers
 from tests.bench.overhead.__main__ import LIMITS, TITLES, over, ratios
 from tests.bench.overhead.pairs import ratio
 from tests.bench.overhead.servers import OURS, STOCK
@@ -46,3 +49,17 @@ def test_an_interval_that_reaches_its_limit_is_named() -> None:
     (named,) = over(costs)
     assert named.startswith("API process, CPU s per 1,000 tokens at 8 streams: up to 1.2")
     assert ratios(costs, STOCK)[8, "core_cpu"].high == 1.0
+
+
+def test_a_server_that_does_not_end_is_ended_with_its_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "END_SECONDS", 0.05)
+    program = "trap '' TERM; sleep 60 & echo; wait; sleep 60"
+    with subprocess.Popen(["sh", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (engine,) = family.below(process.pid)
+        servers._end(process)
+        assert process.returncode == -9
+    assert orphans._wait([engine], 10.0) == []

@@ -19,7 +19,6 @@ from stack.errors import Fault
 from stack.readiness import ports
 from tests import docs
 from tests.conftest import REPO
-from tests.e2e.prometheus import free_port
 from tests.unit.listening import listening
 from tests.unit.receiving import settings_of
 
@@ -74,7 +73,7 @@ def test_ssh_is_told_to_listen_on_loopback_and_to_do_all_or_nothing(tmp_path: Pa
 def test_a_port_that_is_taken_is_named_with_the_way_around_it(tmp_path: Path) -> None:
     with listening(ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)) as url:
         port = int(url.rpartition(":")[2])
-        free = free_port()
+        free = ports.any_free()
         given = {"HOST": "box", "PORTS": f"{free}:8000,{port}:3000"}
         with pytest.raises(Fault, match=f"port {port}.*PORTS=8000,{port + 10000}:3000"):
             tunnel.tunnel(settings_of(tmp_path, **given))
@@ -107,7 +106,7 @@ def _sshd(folder: Path, port: int) -> list[str]:
 @contextmanager
 def _box(folder: Path) -> Iterator[dict[str, str]]:
     """A box that is reached by ssh; yields the environment in which `make tunnel` finds it."""
-    port = free_port()
+    port = ports.any_free()
     command = _sshd(folder, port)
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "config").write_text(
@@ -152,7 +151,7 @@ def _watched(process: subprocess.Popen[str]) -> Iterator[None]:
 @needs_sshd
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_through_a_real_sshd_a_page_is_here_until_the_end(tmp_path: Path, end: int) -> None:
-    local = free_port()
+    local = ports.any_free()
     with listening(ThreadingHTTPServer(("127.0.0.1", 0), _There)) as there, _box(tmp_path) as env:
         remote = there.rpartition(":")[2]
         process = _run(env, HOST="gpubox", PORTS=f"{local}:{remote}")
@@ -175,7 +174,7 @@ def test_through_a_real_sshd_a_page_is_here_until_the_end(tmp_path: Path, end: i
 def test_a_key_that_nobody_takes_ends_it_with_a_fault(tmp_path: Path) -> None:
     with _box(tmp_path) as env:
         (tmp_path / "authorized").write_text("")
-        process = _run(env, HOST="gpubox", PORTS=f"{free_port()}:8000")
+        process = _run(env, HOST="gpubox", PORTS=f"{ports.any_free()}:8000")
         with _watched(process):
             said, _ = process.communicate()
         assert process.returncode == 1

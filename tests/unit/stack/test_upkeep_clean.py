@@ -1,6 +1,7 @@
 """`make clean` asks first, deletes what it named, and nothing while anything runs."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from stack.commands.clean import clean
 from stack.errors import Fault
 from stack.parts import memo
 from stack.settings import Settings
-from stack.upkeep import volumes
-from tests.unit.stack.upkeeping import checkout, fill, left
+from stack.upkeep import leavings, volumes
+from tests.unit.stack.upkeeping import REPO, checkout, fill, left
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +128,14 @@ def test_what_is_not_ours_stays_and_a_link_leads_nowhere(
     assert (elsewhere / "block").exists() and not (here.state / "tempo").is_symlink()
     said = capsys.readouterr().out
     assert f"stays: {here.state / 'notes'}" in said and "what it leads to stays" in said
+
+
+def test_no_folder_that_a_command_of_ours_fills_is_strange_to_it() -> None:
+    named = re.compile(r'settings\.state / "(\w[\w-]*)"')
+    code = [
+        path for name in ("stack", "loadtest", "clients") for path in REPO.glob(f"{name}/**/*.py")
+    ]
+    code += (REPO / "tests" / "bench" / "overhead").glob("*.py")
+    made = {name for path in code for name in named.findall(path.read_text())}
+    assert {"server", "load", "bench"} <= made
+    assert [name for name in sorted(made) if not leavings.about(name)] == []
