@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from clients import rows
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -16,11 +14,6 @@ class Cell:
     unasked: str = ""
 
     @property
-    def known(self) -> str:
-        """What is known to differ here, empty where nothing is."""
-        return rows.KNOWN.get((self.client, self.feature), "")
-
-    @property
     def as_expected(self) -> bool:
-        """False for a fault that nobody knows, and for a known one that is gone."""
-        return bool(self.unasked) or bool(self.faults) is bool(self.known)
+        """False for a cell that was asked and has a fault."""
+        return bool(self.unasked) or not self.faults

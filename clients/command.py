@@ -32,11 +32,7 @@ def _lines(cell: Cell) -> list[str]:
     where = f"{cell.client}, {cell.feature}"
     if cell.unasked:
         return [f"- {where}: not asked, {cell.unasked}"]
-    if not cell.as_expected and not cell.faults:
-        return [f"{paint('✗', 'red')} {where}: as it should be, but known to differ: {cell.known}"]
-    mark = paint("·", "dim") if cell.known else paint("✗", "red")
-    known = [f"{mark} {where}: known, {cell.known}"] if cell.known else []
-    return [*known, *(f"{mark} {where}: {fault}" for fault in cell.faults)]
+    return [f"{paint('✗', 'red')} {where}: {fault}" for fault in cell.faults]
 
 
 def _show(cells: Sequence[Cell]) -> None:

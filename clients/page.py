@@ -9,7 +9,7 @@ from clients.cell import Cell
 PAGE = "docs/clients.md"
 BEGIN = "<!-- matrix: written by make clients -->"
 END = "<!-- end of the matrix -->"
-GOOD, DIFFERS, NOTHING = "✓", "✗", ""
+GOOD, NOTHING = "✓", ""
 
 
 @dataclass(frozen=True)
@@ -23,33 +23,22 @@ class Told:
     versions: Mapping[str, str]
 
 
-def _mark(cell: Cell | None, notes: Sequence[str]) -> str:
-    if cell is None:
-        return NOTHING
-    if cell.known:
-        return f"{DIFFERS} {notes.index(cell.known) + 1}"
-    return GOOD
-
-
-def _table(cells: Sequence[Cell], notes: Sequence[str]) -> Iterator[str]:
-    by_place = {(cell.client, cell.feature): cell for cell in cells}
+def _table(cells: Sequence[Cell]) -> Iterator[str]:
+    asked = {(cell.client, cell.feature) for cell in cells}
     yield f"| | {' | '.join(rows.FEATURES.values())} |"
     yield f"| --- |{' --- |' * len(rows.FEATURES)}"
     for name in rows.NAMES:
-        marks = [_mark(by_place.get((name, feature)), notes) for feature in rows.FEATURES]
+        marks = [GOOD if (name, each) in asked else NOTHING for each in rows.FEATURES]
         yield f"| {rows.shown(name)} | {' | '.join(marks)} |"
 
 
 def text(cells: Sequence[Cell], told: Told) -> str:
-    """The table and what stands below it, between the marks."""
-    notes = list(dict.fromkeys(cell.known for cell in cells if cell.known))
+    """The table of cells that are as expected and what stands below it, between the marks."""
     asked = sum(cell.requests for cell in cells)
     made = ", ".join(told.versions[name] for name in rows.NAMES)
     run = f"{asked} requests on {told.day}, commit `{told.commit}`, vLLM {told.vllm}, {told.model}"
     below = f"{run}: {made}."
-    numbered = [f"{at}. {note}" for at, note in enumerate(notes, 1)]
-    lines = [BEGIN, "", *_table(cells, notes), "", below, "", *numbered]
-    return "\n".join([*lines, *([""] if numbered else []), END])
+    return "\n".join([BEGIN, "", *_table(cells), "", below, "", END])
 
 
 def put_into(page: str, table: str) -> str:

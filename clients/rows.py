@@ -1,4 +1,4 @@
-"""The matrix: which clients there are, what each is asked for, and what is known to differ."""
+"""The matrix: which clients there are, and what each is asked for."""
 
 import importlib
 import subprocess
@@ -28,9 +28,6 @@ FEATURES: Mapping[str, str] = {
     "stranger": "another origin refused",
 }
 """The columns by name."""
-
-KNOWN: Mapping[tuple[str, str], str] = {}
-"""By client and feature, what differs by the doing of neither our server nor this run."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from itertools import product
@@ -65,7 +66,7 @@ def _server_of(settings: Settings) -> Server:
 
 @contextmanager
 def _scraped(others: Sequence[Server]) -> Iterator[None]:
-    """Read the others' metrics as Prometheus reads ours."""
+    """Read the others' metrics as Prometheus reads ours; raises what a read raised."""
     over = threading.Event()
 
     def read() -> None:
@@ -75,13 +76,14 @@ def _scraped(others: Sequence[Server]) -> Iterator[None]:
                 asked.add_header("Accept", OPENMETRICS)
                 urllib.request.urlopen(asked, timeout=30).read()
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        yield
-    finally:
-        over.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            yield
+        finally:
+            over.set()
+        # Unread, the others had it easier.
+        reading.result()
 
 
 def measure(compared: Sequence[Server], streams: Sequence[int], rounds: int, seed: int) -> Costs:
