@@ -18,6 +18,7 @@ from stack.commands.clients import clients
 from stack.commands.compare import compare
 from stack.commands.composetest import test_compose
 from stack.commands.drill import drill
+from stack.commands.evidence import evidence
 from stack.commands.export import export
 from stack.commands.gpu_check import gpu_check
 from stack.commands.key import key
@@ -74,6 +75,10 @@ COMMANDS: dict[str, tuple[Command, str]] = {
         "openai, anthropic, LangChain, LiteLLM and a page, held against the records (API_KEY=...)",
     ),
     "replay": (replay, "a past window's load once more, from its log records (SINCE=1h, UNTIL=)"),
+    "evidence": (
+        evidence,
+        "the long runs that CI cannot hold, into docs/performance.md (RUN=fuzz)",
+    ),
     "logs": (logs, "follow the logs (PART=server for one)"),
     "down": (down, "stop everything; the data stays"),
     "tunnel": (
