@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the words behind `python -m`, variables for it, and how many of its last lines count.
+    """One run: the words behind `python -m`, variables for it, how many of its last lines count.
 
     `beside_stack` runs ask the stack, which is up for them; the others need its ports free.
     """
