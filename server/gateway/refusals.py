@@ -37,7 +37,8 @@ def refuse(peek: Peek | None, path: str) -> Refusal | None:
     Half a character: JSON can escape a surrogate alone, UTF-8 has none, and vLLM 0.32 finds out
     when it writes the request to its engine (500 to a `stop` of one). Structured outputs that are
     no object: vLLM 0.32 calls `.get` on what it was given before it is checked
-    (check_structured_outputs_count), so a caller's mistake would be our 500.
+    (check_structured_outputs_count), so a caller's mistake would be our 500. A number of more than
+    64 bits: it cannot be written to the engine either.
     """
     if peek is None:
         return None
@@ -51,4 +52,7 @@ def refuse(peek: Peek | None, path: str) -> Refusal | None:
         return Refusal(400, "bad_request", message)
     if not peek.is_structured:
         return Refusal(400, "bad_request", "`structured_outputs` must be an object.")
+    if peek.beyond:
+        message = f"`{peek.beyond}` has a number of more than 64 bits."
+        return Refusal(400, "bad_request", message)
     return None

@@ -12,7 +12,7 @@ from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from tests.unit.asgi import Install
 from tests.unit.other_routes import ASKED, COUNT, MESSAGES, RESPONSES, Other
 
-ODD: tuple[Any, ...] = (None, [{}], {"type": "x"})
+ODD: tuple[Any, ...] = (None, [{}], {"type": "x"}, 2**70, f"{2**70}.0")
 """What most often passed a check and failed behind it."""
 COUNTED = {name: ASKED[MESSAGES][name] for name in ("model", "messages")}
 ROUTES: dict[str, tuple[Any, dict[str, Any]]] = {
