@@ -134,10 +134,11 @@ def _unserved(truncation: object, store: object, background: object, previous: o
 
 
 def _beyond(of: Callable[[str], object]) -> str:
-    return next((name for name in ENGINES_NUMBERS if not _is_written(of(name))), "")
+    return next((name for name in ENGINES_NUMBERS if not is_written(of(name))), "")
 
 
-def _is_written(said: object) -> bool:
+def is_written(said: object) -> bool:
+    """True where vLLM can write it to its engine, whose numbers have 64 bits."""
     try:
         # pydantic takes "5" and "5.0" as well.
         msgspec.msgpack.encode(int(float(said)) if isinstance(said, str) else said)

@@ -88,7 +88,8 @@ class Core:
         if self.refuses is not None:
             raise self.refuses
         # What cannot be written to an engine's process gets no further in vLLM either.
-        MsgpackEncoder().encode((params, named.get("reasoning_parser_kwargs")))
+        written = ("reasoning_parser_kwargs", "priority", "session_id")
+        MsgpackEncoder().encode((params, *map(named.get, written)))
         queue = Queue(request_id, params, self.fails, self.likely)
         processor = self.llm.output_processor
         # Ids come back where a test seeds `random`, as hypothesis does.
