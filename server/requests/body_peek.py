@@ -17,7 +17,7 @@ class _Asked(msgspec.Struct):
     model: Any = None
     stream: Any = None
     n: Any = None
-    structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
+    structured_outputs: Any = None
     store: Any = None
     background: Any = None
     previous_response_id: Any = None
@@ -35,10 +35,17 @@ class _Asked(msgspec.Struct):
     thinking_token_budget: Any = None
     stream_interval: Any = None
     chat_template_kwargs: Any = None
+    response_format: Any = None
+    text: Any = None
+    output_config: Any = None
+    repetition_detection: Any = None
 
 
-ENGINES_NUMBERS = ("top_k", "thinking_token_budget", "stream_interval", "chat_template_kwargs")
-"""What vLLM 0.32 bounds nowhere and writes to its engine, which takes 64 bits."""
+ENGINES_NUMBERS = (
+    "top_k", "thinking_token_budget", "stream_interval", "repetition_detection",
+    "chat_template_kwargs", "structured_outputs", "response_format", "text", "output_config",
+)  # fmt: skip
+"""What vLLM 0.32 bounds nowhere and writes to its engine, which takes 64 bits: of tools nothing."""
 _PROMPTS = ("prompt", "input")
 _PAIRED = ("documents", "queries", "items", "data_1", "data_2", "text_1", "text_2")
 """What holds the texts of a rerank or a score, each of which the engine reads by itself."""
@@ -77,7 +84,7 @@ def look(body: bytes) -> Peek | None:
     try:
         said = msgspec.json.decode(body, type=_Asked)
         sequences = _most(said.n, lambda name: _items(name, bytes(getattr(said, name))))
-        is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
+        is_structured = isinstance(said.structured_outputs, dict | None)
         unserved = _unserved(
             said.truncation, said.store, said.background, said.previous_response_id
         )

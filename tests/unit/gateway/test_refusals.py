@@ -111,12 +111,18 @@ BEYOND = 2**64
 @pytest.mark.parametrize(
     ("field", "beyond", "fine"),
     [
-        *((field, BEYOND, BEYOND - 1) for field in ENGINES_NUMBERS),
+        *((field, {"a": [BEYOND]}, {"a": [BEYOND - 1]}) for field in ENGINES_NUMBERS),
+        ("top_k", BEYOND, BEYOND - 1),
         ("top_k", f" {BEYOND} ", "5"),
         ("top_k", f"{BEYOND}.0", "x"),
         ("top_k", -(2**63) - 1, -(2**63)),
         ("top_k", 10**400, [{}]),
         ("chat_template_kwargs", {"a": [{"b": BEYOND}]}, {"a": str(BEYOND), "b": 1e300}),
+        ("structured_outputs", {"json": {"const": BEYOND}}, {"json": {"const": 1}}),
+        ("response_format", {"json_schema": {"schema": {"maximum": BEYOND}}}, {"type": "text"}),
+        ("text", {"format": {"schema": {"maximum": BEYOND}}}, {"format": None}),
+        ("output_config", {"format": {"schema": {"maximum": BEYOND}}}, {"effort": "low"}),
+        ("repetition_detection", {"min_count": BEYOND}, {"min_count": 2}),
     ],
     ids=lambda value: str(value)[:24],
 )
