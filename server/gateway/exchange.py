@@ -77,7 +77,7 @@ class Exchange:
         peek = None
         with guarded("peek"):
             peek = look(self._body or b"") if self._method == "POST" else None
-        refusal = refusals.refuse(peek, self._path)
+        refusal = refusals.refuse(peek, self._path) or refusals.refuse_headers(self._headers)
         if refusal is not None:
             await self._answer_refusal(refusal)
             return

@@ -1,7 +1,9 @@
 """Bodies that would exhaust vLLM or that it fails on: refused in front, by name and reason."""
 
+from collections.abc import Mapping
+
 from server.gateway.routes import RESPONSES, Refusal
-from server.requests.body_peek import Peek
+from server.requests.body_peek import Peek, is_written
 
 MAX_SEQUENCES = 16_384
 """Most answers of one request, prompts times `n`.
@@ -31,13 +33,17 @@ _HALF = (
 )
 
 
+_PRIORITY = "x-vllm-priority"
+
+
 def refuse(peek: Peek | None, path: str) -> Refusal | None:
     """Why vLLM shall not see the body, None where it may.
 
     Half a character: JSON can escape a surrogate alone, UTF-8 has none, and vLLM 0.32 finds out
     when it writes the request to its engine (500 to a `stop` of one). Structured outputs that are
     no object: vLLM 0.32 calls `.get` on what it was given before it is checked
-    (check_structured_outputs_count), so a caller's mistake would be our 500.
+    (check_structured_outputs_count), so a caller's mistake would be our 500. A number of more than
+    64 bits: it cannot be written to the engine either.
     """
     if peek is None:
         return None
@@ -51,4 +57,18 @@ def refuse(peek: Peek | None, path: str) -> Refusal | None:
         return Refusal(400, "bad_request", message)
     if not peek.is_structured:
         return Refusal(400, "bad_request", "`structured_outputs` must be an object.")
-    return None
+    return _beyond(peek.beyond) if peek.beyond else None
+
+
+def refuse_headers(headers: Mapping[str, str]) -> Refusal | None:
+    """Why vLLM shall not see the headers, None where it may: it bounds this one no more."""
+    try:
+        priority = int(headers.get(_PRIORITY, ""))
+    except ValueError:
+        # vLLM looks at no other text either.
+        return None
+    return None if is_written(priority) else _beyond(_PRIORITY)
+
+
+def _beyond(name: str) -> Refusal:
+    return Refusal(400, "bad_request", f"`{name}` has a number of more than 64 bits.")

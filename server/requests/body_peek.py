@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ class _Asked(msgspec.Struct):
     model: Any = None
     stream: Any = None
     n: Any = None
-    structured_outputs: msgspec.Raw = msgspec.Raw(b"null")
+    structured_outputs: Any = None
     store: Any = None
     background: Any = None
     previous_response_id: Any = None
@@ -30,8 +31,21 @@ class _Asked(msgspec.Struct):
     data_2: msgspec.Raw = msgspec.Raw(b"")
     text_1: msgspec.Raw = msgspec.Raw(b"")
     text_2: msgspec.Raw = msgspec.Raw(b"")
+    top_k: Any = None
+    thinking_token_budget: Any = None
+    stream_interval: Any = None
+    chat_template_kwargs: Any = None
+    response_format: Any = None
+    text: Any = None
+    output_config: Any = None
+    repetition_detection: Any = None
 
 
+ENGINES_NUMBERS = (
+    "top_k", "thinking_token_budget", "stream_interval", "repetition_detection",
+    "chat_template_kwargs", "structured_outputs", "response_format", "text", "output_config",
+)  # fmt: skip
+"""What vLLM 0.32 bounds nowhere and writes to its engine, which takes 64 bits: of tools nothing."""
 _PROMPTS = ("prompt", "input")
 _PAIRED = ("documents", "queries", "items", "data_1", "data_2", "text_1", "text_2")
 """What holds the texts of a rerank or a score, each of which the engine reads by itself."""
@@ -48,7 +62,8 @@ class Peek:
     says whether its `structured_outputs` are the object that they have to be, or none; `unserved`
     names what a response cannot have: to be kept after its request, to follow one that was kept, a
     truncation of null; `is_unicode` is False where a text has half of a character (a surrogate
-    alone), which JSON allows and UTF-8 does not.
+    alone), which JSON allows and UTF-8 does not; `beyond` names what has a number of more than 64
+    bits.
     """
 
     model: object = None
@@ -57,6 +72,7 @@ class Peek:
     is_structured: bool = True
     unserved: str = ""
     is_unicode: bool = True
+    beyond: str = ""
 
 
 NO_OBJECT = Peek()
@@ -68,12 +84,12 @@ def look(body: bytes) -> Peek | None:
     try:
         said = msgspec.json.decode(body, type=_Asked)
         sequences = _most(said.n, lambda name: _items(name, bytes(getattr(said, name))))
-        is_structured = bytes(said.structured_outputs)[:1] in (b"{", b"n")
+        is_structured = isinstance(said.structured_outputs, dict | None)
         unserved = _unserved(
             said.truncation, said.store, said.background, said.previous_response_id
         )
-        is_unicode = _is_unicode(body)
-        return Peek(said.model, bool(said.stream), sequences, is_structured, unserved, is_unicode)
+        found = is_structured, unserved, _is_unicode(body), _beyond(partial(getattr, said))
+        return Peek(said.model, bool(said.stream), sequences, *found)
     except msgspec.ValidationError:
         return NO_OBJECT
     except Exception:
@@ -92,8 +108,8 @@ def _look_leniently(body: bytes) -> Peek | None:
     is_structured = isinstance(said.get("structured_outputs"), dict | None)
     kept = map(said.get, ("store", "background", "previous_response_id"))
     unserved = _unserved(said.get("truncation", _TRUNCATION), *kept)
-    asked = said.get("model"), bool(said.get("stream"))
-    return Peek(*asked, sequences, is_structured, unserved, _is_whole(said))
+    found = is_structured, unserved, _is_whole(said), _beyond(said.get)
+    return Peek(said.get("model"), bool(said.get("stream")), sequences, *found)
 
 
 def _is_unicode(body: bytes) -> bool:
@@ -122,6 +138,22 @@ def _unserved(truncation: object, store: object, background: object, previous: o
         return "truncation"
     asked = {"store": store, "background": background, "previous_response_id": previous}
     return next((name for name, said in asked.items() if not _is_off(said)), "")
+
+
+def _beyond(of: Callable[[str], object]) -> str:
+    return next((name for name in ENGINES_NUMBERS if not is_written(of(name))), "")
+
+
+def is_written(said: object) -> bool:
+    """True where vLLM can write it to its engine, whose numbers have 64 bits."""
+    try:
+        # pydantic takes "5" and "5.0" as well.
+        msgspec.msgpack.encode(int(float(said)) if isinstance(said, str) else said)
+    except OverflowError:
+        return False
+    except (ValueError, RecursionError):
+        return True
+    return True
 
 
 def _is_off(said: object) -> bool:

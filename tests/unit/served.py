@@ -34,6 +34,7 @@ from vllm.logprobs import Logprob
 from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.serial_utils import MsgpackEncoder
 
 from server.engine_client.observed_engine import ObservedLLM
 from server.gateway.middleware import Middleware
@@ -86,6 +87,9 @@ class Core:
         await asyncio.sleep(0)
         if self.refuses is not None:
             raise self.refuses
+        # What cannot be written to an engine's process gets no further in vLLM either.
+        written = ("reasoning_parser_kwargs", "priority", "session_id")
+        MsgpackEncoder().encode((params, *map(named.get, written)))
         queue = Queue(request_id, params, self.fails, self.likely)
         processor = self.llm.output_processor
         # Ids come back where a test seeds `random`, as hypothesis does.

@@ -8,7 +8,7 @@ import pytest
 
 from server.gateway.refusals import MAX_SEQUENCES, refuse
 from server.record.request import Outcome
-from server.requests.body_peek import NO_OBJECT, Peek, look
+from server.requests.body_peek import ENGINES_NUMBERS, NO_OBJECT, Peek, look
 from server.signals import red
 from tests.unit import served as vllm
 from tests.unit.asgi import CHAT, Client, Inner, Install, end
@@ -102,6 +102,44 @@ def test_structured_outputs_that_are_an_object_are_vllms_to_judge(
     fine: object, encoding: str
 ) -> None:
     assert refuse(look(json.dumps({"structured_outputs": fine}).encode(encoding)), CHAT) is None
+
+
+BEYOND = 2**64
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    ("field", "beyond", "fine"),
+    [
+        *((field, {"a": [BEYOND]}, {"a": [BEYOND - 1]}) for field in ENGINES_NUMBERS),
+        ("top_k", BEYOND, BEYOND - 1),
+        ("top_k", f" {BEYOND} ", "5"),
+        ("top_k", f"{BEYOND}.0", "x"),
+        ("top_k", -(2**63) - 1, -(2**63)),
+        ("top_k", 10**400, [{}]),
+        ("chat_template_kwargs", {"a": [{"b": BEYOND}]}, {"a": str(BEYOND), "b": 1e300}),
+        ("structured_outputs", {"json": {"const": BEYOND}}, {"json": {"const": 1}}),
+        ("response_format", {"json_schema": {"schema": {"maximum": BEYOND}}}, {"type": "text"}),
+        ("text", {"format": {"schema": {"maximum": BEYOND}}}, {"format": None}),
+        ("output_config", {"format": {"schema": {"maximum": BEYOND}}}, {"effort": "low"}),
+        ("repetition_detection", {"min_count": BEYOND}, {"min_count": 2}),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_number_that_cannot_be_written_to_the_engine_is_the_callers_mistake(
+    field: str, beyond: object, fine: object, encoding: str
+) -> None:
+    """vLLM 0.32 answers 500 to it (OverflowError), and ends a stream of status 200 so."""
+    refusal = refuse(look(json.dumps({field: beyond}).encode(encoding)), CHAT)
+    assert refusal is not None
+    assert (refusal.status, refusal.reason) == (400, "bad_request")
+    assert f"`{field}`" in refusal.message
+    assert refuse(look(json.dumps({field: fine}).encode(encoding)), CHAT) is None
+
+
+def test_a_large_number_that_the_engine_does_not_get_is_none_of_ours() -> None:
+    body = {"tools": [{"parameters": {"maximum": BEYOND}}], "metadata": {"a": BEYOND}}
+    assert refuse(look(json.dumps(body).encode()), CHAT) is None
 
 
 TOO_MANY: list[dict[str, Any]] = [

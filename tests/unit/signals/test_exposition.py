@@ -82,6 +82,7 @@ PROMETHEUS_2 = (
     "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 ESCAPED = "text/plain;version=1.0.0;escaping=underscores"
+UNVERSIONED = "text/html, application/openmetrics-text ;q=0.8,*/*;q=0.1"
 
 
 @pytest.fixture
@@ -92,7 +93,8 @@ def of_vllm() -> Iterator[Counter]:
 
 
 @pytest.mark.parametrize(
-    "accept", [OPENMETRICS, LEGACY, NEWEST, PROMETHEUS_2, ESCAPED, "text/plain", "*/*", ""]
+    "accept",
+    [OPENMETRICS, LEGACY, NEWEST, PROMETHEUS_2, ESCAPED, UNVERSIONED, "text/plain", "*/*", ""],
 )
 @pytest.mark.usefixtures("of_vllm")
 def test_no_scraper_is_told_other_names(served: Exposition, accept: str) -> None:
