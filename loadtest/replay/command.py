@@ -79,6 +79,8 @@ def _every(
         raise SettingsError("SINCE: say how long ago the window begins: make replay SINCE=1h")
     begin = moment("SINCE", since, now) if since else 0.0
     end = moment("UNTIL", until, now) if until else now
+    if begin >= now:
+        raise SettingsError("SINCE: the window begins in the future, of which there is no record")
     if end <= begin:
         raise SettingsError("UNTIL: the window ends before it begins")
     wanted = make.Wanted(begin, end, files or store.name, seed, _ids(env))

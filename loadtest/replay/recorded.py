@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from stack.stores.protocol import LogRecord
 
 EVENT = "request_finished"
+MOST = 1e15
+"""No count and no time of a request is more, nor less than 0: what says so is not believed."""
 OPERATIONS = ("chat", "text_completion")
 """Those that generate text: their token counts say what to ask for."""
 HUNG_UP = ("aborted", "timeout")
@@ -40,8 +42,9 @@ def read(record: LogRecord) -> Recorded:
 
     def number(name: str) -> float | None:
         found = fields.get(name)
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if is_number else None  # type: ignore[arg-type]
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            return None
+        return float(found) if 0 <= found <= MOST else None
 
     def tokens(name: str) -> int:
         return round(number(name) or 0)

@@ -11,6 +11,7 @@ import pytest
 
 from loadtest import plan as plans
 from loadtest.replay import command, sources
+from loadtest.target import SettingsError
 from server.record.request import Outcome
 from server.signals import logs
 from stack.errors import Fault
@@ -112,6 +113,21 @@ def test_the_servers_own_lines_are_records_too(tmp_path: Path, is_folder: bool) 
     assert (found.input, found.cached, found.output, found.outcome) == (100, 40, 20, "ok")
 
 
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00", "soon", None, [1]])
+def test_a_line_whose_time_is_none_is_no_record(tmp_path: Path, odd: object) -> None:
+    line = json.dumps({"event": "request_finished", "timestamp": odd, "trace_id": "a"})
+    (tmp_path / "server.log").write_text(line + "\n")
+    assert sources.of_files(tmp_path, 0.0, 2e9) == []
+
+
+def test_keys_that_are_no_text_are_said_without_them(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_bytes(b"acme secret-a\xff\n")
+    keys.chmod(0o600)
+    with server() as env, pytest.raises(SettingsError, match="^TENANTS_KEYS: .*is no text$"):
+        command.plan(env | {"TENANTS_KEYS": str(keys)}, tmp_path / "r", store(lived()), "1")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"^FROM: .*gone: No such file"):
         sources.of_files(tmp_path / "gone", 0, 1)
@@ -149,6 +165,7 @@ def no_text(path: str, _: str, body: dict[str, Any]) -> int:
         ({"SINCE": ""}, None, BLOCK, "SINCE: say how long ago"),
         ({"SINCE": "soon"}, None, BLOCK, "SINCE: 'soon' is no time"),
         ({"UNTIL": "1999-01-01"}, None, BLOCK, "UNTIL: the window ends before it begins"),
+        ({"SINCE": "2199-01-01"}, None, BLOCK, "SINCE: the window begins in the future"),
         ({"TOKEN_IDS": "9-1"}, None, BLOCK, "TOKEN_IDS: '9-1' is no range"),
         ({"URL": "http://example.com"}, None, BLOCK, "LOAD_ANOTHER_MACHINE=yes"),
         (
