@@ -1,6 +1,7 @@
 """`make backup` and `make restore`, natively: what is there is kept, and a server is in the way."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,24 @@ def test_nothing_is_restored_while_the_stack_is_up(here: Settings, way: str) -> 
     with pytest.raises(Fault, match=rf"the stack is up \({way}\): `make down`, then `make restore"):
         restore(told(here, FROM=path))
     assert untouched(here) == before
+
+
+@pytest.mark.parametrize("name", [state_files.LOCK, state_files.JOURNAL])
+def test_no_link_in_the_state_leads_root_out_of_it(
+    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda opened, *_: given.append(os.fstat(opened).st_ino))
+    monkeypatch.setattr(os, "chown", lambda path, *_: given.append(os.stat(path).st_ino))
+    outside, link = tmp_path / "outside", here.state / "server" / name
+    outside.mkdir() if name == state_files.JOURNAL else outside.touch()
+    shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match=name):
+        state_files.put(here.state / "server", {ENTRY: b"x"})
+    assert outside.stat().st_ino not in given
+    assert name == state_files.LOCK or not any(outside.iterdir())
 
 
 def test_nothing_is_restored_under_a_server_that_was_started_by_hand(here: Settings) -> None:
