@@ -108,7 +108,7 @@ def write(settings: Settings, backend: Backend | None) -> Path:
     held = backend.headers if backend else {}
     # The Collector takes `$` for a variable.
     text = json.dumps({name: value.replace("$", "$$") for name, value in held.items()})
-    secret.put(settings, "otlp_ca", backend.ca.read_text() if backend and backend.ca else "")
+    secret.put(settings, "otlp_ca", backend.ca.read_bytes() if backend and backend.ca else "")
     return secret.put(settings, "otlp_headers", text)
 
 
