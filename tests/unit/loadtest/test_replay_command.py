@@ -124,7 +124,7 @@ def test_keys_that_are_no_text_are_said_without_them(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_bytes(b"acme secret-a\xff\n")
     keys.chmod(0o600)
-    with server() as env, pytest.raises(SettingsError, match="^TENANTS_KEYS: .*is no text$"):
+    with server() as env, pytest.raises(SettingsError, match=r"^TENANTS_KEYS: .*is no text$"):
         command.plan(env | {"TENANTS_KEYS": str(keys)}, tmp_path / "r", store(lived()), "1")
 
 

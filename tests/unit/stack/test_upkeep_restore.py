@@ -135,7 +135,7 @@ def test_no_link_in_the_state_leads_root_out_of_it(
     given: list[int] = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda opened, *_: given.append(os.fstat(opened).st_ino))
-    monkeypatch.setattr(os, "chown", lambda path, *_: given.append(os.stat(path).st_ino))
+    monkeypatch.setattr(os, "chown", lambda path, *_: given.append(Path(path).stat().st_ino))
     outside, link = tmp_path / "outside", here.state / "server" / name
     outside.mkdir() if name == state_files.JOURNAL else outside.touch()
     shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
