@@ -84,6 +84,10 @@ def test_endpoint_headers_and_ca_reach_the_collector(tmp_path: Path) -> None:
         ("http://127.0.0.1:4318", "our own Collector"),
         ("https://localhost:4317", "our own Collector"),
         ("http://otel-collector:4318", "our own Collector"),
+        ("http://0.0.0.0:4318", "our own Collector"),
+        ("http://[::]:4318", "our own Collector"),
+        ("http://[::ffff:127.0.0.1]:4318", "our own Collector"),
+        ("http://localhost.:4318", "our own Collector"),
     ],
 )
 def test_an_endpoint_of_no_use_is_refused(tmp_path: Path, url: str, said: str) -> None:
