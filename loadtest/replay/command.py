@@ -51,6 +51,10 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     except (Fault, SettingsError) as error:
         complain(str(error))
         return error.code if isinstance(error, Fault) else BAD
+    except OSError as error:
+        # 1 would say that the replay is not equal.
+        complain(f"{error.filename or options.folder}: {error.strerror}")
+        return BAD
 
 
 def plan(env: Mapping[str, str], folder: Path, store: LogStore, seed: str) -> int:

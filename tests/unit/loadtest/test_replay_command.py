@@ -1,6 +1,8 @@
 """`make replay`: where its records come from, and what is wrong said before anything is sent."""
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -201,3 +203,14 @@ def test_keys_that_others_can_read_are_no_keys(tmp_path: Path) -> None:
     keys.chmod(0o640)
     with server() as env, pytest.raises(ValueError, match="readable by others: chmod 600"):
         command.plan(env | {"TENANTS_KEYS": str(keys)}, tmp_path / "r", store(lived()), "1")
+
+
+def test_a_folder_that_cannot_be_written_is_bad_input_and_not_a_replay_that_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(command, "plan", full)
+    assert command.main(["plan", str(tmp_path)], {}) == command.BAD
+    assert f"{tmp_path}: No space left" in capsys.readouterr().err
