@@ -3,6 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
+from stack.say import visible
 from stack.stores.protocol import LogRecord
 
 EVENT = "request_finished"
@@ -80,7 +81,7 @@ def _by_kind(each: Recorded) -> str:
     if each.operation == "other":
         return "it ran no model"
     if each.operation not in OPERATIONS:
-        return f"it generated no text: {each.operation}"
+        return f"it generated no text: {visible(each.operation)}"
     if each.media:
         return "it had images, audio or video"
     return "it had several prompts or answers (a list, n, beams)" if each.parts > 1 else ""
@@ -99,4 +100,4 @@ def _by_end(each: Recorded) -> str:
 
 
 def _by_model(each: Recorded, served: Container[str]) -> str:
-    return "" if each.model in served else f"it was of {each.model}, which is not served"
+    return "" if each.model in served else f"it was of {visible(each.model)}, which is not served"

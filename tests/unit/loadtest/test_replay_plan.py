@@ -85,6 +85,12 @@ def test_a_plan_is_written_without_holding_all_of_its_text(tmp_path: Path) -> No
     assert plans.read(tmp_path / "plan.jsonl") == made
 
 
+@pytest.mark.parametrize("field", ["model", "operation"])
+def test_nothing_of_a_record_steers_a_terminal(field: str) -> None:
+    found = replace(recorded(), **{field: "\x1b]0;x\x07"})
+    assert why_not(found, SERVED.longest).isprintable()
+
+
 def test_a_killed_request_has_no_length() -> None:
     assert "killed" in why_not(read(told(killed_record())), SERVED.longest)
 

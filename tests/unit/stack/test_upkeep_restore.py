@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,16 @@ def test_the_operators_files_go_where_the_settings_name_them(
     second = checkout(tmp_path / "second", FROM=path)
     assert restore(second) == 0
     assert "budgets.yaml: LLM_SERVER_BUDGETS names no file" in capsys.readouterr().out
+
+
+def test_nothing_of_a_backup_steers_a_terminal(
+    here: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = archive.read(here.repo / made(here))
+    odd = archive.write(replace(good, made="\x1b]0;x\x07"), here.repo, "odd")
+    odd = odd.rename(here.repo / "odd.tar.gz")
+    assert restore(told(here, FROM=str(odd))) == 0
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_only_the_books_when_asked(here: Settings) -> None:
