@@ -1,7 +1,7 @@
 """`python -m loadtest.replay plan FOLDER` before the load, `... compare FOLDER` after it.
 
-What is asked is in the environment (docs/load.md). Exit code 1: it is not equal, 2: bad input, 3:
-the figures are the generator's.
+What is asked is in the environment (docs/load.md). Exit code 1: it is not equal, 2: bad input, or
+something that is needed is away, 3: the figures are the generator's.
 """
 
 import argparse
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         if options.what == "plan":
             return plan(env, options.folder, store, options.seed)
         return compare(options.folder, store)
+    # Whatever stopped it: 1 would say that the replay is not equal.
     except (Fault, SettingsError) as error:
         complain(str(error))
-        return error.code if isinstance(error, Fault) else BAD
+        return BAD
     except OSError as error:
-        # 1 would say that the replay is not equal.
         complain(f"{error.filename or options.folder}: {error.strerror}")
         return BAD
 

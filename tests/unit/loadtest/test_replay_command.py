@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from loadtest import plan as plans
-from loadtest.replay import command, sources
+from loadtest.replay import command, served, sources
 from loadtest.target import SettingsError
 from server.record.request import Outcome
 from server.signals import logs
@@ -214,3 +214,24 @@ def test_a_folder_that_cannot_be_written_is_bad_input_and_not_a_replay_that_diff
     monkeypatch.setattr(command, "plan", full)
     assert command.main(["plan", str(tmp_path)], {}) == command.BAD
     assert f"{tmp_path}: No space left" in capsys.readouterr().err
+
+
+def test_what_stops_a_replay_is_not_a_replay_that_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        raise Fault("the server does not answer")
+
+    monkeypatch.setattr(command, "plan", away)
+    assert command.main(["plan", str(tmp_path)], {}) == command.BAD
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>", "[]", "{}", '{"data":null}', '{"data":[{}]}', '{"data":["x"]}']
+)
+def test_an_address_that_serves_something_else_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(served, "_text", lambda *_: text)
+    with pytest.raises(Fault, match=r"http://here lists no models.*name it in URL"):
+        served.ask("http://here", "http://here/metrics", ())
