@@ -5,7 +5,8 @@ tokens that are drawn again from the plan's seed.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +76,23 @@ class Plan:
 
 
 def write(plan: Plan, path: Path) -> None:
-    """Write the plan, a line a request; raises OSError."""
-    head = {"version": VERSION, **asdict(plan)}
+    """Write the plan, a line a request, each by itself: a day has millions; raises OSError."""
+    head = {"version": VERSION, **asdict(replace(plan, requests=()))}
     del head["requests"]
-    lines = [head, *map(asdict, plan.requests)]
-    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        for line in chain((head,), map(asdict, plan.requests)):
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def read(path: Path) -> Plan:
     """The plan of a file; raises OSError, or ValueError where it is none of this version."""
-    head, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     try:
-        known = dict(json.loads(head))
-        if known.pop("version", None) != VERSION:
-            raise ValueError("another version")
-        known["ids"] = tuple(known["ids"])
-        return Plan(**known, requests=tuple(_planned(json.loads(line)) for line in lines))
+        with path.open(encoding="utf-8") as lines:
+            known = dict(json.loads(next(lines, "")))
+            if known.pop("version", None) != VERSION:
+                raise ValueError("another version")
+            known["ids"] = tuple(known["ids"])
+            return Plan(**known, requests=tuple(_planned(json.loads(line)) for line in lines))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no plan of this version: `make replay` writes one") from error
 

@@ -43,6 +43,9 @@ def keys(variable: str, name: str) -> Keys:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SettingsError(f"{variable}: {name}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        # Without what was raised, which holds the file.
+        raise SettingsError(f"{variable}: {name} is no text") from None
     found = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     if not found or not all(len(each) == 2 and each[1].isascii() for each in found):
         # Not the line itself: it holds a key.

@@ -1,5 +1,6 @@
 """The commands and how they end: 0 well, 1 a fault, 2 bad input, 3 not healthy."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -128,6 +129,10 @@ def main(arguments: list[str]) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f"{error.filename}: " if error.filename else ""
+            complain(f"{where}{error.strerror}: make room, then try again")
+            return 1
         # A file of the state or the cache that is a folder, or is not ours: the system says which.
         if error.filename is None:
             raise

@@ -7,12 +7,12 @@ from stack.say import say
 from stack.settings import Settings
 
 
-def put(settings: Settings, name: str, content: str) -> Path:
+def put(settings: Settings, name: str, content: str | bytes) -> Path:
     """Write one secret where containers have it from and where nobody else's user gets in."""
     path = settings.state / "secrets" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
-    path.write_text(content)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     # The container's own user reads it through a bind mount; the 0700 folder keeps others out.
     path.chmod(0o644)
     return path

@@ -1,7 +1,7 @@
 """`python -m loadtest.replay plan FOLDER` before the load, `... compare FOLDER` after it.
 
-What is asked is in the environment (docs/load.md). Exit code 1: it is not equal, 2: bad input, 3:
-the figures are the generator's.
+What is asked is in the environment (docs/load.md). Exit code 1: it is not equal, 2: bad input, or
+something that is needed is away, 3: the figures are the generator's.
 """
 
 import argparse
@@ -48,9 +48,13 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
         if options.what == "plan":
             return plan(env, options.folder, store, options.seed)
         return compare(options.folder, store)
+    # Whatever stopped it: 1 would say that the replay is not equal.
     except (Fault, SettingsError) as error:
         complain(str(error))
-        return error.code if isinstance(error, Fault) else BAD
+        return BAD
+    except OSError as error:
+        complain(f"{error.filename or options.folder}: {error.strerror}")
+        return BAD
 
 
 def plan(env: Mapping[str, str], folder: Path, store: LogStore, seed: str) -> int:
@@ -79,6 +83,8 @@ def _every(
         raise SettingsError("SINCE: say how long ago the window begins: make replay SINCE=1h")
     begin = moment("SINCE", since, now) if since else 0.0
     end = moment("UNTIL", until, now) if until else now
+    if begin >= now:
+        raise SettingsError("SINCE: the window begins in the future, of which there is no record")
     if end <= begin:
         raise SettingsError("UNTIL: the window ends before it begins")
     wanted = make.Wanted(begin, end, files or store.name, seed, _ids(env))

@@ -3,9 +3,12 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
+from stack.say import visible
 from stack.stores.protocol import LogRecord
 
 EVENT = "request_finished"
+MOST = 1e15
+"""No count and no time of a request is more, nor less than 0: what says so is not believed."""
 OPERATIONS = ("chat", "text_completion")
 """Those that generate text: their token counts say what to ask for."""
 HUNG_UP = ("aborted", "timeout")
@@ -40,8 +43,9 @@ def read(record: LogRecord) -> Recorded:
 
     def number(name: str) -> float | None:
         found = fields.get(name)
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if is_number else None  # type: ignore[arg-type]
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            return None
+        return float(found) if 0 <= found <= MOST else None
 
     def tokens(name: str) -> int:
         return round(number(name) or 0)
@@ -77,7 +81,7 @@ def _by_kind(each: Recorded) -> str:
     if each.operation == "other":
         return "it ran no model"
     if each.operation not in OPERATIONS:
-        return f"it generated no text: {each.operation}"
+        return f"it generated no text: {visible(each.operation)}"
     if each.media:
         return "it had images, audio or video"
     return "it had several prompts or answers (a list, n, beams)" if each.parts > 1 else ""
@@ -96,4 +100,4 @@ def _by_end(each: Recorded) -> str:
 
 
 def _by_model(each: Recorded, served: Container[str]) -> str:
-    return "" if each.model in served else f"it was of {each.model}, which is not served"
+    return "" if each.model in served else f"it was of {visible(each.model)}, which is not served"

@@ -42,15 +42,23 @@ def ask(url: str, metrics_url: str, keys: Keys) -> Served:
     """What the server says of itself; raises Fault with what to mend."""
     key = dict(keys).get(REST) or (keys[0][1] if keys else "")
     try:
-        listed = json.loads(_text(f"{url}/v1/models", key))["data"]
+        longest = _longest(url, _text(f"{url}/v1/models", key))
         page = _text(metrics_url, "")
     except _Status as status:
         raise _fault(url, status.status) from status
     block = _BLOCK.search(page)
     if block is None:
         raise Fault(f"{metrics_url} has no vllm:cache_config_info", "name it in METRICS_URL")
-    longest = {each["id"]: int(each.get("max_model_len") or 0) for each in listed}
     return Served(longest, int(block[1]), _CACHES.search(page) is not None)
+
+
+def _longest(url: str, text: str) -> dict[str, int]:
+    try:
+        listed = json.loads(text)["data"]
+        return {str(each["id"]): int(each.get("max_model_len") or 0) for each in listed}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = f"{url} lists no models at /v1/models, so it is no server of them"
+        raise Fault(said, "name it in URL") from error
 
 
 def check(url: str, model: str, tenants: Iterable[str], keys: Keys, highest: int) -> None:

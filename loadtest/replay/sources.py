@@ -45,16 +45,16 @@ def _lines(file: Path) -> Iterator[LogRecord]:
     with file.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             # What other processes print, and what a kill has torn, is no record.
-            if EVENT in line and (found := _object(line)) and found.get("event") == EVENT:
-                at = datetime.datetime.fromisoformat(str(found.get("timestamp")))
-                known = {name: value for name, value in found.items() if value is not None}
-                yield LogRecord(round(at.timestamp() * 1e9), "", known)
+            if EVENT in line and (found := _object(line)) and found[1].get("event") == EVENT:
+                known = {name: value for name, value in found[1].items() if value is not None}
+                yield LogRecord(found[0], "", known)
 
 
-def _object(line: str) -> dict[str, Any]:
+def _object(line: str) -> tuple[int, dict[str, Any]] | None:
+    """When a line was written, Unix nanoseconds, and what is in it; None where it is no record."""
     try:
-        found = json.loads(line[line.index("{") :])
-        datetime.datetime.fromisoformat(str(found["timestamp"]))
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return dict(found)
+        found = dict(json.loads(line[line.index("{") :]))
+        at = datetime.datetime.fromisoformat(str(found["timestamp"]))
+        return round(at.timestamp() * 1e9), found
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

@@ -27,6 +27,6 @@ def read(folder: Path) -> tuple[Run, list[Row]]:
     """The run of a folder and its rows; raises Fault where there is none."""
     try:
         return read_run(folder), list(read_rows(folder))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         fix = f"it should hold a load run's {RUN} and {REQUESTS}; `make load` makes one"
         raise Fault(f"{folder} holds no run ({error})", fix, NO_RUN) from error

@@ -30,9 +30,9 @@ class Yours:
 
     def linked(self, text: str) -> str:
         """The text with your addresses in the place of ours."""
-        for ours, yours in self.urls.items():
-            text = text.replace(ours, yours)
-        return text
+        # In one pass: one of yours may be another of ours.
+        ours = "|".join(map(re.escape, self.urls))
+        return re.sub(ours, lambda found: self.urls[found[0]], text)
 
     def told(self, node: Any) -> Any:
         """A board, or a part of it, that asks your data sources and leads to your addresses."""

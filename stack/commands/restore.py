@@ -5,7 +5,7 @@ from pathlib import Path
 from stack.commands.backup import FOLDER, folder
 from stack.errors import Fault
 from stack.native import turn
-from stack.say import say
+from stack.say import say, visible
 from stack.settings import Settings
 from stack.upkeep import archive, given, money, places, state_files
 from stack.upkeep.archive import Backup
@@ -28,7 +28,7 @@ def _named(settings: Settings) -> Path:
 def _place(settings: Settings, backup: Backup) -> Place:
     place = places.find(settings)
     if place.way != backup.way and not settings.values.get("MODE"):
-        said = f"the backup is of the {backup.way} way, and {place.words} is of the other"
+        said = f"the backup is of the {visible(backup.way)} way, and {place.words} is of the other"
         raise Fault(said, "say where it is to go: MODE=native or MODE=compose")
     return place
 
@@ -83,7 +83,7 @@ def restore(settings: Settings) -> int:
     path = _named(settings)
     backup = archive.read(path)
     money.check(backup.state, str(path))
-    say(f"{path}  made {backup.made}, verified")
+    say(f"{path}  made {visible(backup.made)}, verified")
     with turn.taken(settings, "restore"):
         places.refuse_while_up(settings, "restore FROM=...")
         place = _place(settings, backup)

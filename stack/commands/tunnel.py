@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from stack.errors import Fault
 from stack.http import probe
@@ -114,6 +116,21 @@ def _host(settings: Settings) -> str:
     return host
 
 
+def _around(taken: list[Forward], wanted: list[Forward]) -> Iterator[str]:
+    """The words of PORTS with which nothing is taken: what was free stays where it was."""
+    used = {one.local for one in wanted}
+    for one in wanted:
+        local = one.local
+        if one in taken:
+            # Ten thousand up where there is such a port, or else down.
+            others = chain(
+                range(local + 10_000, 65_536, 1_000), range(local - 1_000, 1_023, -1_000)
+            )
+            local = next(port for port in others if port not in used and ports.is_free(port))
+            used.add(local)
+        yield f"{local}:{one.remote}" if local != one.remote else str(local)
+
+
 def _check_free(wanted: list[Forward]) -> None:
     """Raise Fault for the ports here that somebody has, with the way around all of them."""
     taken = [one for one in wanted if not ports.is_free(one.local)]
@@ -122,9 +139,7 @@ def _check_free(wanted: list[Forward]) -> None:
     pid = ports.holder(taken[0].local)
     who = f" ({ports.command(pid)}, pid {pid})" if pid else ""
     names = ", ".join(str(one.local) for one in taken)
-    moved = ",".join(
-        f"{one.local + 10000}:{one.remote}" if one in taken else str(one.remote) for one in wanted
-    )
+    moved = ",".join(_around(taken, wanted))
     raise Fault(
         f"in use on this machine: port {names}{who}",
         f"stop what is there (a stack of your own: make down), or move it: PORTS={moved}",

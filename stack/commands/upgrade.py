@@ -14,6 +14,7 @@ from stack.upgrade.seams import SEAMS
 from stack.upgrade.trees import PACKAGE, Folder, Tree, Wheel
 
 _VERSION = re.compile(r"\d[0-9A-Za-z.+!]*")
+_RELEASE = re.compile(r"((?:\d+\.)*\d+)(.*)")
 _SHOWN = 4
 """Places of ours that are written out for each break."""
 
@@ -62,7 +63,18 @@ def _wheel(settings: Settings, version: str) -> Path:
 
 
 def _cached(folder: Path, version: str) -> list[Path]:
-    return sorted(folder.glob(f"{PACKAGE}-{version}-*.whl"))
+    wheels = sorted(folder.glob(f"{PACKAGE}-*.whl"))
+    return [each for each in wheels if _spelled(each.name.split("-")[1]) == _spelled(version)]
+
+
+def _spelled(version: str) -> str:
+    """The version in one spelling: 0.33 is 0.33.0, whose wheel is named by the longer one."""
+    # As far as a wheel's name differs from what people type (PEP 440, "Normalization").
+    numbers, rest = _RELEASE.match(version).groups()  # type: ignore[union-attr]
+    release = [int(each) for each in numbers.split(".")]
+    while release[-1:] == [0]:
+        release.pop()
+    return f"{'.'.join(map(str, release))} {rest.lower()}"
 
 
 def _fetch(settings: Settings, folder: Path, version: str) -> None:

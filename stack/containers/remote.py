@@ -134,4 +134,4 @@ def write(settings: Settings, remote: Remote | None) -> None:
     """Put certificate and key where the proxy's container reads them; empty without."""
     for key, name in ((CERT, "remote_cert"), (KEY, "remote_key")):
         named = _value(settings, key) if remote else ""
-        secret.put(settings, name, (settings.repo / named).read_text() if named else "")
+        secret.put(settings, name, (settings.repo / named).read_bytes() if named else "")

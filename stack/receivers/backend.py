@@ -1,5 +1,6 @@
 """The second OTLP backend that `.env` may name: checked here, written down for the Collector."""
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 from stack import secret
 from stack.errors import Fault
 from stack.receivers import files
-from stack.receivers.chosen import is_on_this_machine
 from stack.settings import Settings
 
 ENDPOINT, HEADERS = "LLM_OTLP_ENDPOINT", "LLM_OTLP_HEADERS_FILE"
@@ -71,11 +71,21 @@ def _endpoint(settings: Settings) -> str:
     if _SIGNAL.search(url):
         raise Fault(f"{ENDPOINT} names the path of one signal", "end it before /v1/...")
     split = urlsplit(url)
-    host = (split.hostname or "").lower()
-    if host in _OURS or (is_on_this_machine(host) and split.port in _OUR_PORTS):
+    host = (split.hostname or "").lower().removesuffix(".")
+    if host in _OURS or (_leads_here(host) and split.port in _OUR_PORTS):
         raise Fault(f"{ENDPOINT} is our own Collector", "name another, or leave it out")
     _check_insecure(settings, split.scheme)
     return url.rstrip("/")
+
+
+def _leads_here(host: str) -> bool:
+    """True for whatever is connected to on loopback: what sends to itself sends without end."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    address = getattr(found, "ipv4_mapped", None) or found
+    return bool(address.is_loopback or address.is_unspecified)
 
 
 def _check_insecure(settings: Settings, scheme: str) -> None:
@@ -108,7 +118,7 @@ def write(settings: Settings, backend: Backend | None) -> Path:
     held = backend.headers if backend else {}
     # The Collector takes `$` for a variable.
     text = json.dumps({name: value.replace("$", "$$") for name, value in held.items()})
-    secret.put(settings, "otlp_ca", backend.ca.read_text() if backend and backend.ca else "")
+    secret.put(settings, "otlp_ca", backend.ca.read_bytes() if backend and backend.ca else "")
     return secret.put(settings, "otlp_headers", text)
 
 

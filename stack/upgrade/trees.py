@@ -2,6 +2,7 @@
 
 import ast
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,7 +67,11 @@ class Wheel:
 
     def read(self, name: str) -> str:
         """The text of a file."""
-        return self._zip.read(name).decode()
+        try:
+            return self._zip.read(name).decode()
+        except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+            said = f"{self._zip.filename}: {name} cannot be read ({error})"
+            raise Fault(said, "delete the wheel, then try again") from error
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:

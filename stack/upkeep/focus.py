@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from stack.upkeep.month import IN_FLIGHT, REQUESTS, UNKNOWN, Bill, Line
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NANO = Decimal(10) ** -9
 _ABOUT = {
     REQUESTS: "Device time of requests",

@@ -54,9 +54,11 @@ def read(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep every server out of the folder for the block; raises BusyError where one has it."""
-    held = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    # No link is followed to what is not the server's: root would give that away (`_owned`).
+    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    held = os.open(folder / LOCK, flags, 0o600)
     try:
-        _owned(folder / LOCK, folder)
+        _owned(held, folder)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -74,7 +76,11 @@ def put(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         (folder / JOURNAL).mkdir(exist_ok=True, mode=0o700)
-        _owned(folder / JOURNAL, folder)
+        journal = os.open(folder / JOURNAL, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            _owned(journal, folder)
+        finally:
+            os.close(journal)
         for name in sorted(files, key=lambda name: (name == LEDGER, name)):
             if not is_known(name):
                 raise ValueError(f"{name} is no file of a server's state")
@@ -90,7 +96,7 @@ def _replace(path: Path, data: bytes, folder: Path) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _owned(scratch, folder)
+            _owned(file.fileno(), folder)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
@@ -101,11 +107,11 @@ def _replace(path: Path, data: bytes, folder: Path) -> None:
         os.close(parent)
 
 
-def _owned(path: Path, folder: Path) -> None:
+def _owned(opened: int, folder: Path) -> None:
     # Restored by root, it has to be the server's all the same.
     if os.geteuid() == 0:
         owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.fchown(opened, owner.st_uid, owner.st_gid)
 
 
 def encoded(files: Mapping[str, bytes]) -> bytes:

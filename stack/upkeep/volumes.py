@@ -1,5 +1,6 @@
 """The named volumes of our containers, by what compose.yaml calls them."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -34,9 +35,14 @@ def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     return lines[-1][:300] if lines else f"docker ended with {done.returncode}"
 
 
+def _normalized(folder: str) -> str:
+    """The project's name that compose makes of a folder's, as of `llm-observability-0.1.0`."""
+    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
+
+
 def _listed(settings: Settings, *what: str, shown: str) -> list[list[str]]:
     """What Docker lists of this project, each as two words; raises Fault."""
-    project = settings.values.get("COMPOSE_PROJECT_NAME") or settings.repo.name.lower()
+    project = settings.values.get("COMPOSE_PROJECT_NAME") or _normalized(settings.repo.name)
     done = _docker(*what, "--filter", f"label={_PROJECT}={project}", "--format", shown)
     if done.returncode != 0:
         asked = " ".join(what)

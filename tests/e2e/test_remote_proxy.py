@@ -30,9 +30,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         yield found
 
 
-def _adapted(home: Path) -> dict[str, Any]:
+def _adapted(home: Path, host: str = "llm.example.org") -> dict[str, Any]:
     command = [str(proxied.CADDY), "adapt", "--config", str(proxied.CADDYFILE), "--validate"]
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), "REMOTE_HOST": "llm.example.org"}
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "REMOTE_HOST": host}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     parsed: dict[str, Any] = json.loads(done.stdout)
@@ -58,6 +58,23 @@ def test_nothing_cuts_a_long_request_and_nothing_steers_it(tmp_path: Path) -> No
     assert listen == {":8443", ":3443", "127.0.0.1:8080"}
 
 
+@pytest.mark.parametrize("host", ["llm.example.org", "192.0.2.7", "2001:db8::7"])
+def test_both_sites_and_their_certificate_are_of_the_host(tmp_path: Path, host: str) -> None:
+    config = _adapted(tmp_path, host)
+    assert _found(config, "host") == [["127.0.0.1"], [host], [host]]
+    assert _found(config, "subjects") == [[host]]
+    assert set(_found(config, "default_sni")) == {host}
+
+
+def test_under_another_name_nothing_seems_to_be_well(proxy: Proxy) -> None:
+    before = len(proxy.upstream.asked)
+    for port in (proxy.api, proxy.grafana):
+        for path in ("/health", "/v1/models", "/"):
+            status, text, _ = proxy.ask(path, {**BEARER, "Host": "192.0.2.7"}, port=port)
+            assert (status, json.loads(text)["error"]["code"]) == (421, "unknown_host")
+    assert len(proxy.upstream.asked) == before
+
+
 def test_a_key_gets_in_and_ids_go_both_ways(proxy: Proxy) -> None:
     ids = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "x-request-id": "mine-1"}
     status, text, headers = proxy.ask("/v1/models?x=1", {**BEARER, **ids})
@@ -74,10 +91,11 @@ def test_a_key_gets_in_and_ids_go_both_ways(proxy: Proxy) -> None:
 
 def test_what_a_caller_says_of_itself_is_not_believed(proxy: Proxy) -> None:
     forged = {"X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "gopher", "Forwarded": "for=x"}
-    assert proxy.ask("/v1/models", {**BEARER, **forged})[0] == 200
+    more = {f"X-Forwarded-{what}": "forged" for what in ("Host", "Port", "Prefix", "Server")}
+    assert proxy.ask("/v1/models", {**BEARER, **forged, **more})[0] == 200
     asked = proxy.upstream.asked[-1][2]
     assert (asked["x-forwarded-for"], asked["x-forwarded-proto"]) == ("127.0.0.1", "https")
-    assert "forwarded" not in asked
+    assert "forwarded" not in asked and "forged" not in asked.values()
 
 
 def test_without_a_key_nothing_is_passed_on(proxy: Proxy) -> None:

@@ -240,3 +240,14 @@ def test_the_command_of_make_passes_all_of_it_on(
     ]  # fmt: skip
     with pytest.raises(Fault, match="two runs"):
         make_compare.compare(Settings(tmp_path, tmp_path, tmp_path, {"A": "x"}))
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "5"])
+def test_another_document_is_no_run_and_nothing_worse(
+    state: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    for name in ("run.json", "requests.jsonl"):
+        keep(state, "a", EQUAL[:9])
+        (state / "a" / name).write_text(text)
+        assert main(["a", "a"]) == 2
+        assert "holds no run" in capsys.readouterr().err

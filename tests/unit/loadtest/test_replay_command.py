@@ -1,6 +1,8 @@
 """`make replay`: where its records come from, and what is wrong said before anything is sent."""
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from loadtest import plan as plans
-from loadtest.replay import command, sources
+from loadtest.replay import command, served, sources
+from loadtest.target import SettingsError
 from server.record.request import Outcome
 from server.signals import logs
 from stack.errors import Fault
@@ -112,6 +115,21 @@ def test_the_servers_own_lines_are_records_too(tmp_path: Path, is_folder: bool) 
     assert (found.input, found.cached, found.output, found.outcome) == (100, 40, 20, "ok")
 
 
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00", "soon", None, [1]])
+def test_a_line_whose_time_is_none_is_no_record(tmp_path: Path, odd: object) -> None:
+    line = json.dumps({"event": "request_finished", "timestamp": odd, "trace_id": "a"})
+    (tmp_path / "server.log").write_text(line + "\n")
+    assert sources.of_files(tmp_path, 0.0, 2e9) == []
+
+
+def test_keys_that_are_no_text_are_said_without_them(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_bytes(b"acme secret-a\xff\n")
+    keys.chmod(0o600)
+    with server() as env, pytest.raises(SettingsError, match=r"^TENANTS_KEYS: .*is no text$"):
+        command.plan(env | {"TENANTS_KEYS": str(keys)}, tmp_path / "r", store(lived()), "1")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fault, match=r"^FROM: .*gone: No such file"):
         sources.of_files(tmp_path / "gone", 0, 1)
@@ -149,6 +167,7 @@ def no_text(path: str, _: str, body: dict[str, Any]) -> int:
         ({"SINCE": ""}, None, BLOCK, "SINCE: say how long ago"),
         ({"SINCE": "soon"}, None, BLOCK, "SINCE: 'soon' is no time"),
         ({"UNTIL": "1999-01-01"}, None, BLOCK, "UNTIL: the window ends before it begins"),
+        ({"SINCE": "2199-01-01"}, None, BLOCK, "SINCE: the window begins in the future"),
         ({"TOKEN_IDS": "9-1"}, None, BLOCK, "TOKEN_IDS: '9-1' is no range"),
         ({"URL": "http://example.com"}, None, BLOCK, "LOAD_ANOTHER_MACHINE=yes"),
         (
@@ -184,3 +203,35 @@ def test_keys_that_others_can_read_are_no_keys(tmp_path: Path) -> None:
     keys.chmod(0o640)
     with server() as env, pytest.raises(ValueError, match="readable by others: chmod 600"):
         command.plan(env | {"TENANTS_KEYS": str(keys)}, tmp_path / "r", store(lived()), "1")
+
+
+def test_a_folder_that_cannot_be_written_is_bad_input_and_not_a_replay_that_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(command, "plan", full)
+    assert command.main(["plan", str(tmp_path)], {}) == command.BAD
+    assert f"{tmp_path}: No space left" in capsys.readouterr().err
+
+
+def test_what_stops_a_replay_is_not_a_replay_that_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        raise Fault("the server does not answer")
+
+    monkeypatch.setattr(command, "plan", away)
+    assert command.main(["plan", str(tmp_path)], {}) == command.BAD
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>", "[]", "{}", '{"data":null}', '{"data":[{}]}', '{"data":["x"]}']
+)
+def test_an_address_that_serves_something_else_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(served, "_text", lambda *_: text)
+    with pytest.raises(Fault, match=r"http://here lists no models.*name it in URL"):
+        served.ask("http://here", "http://here/metrics", ())

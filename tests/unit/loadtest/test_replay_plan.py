@@ -1,6 +1,8 @@
 """What of a past window can be repeated, with which lengths and which shared prefixes."""
 
+import math
 import random
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,34 @@ def test_what_cannot_be_repeated_says_why(
 ) -> None:
     found = why_not(recorded(tokens=tokens, **changes), SERVED.longest)
     assert (why in found) if why else not found
+
+
+@pytest.mark.parametrize("lie", [-5, math.nan, math.inf, 10**400, True, "5"])
+@pytest.mark.parametrize("what", ["input_tokens", "output_tokens", "duration_seconds"])
+def test_a_number_that_cannot_be_is_none(what: str, lie: object) -> None:
+    true = told(record(started_ns=round(BEGAN * 1e9)))
+    found = read(replace(true, fields={**true.fields, what: lie}))
+    assert why_not(found, SERVED.longest).endswith(("or none out", "its length is not known"))
+    gone = replace(found, outcome="aborted", output=0)
+    assert what == "output_tokens" or why_not(gone, SERVED.longest)
+
+
+def test_a_plan_is_written_without_holding_all_of_its_text(tmp_path: Path) -> None:
+    made = planned(*(recorded(at) for at in range(3000)))
+    tracemalloc.start()
+    try:
+        plans.write(made, tmp_path / "plan.jsonl")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < (tmp_path / "plan.jsonl").stat().st_size
+    assert plans.read(tmp_path / "plan.jsonl") == made
+
+
+@pytest.mark.parametrize("field", ["model", "operation"])
+def test_nothing_of_a_record_steers_a_terminal(field: str) -> None:
+    found = replace(recorded(), **{field: "\x1b]0;x\x07"})
+    assert why_not(found, SERVED.longest).isprintable()
 
 
 def test_a_killed_request_has_no_length() -> None:
@@ -184,7 +214,19 @@ def test_a_window_is_so_long_ago_or_a_moment(text: str, at: float) -> None:
     assert moment("SINCE", named(at), 0.0) == pytest.approx(at)
 
 
-@pytest.mark.parametrize("text", ["1", "yesterday", "h", "-1h", "1h ago"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        "yesterday",
+        "h",
+        "-1h",
+        "1h ago",
+        "20261128d",
+        f"{10**30}d",
+        "9999-12-31T23:00:00-23:00",
+    ],
+)
 def test_what_is_no_time_says_what_is_one(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^UNTIL: .*say how long ago"):
         moment("UNTIL", text, 1000.0)

@@ -232,7 +232,9 @@ def test_books_whose_months_are_none_are_refused(sums: object) -> None:
         month.read({FILE: json.dumps(ledger).encode()}, "here", "2026-10", LATER)
 
 
-@pytest.mark.parametrize("name", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "name", ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
+)
 def test_a_name_is_no_formula_in_a_spreadsheet(name: str) -> None:
     line = month.Line(month.REQUESTS, name, name, 1)
     found = month.Bill("2026-10", (line,), 1, (), ())

@@ -72,6 +72,13 @@ def test_uids_and_addresses_are_yours_everywhere(tmp_path: Path) -> None:
     assert all(f'"uid": "{uid}"' in text for uid in given.values())
 
 
+def test_one_of_your_addresses_may_be_another_of_ours(tmp_path: Path) -> None:
+    swapped = {"GRAFANA_URL": "http://127.0.0.1:9095", "RUNBOOKS_URL": "http://127.0.0.1:3000"}
+    made = yours(settings_of(tmp_path, **swapped))
+    both = "http://127.0.0.1:3000/d/red http://127.0.0.1:9095/runbooks"
+    assert made.linked(both) == "http://127.0.0.1:9095/d/red http://127.0.0.1:3000/runbooks"
+
+
 def test_what_is_there_beside_stays(tmp_path: Path) -> None:
     (tmp_path / "to" / "rules").mkdir(parents=True)
     other = tmp_path / "to" / "rules" / "other.yaml"

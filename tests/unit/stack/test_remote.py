@@ -112,7 +112,9 @@ def test_what_belongs_to_a_host_needs_one(tmp_path: Path, key: str) -> None:
 
 def test_a_certificate_of_your_own_reaches_the_container_alone(tmp_path: Path) -> None:
     cert = tmp_path / "cert.pem"
-    cert.write_text("chain")
+    # Comments above a certificate are in whatever a CA's people write.
+    chain = "# Société\n-----BEGIN CERTIFICATE-----\n".encode("latin-1")
+    cert.write_bytes(chain)
     given = {"REMOTE_CERT_FILE": str(cert), "REMOTE_KEY_FILE": private_key(tmp_path)}
     settings = asked(tmp_path, **given)
     found = remote.chosen(settings)
@@ -120,7 +122,7 @@ def test_a_certificate_of_your_own_reaches_the_container_alone(tmp_path: Path) -
     remote.write(settings, found)
     folder = settings.state / "secrets"
     assert (folder / "remote_key").read_text() == PEM
-    assert (folder / "remote_cert").read_text() == "chain"
+    assert (folder / "remote_cert").read_bytes() == chain
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 

@@ -119,3 +119,15 @@ def test_who_stops_us_stops_the_load_and_hears_how_it_ended(
     threading.Thread(target=stop, daemon=True).start()
     assert load.run_beside(settings(tmp_path), "replay", (), {}) == 3
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("run_id", ["../other", "a/b", ".", "held", "going"])
+def test_no_plan_is_written_over_another_run(
+    steps: dict[str, Any], tmp_path: Path, run_id: str
+) -> None:
+    for name, file in (("held", "run.json"), ("going", "requests.jsonl")):
+        (tmp_path / "load" / name).mkdir(parents=True)
+        (tmp_path / "load" / name / file).touch()
+    with pytest.raises(Fault, match=r"RUN_ID") as caught:
+        replay.replay(settings(tmp_path, RUN_ID=run_id))
+    assert caught.value.code == 2 and not steps["told"]

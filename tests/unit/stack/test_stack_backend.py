@@ -52,14 +52,14 @@ def test_nothing_set_is_nobody(tmp_path: Path) -> None:
 
 def test_endpoint_headers_and_ca_reach_the_collector(tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
-    ca.write_text("-----BEGIN CERTIFICATE-----\n")
+    ca.write_bytes("# Société\n-----BEGIN CERTIFICATE-----\n".encode("latin-1"))
     file = headers(tmp_path, f"Authorization: Bearer {UNLIKELY}\n\nx-token:a:b$c\n")
     given = {backend.ENDPOINT: f"{URL}/", backend.HEADERS: file, backend.CA: str(ca)}
     settings, found = settings_of(tmp_path, **given), named(tmp_path, **given)
     assert (found.endpoint, found.shown, found.ca) == (URL, "otlp.example.org:4318", ca)
     assert UNLIKELY not in repr(found)
     written = backend.write(settings, found)
-    assert (written.parent / "otlp_ca").read_text() == ca.read_text()
+    assert (written.parent / "otlp_ca").read_bytes() == ca.read_bytes()
     held = {"authorization": f"Bearer {UNLIKELY}", "x-token": "a:b$$c"}
     assert json.loads(written.read_text()) == held
     assert stat.S_IMODE(written.parent.stat().st_mode) == 0o700
@@ -84,6 +84,10 @@ def test_endpoint_headers_and_ca_reach_the_collector(tmp_path: Path) -> None:
         ("http://127.0.0.1:4318", "our own Collector"),
         ("https://localhost:4317", "our own Collector"),
         ("http://otel-collector:4318", "our own Collector"),
+        ("http://0.0.0.0:4318", "our own Collector"),
+        ("http://[::]:4318", "our own Collector"),
+        ("http://[::ffff:127.0.0.1]:4318", "our own Collector"),
+        ("http://localhost.:4318", "our own Collector"),
     ],
 )
 def test_an_endpoint_of_no_use_is_refused(tmp_path: Path, url: str, said: str) -> None:

@@ -1,5 +1,7 @@
 """A checkout that cannot be used as it lies is refused in one line, before anything starts."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -145,3 +147,17 @@ def test_a_file_that_is_something_else_is_one_line(
     said = capsys.readouterr()
     (line,) = (said.err or said.out).strip().splitlines()
     assert "up.lock: Is a directory" in line
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_line_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def full(_: Settings) -> int:
+        # As a write says it, which knows of no file.
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setitem(cli.COMMANDS, "backup", (full, ""))
+    assert cli.main(["backup"]) == 1
+    told = capsys.readouterr().err
+    assert f"{os.strerror(number)}: make room, then try again" in told and told.count("\n") == 1

@@ -75,8 +75,22 @@ def test_a_port_that_is_taken_is_named_with_the_way_around_it(tmp_path: Path) ->
         port = int(url.rpartition(":")[2])
         free = ports.any_free()
         given = {"HOST": "box", "PORTS": f"{free}:8000,{port}:3000"}
-        with pytest.raises(Fault, match=f"port {port}.*PORTS=8000,{port + 10000}:3000"):
+        with pytest.raises(Fault, match=rf"port {port}.*PORTS={free}:8000,(\d+):3000$") as caught:
             tunnel.tunnel(settings_of(tmp_path, **given))
+        # What it proposes is taken by itself, and free.
+        proposed = str(caught.value).rpartition("PORTS=")[2]
+        made = tunnel.forwards(settings_of(tmp_path, PORTS=proposed))
+        tunnel._check_free(made)
+
+
+def test_the_way_around_a_high_port_is_a_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda port: port not in (60_000, 59_000))
+    monkeypatch.setattr(ports, "holder", lambda _: None)
+    given = settings_of(tmp_path, PORTS="60000:3000,58000:8000,9090")
+    with pytest.raises(Fault, match=r"PORTS=57000:3000,58000:8000,9090$"):
+        tunnel._check_free(tunnel.forwards(given))
 
 
 class _There(BaseHTTPRequestHandler):

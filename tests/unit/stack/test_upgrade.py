@@ -191,6 +191,28 @@ def test_a_wheel_in_the_cache_is_read_where_it_is(
         assert place in told
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.1.0", "1.1.0.0", "01.1"])
+def test_a_version_may_be_spelled_shorter_than_its_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    folder = tmp_path / "wheels"
+    packed(folder / "vllm-1.1.0-py3-none-any.whl", m="")
+    for other in ("1.10.0", "1.1.0rc1", "1.1.1", "1.1.0+cpu"):
+        packed(folder / f"vllm-{other}-py3-none-any.whl", m="")
+    monkeypatch.setattr(upgrade, "_fetch", pytest.fail)
+    found = upgrade._wheel(settings(tmp_path, version), version)
+    assert found.name == "vllm-1.1.0-py3-none-any.whl"
+    assert "rc1" in upgrade._wheel(settings(tmp_path, "1.1RC1"), "1.1RC1").name
+
+
+def test_a_wheel_that_is_rotten_inside_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "vllm-1.1-py3-none-any.whl"
+    packed(path, m="def f(): ...  # here\n")
+    path.write_bytes(path.read_bytes().replace(b"# here", b"# gone"))
+    with pytest.raises(Fault, match=r"vllm/m\.py cannot be read .*delete the wheel"):
+        Tree(Wheel(path)).module("vllm.m")
+
+
 def test_what_is_new_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     new = Offer("POST /v1/new", Place("vllm/a.py", 7))
     upgrade._tell(Result(new={"metrics": [], "routes": [new]}), "1.0", "1.1")

@@ -120,6 +120,20 @@ def test_a_newer_format_is_named_with_its_fix(tmp_path: Path) -> None:
         archive.read(path)
 
 
+def test_a_sparse_file_is_no_backup(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("state/ledger.json")
+    member.type = tarfile.GNUTYPE_SPARSE
+    head = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    # Where GNU tar says what is there of it, nothing, and how much it is: here few bytes, and as
+    # well 8 GiB, which would all be in memory.
+    head[386:410], head[483:495], head[148:156] = b"0" * 24, b"00000000077\0", b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    path = tmp_path / "odd.tar.gz"
+    path.write_bytes(gzip.compress(bytes(head) + b"\0" * 1024))
+    with pytest.raises(Fault, match=r"odd\.tar\.gz is no backup"):
+        archive.read(path)
+
+
 def test_a_link_or_a_bomb_is_no_backup(tmp_path: Path) -> None:
     path = tmp_path / "odd.tar.gz"
     for kind, size in ((tarfile.SYMTYPE, 0), (tarfile.REGTYPE, 1 << 40)):

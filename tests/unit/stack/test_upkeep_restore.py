@@ -1,6 +1,8 @@
 """`make backup` and `make restore`, natively: what is there is kept, and a server is in the way."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,16 @@ def test_the_operators_files_go_where_the_settings_name_them(
     assert "budgets.yaml: LLM_SERVER_BUDGETS names no file" in capsys.readouterr().out
 
 
+def test_nothing_of_a_backup_steers_a_terminal(
+    here: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = archive.read(here.repo / made(here))
+    odd = archive.write(replace(good, made="\x1b]0;x\x07"), here.repo, "odd")
+    odd = odd.rename(here.repo / "odd.tar.gz")
+    assert restore(told(here, FROM=str(odd))) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_only_the_books_when_asked(here: Settings) -> None:
     path, prices = made(here), here.repo / "server" / "prices.yaml"
     prices.write_bytes(b"newer")
@@ -125,6 +137,24 @@ def test_nothing_is_restored_while_the_stack_is_up(here: Settings, way: str) -> 
     with pytest.raises(Fault, match=rf"the stack is up \({way}\): `make down`, then `make restore"):
         restore(told(here, FROM=path))
     assert untouched(here) == before
+
+
+@pytest.mark.parametrize("name", [state_files.LOCK, state_files.JOURNAL])
+def test_no_link_in_the_state_leads_root_out_of_it(
+    here: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda opened, *_: given.append(os.fstat(opened).st_ino))
+    monkeypatch.setattr(os, "chown", lambda path, *_: given.append(Path(path).stat().st_ino))
+    outside, link = tmp_path / "outside", here.state / "server" / name
+    outside.mkdir() if name == state_files.JOURNAL else outside.touch()
+    shutil.rmtree(link) if link.is_dir() else link.unlink(missing_ok=True)
+    link.symlink_to(outside)
+    with pytest.raises(OSError, match=name):
+        state_files.put(here.state / "server", {ENTRY: b"x"})
+    assert outside.stat().st_ino not in given
+    assert name == state_files.LOCK or not any(outside.iterdir())
 
 
 def test_nothing_is_restored_under_a_server_that_was_started_by_hand(here: Settings) -> None:

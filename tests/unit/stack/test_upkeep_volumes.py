@@ -54,6 +54,23 @@ def here(tmp_path: Path) -> Settings:
 PROJECT = {"COMPOSE_PROJECT_NAME": "llm-observability"}
 
 
+@pytest.mark.parametrize(
+    ("folder", "project"),
+    [
+        ("llm-observability", "llm-observability"),
+        # As a release unpacks; compose leaves the dots out.
+        ("LLM-Observability-0.1.0", "llm-observability-010"),
+        ("_my stack", "mystack"),
+    ],
+)
+def test_the_project_is_called_what_compose_calls_it(
+    tmp_path: Path, engine: Engine, folder: str, project: str
+) -> None:
+    there = checkout(tmp_path / folder)
+    volumes.found(Settings(tmp_path / folder, there.state, there.cache, {}))
+    assert f"label=com.docker.compose.project={project}" in engine.asked[-1]
+
+
 def test_volumes_go_and_models_stay(
     tmp_path: Path,
     engine: Engine,
