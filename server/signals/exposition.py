@@ -25,6 +25,7 @@ _MOST_READERS = 64
 _TURNS = 3
 """Turns before the newest that tell an interval: two scrapers behind one address take turns."""
 
+_NO_VERSION = re.compile(r";\s*version=(?!\d+(?:\.\d+)*\s*(?:;|$))[^;,]*")
 _ESCAPING = re.compile(r";\s*escaping=[^;,]*")
 _UNVERSIONED = re.compile(r"(\s*application/openmetrics-text)(?!.*;\s*version=)")
 
@@ -51,9 +52,10 @@ def without_renaming(accept: str) -> str:
     For a scraper that does not say `escaping=allow-utf-8` (Prometheus 2, and 3 with the legacy
     scheme) prometheus_client 0.26 calls vllm:prompt_tokens_total vllm_prompt_tokens_total, where a
     colon needs no escape in any scheme; and it looks at each letter of each name for it. Where no
-    version of OpenMetrics is asked for it escapes in any case, and answers in 1.0.0.
+    version of OpenMetrics is asked for it escapes in any case, and answers in 1.0.0; it fails on a
+    version that is none.
     """
-    plain = (_ESCAPING.sub("", term) for term in accept.split(","))
+    plain = (_NO_VERSION.sub("", _ESCAPING.sub("", term)) for term in accept.split(","))
     terms = (_UNVERSIONED.sub(r"\1;version=1.0.0", term) for term in plain)
     return ",".join(f"{term};escaping=allow-utf-8" for term in terms)
 

@@ -82,6 +82,7 @@ PROMETHEUS_2 = (
     "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 ESCAPED = "text/plain;version=1.0.0;escaping=underscores"
+NO_VERSION = "application/openmetrics-text;version=x;escaping=dots"
 UNVERSIONED = "text/html, application/openmetrics-text ;q=0.8,*/*;q=0.1"
 
 
@@ -94,7 +95,18 @@ def of_vllm() -> Iterator[Counter]:
 
 @pytest.mark.parametrize(
     "accept",
-    [OPENMETRICS, LEGACY, NEWEST, PROMETHEUS_2, ESCAPED, UNVERSIONED, "text/plain", "*/*", ""],
+    [
+        OPENMETRICS,
+        LEGACY,
+        NEWEST,
+        PROMETHEUS_2,
+        ESCAPED,
+        UNVERSIONED,
+        NO_VERSION,
+        "text/plain",
+        "*/*",
+        "",
+    ],
 )
 @pytest.mark.usefixtures("of_vllm")
 def test_no_scraper_is_told_other_names(served: Exposition, accept: str) -> None:
