@@ -168,14 +168,24 @@ def test_the_native_parts_know_their_neighbours_and_no_variable_of_otel(
     assert not [name for name in found if name.startswith("OTEL_")]
 
 
+BEYOND = {
+    "server": "",
+    "alertmanager": "alertlog,",
+    "otel-collector": "tempo,loki,prometheus,jaeger,victorialogs,",
+    "proxy": "server,grafana,",
+}
+"""Who may need a proxy for somebody outside (a model, people, a second backend, a certificate's
+issuer), and the neighbours for whom none is asked."""
+
+
 def test_every_container_that_speaks_asks_its_neighbours_directly() -> None:
     services = yaml.safe_load((REPO / "compose.yaml").read_text())["services"]
     for name, service in services.items():
         if service.get("network_mode") == "none":
             continue
         direct = {service["environment"][key] for key in ("NO_PROXY", "no_proxy")}
-        # The server may fetch a model, and Alertmanager tells people, through a proxy.
-        beyond = {"alertmanager": "127.0.0.1,localhost,alertlog,${NO_PROXY:-}"}
         if name.startswith("server"):
-            beyond[name] = "127.0.0.1,localhost,${NO_PROXY:-}"
-        assert direct == {beyond.get(name, "*")}, name
+            name = "server"
+        own = BEYOND.get(name)
+        expected = "*" if own is None else f"127.0.0.1,localhost,{own}${{NO_PROXY:-}}"
+        assert direct == {expected}, name
