@@ -44,6 +44,8 @@ class Gate:
 
 def _authorization(headers: Mapping[str, str]) -> str | None:
     # Anthropic's clients send their key without a scheme.
+    given = headers.get("authorization")
+    if given is not None:
+        return given
     key = headers.get("x-api-key")
-    bearer = None if key is None else f"Bearer {key}"
-    return headers.get("authorization", bearer)
+    return None if key is None else f"Bearer {key}"

@@ -62,8 +62,11 @@ def refuse(peek: Peek | None, path: str) -> Refusal | None:
 
 def refuse_headers(headers: Mapping[str, str]) -> Refusal | None:
     """Why vLLM shall not see the headers, None where it may: it bounds this one no more."""
+    given = headers.get(_PRIORITY)
+    if given is None:
+        return None
     try:
-        priority = int(headers.get(_PRIORITY, ""))
+        priority = int(given)
     except ValueError:
         # vLLM looks at no other text either.
         return None

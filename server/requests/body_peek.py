@@ -141,7 +141,9 @@ def _unserved(truncation: object, store: object, background: object, previous: o
 
 
 def _beyond(of: Callable[[str], object]) -> str:
-    return next((name for name in ENGINES_NUMBERS if not is_written(of(name))), "")
+    # Most bodies have none of them: looking must cost next to nothing.
+    given = ((name, said) for name in ENGINES_NUMBERS if (said := of(name)) is not None)
+    return next((name for name, said in given if not is_written(said)), "")
 
 
 def is_written(said: object) -> bool:
