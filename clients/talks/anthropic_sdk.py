@@ -1,14 +1,14 @@
 """The `anthropic` package on /v1/messages and its token count."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from anthropic import Anthropic, APIStatusError, AsyncAnthropic
 
-from clients import leaving, script
+from clients import script
 from clients.conversation import Conversation, Place, Talk, told
 from clients.said import COUNTED, LEFT, NO_KEY, TOO_LONG, Said, Usage
+from clients.talks import sdk_talks
 
 ASKED: Any = [{"role": "user", "content": script.QUESTION}]
 FUNCTION: Any = {
@@ -46,14 +46,6 @@ def plain(talk: Conversation) -> None:
         said.check(bool(_ask(talk, said, ASKED).stop_reason), "no stop_reason")
 
 
-def own_id(talk: Conversation) -> None:
-    """The caller's x-request-id comes back."""
-    said = talk.request()
-    with told(said, APIStatusError):
-        _ask(talk, said, ASKED)
-        said.check(said.own_id_back == said.caller_id, "x-request-id is not ours")
-
-
 def stream(talk: Conversation) -> None:
     """The SDK's own stream, which adds its message up."""
     said = talk.request()
@@ -83,13 +75,6 @@ def abort(talk: Conversation) -> None:
         pieces = iter(events.text_stream)
         for _ in range(script.SEEN):
             next(pieces)
-
-
-def cancel(talk: Conversation) -> None:
-    """A task of asyncio that is cancelled while it reads: what a web application does."""
-    said = talk.request(LEFT)
-    with told(said, APIStatusError):
-        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
 
 
 async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
@@ -145,16 +130,6 @@ def structured(talk: Conversation) -> None:
         said.check(isinstance(answer.parsed_output, script.Trip), "nothing was parsed")
 
 
-def models(talk: Conversation) -> None:
-    """The list has the model."""
-    said = talk.request(COUNTED)
-    with told(said, APIStatusError):
-        raw = sdk(talk.place).models.with_raw_response.list(extra_headers=said.own_id)
-        said.answered(raw.headers, raw.status_code)
-        known = [model.id for model in raw.parse()]
-        said.check(talk.place.model in known, "the model is not in the list")
-
-
 def wrong_key(talk: Conversation) -> None:
     """Refused as the SDK's own error."""
     said = talk.request(NO_KEY)
@@ -194,10 +169,10 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
-    "cancel": cancel,
+    "cancel": sdk_talks.cancel(_read_on, APIStatusError),
     "wrong-key": wrong_key,
     "too-long": too_long,
-    "own-id": own_id,
-    "models": models,
+    "own-id": sdk_talks.own_id(lambda talk, said: _ask(talk, said, ASKED), APIStatusError),
+    "models": sdk_talks.models(sdk, APIStatusError),
     "count": count,
 }

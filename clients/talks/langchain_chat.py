@@ -1,15 +1,15 @@
 """LangChain's `ChatOpenAI` on /v1/chat/completions and /v1/responses."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from langchain_openai import ChatOpenAI
 from openai import APIStatusError
 
-from clients import leaving, script
+from clients import script
 from clients.conversation import Conversation, Talk, told
 from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
+from clients.talks import sdk_talks
 
 
 def _model(talk: Conversation, said: Said, key: str = "", **fields: Any) -> Any:
@@ -44,14 +44,6 @@ def plain(talk: Conversation) -> None:
         said.check(bool(message.response_metadata.get("finish_reason")), "no finish_reason")
 
 
-def own_id(talk: Conversation) -> None:
-    """The caller's x-request-id comes back."""
-    said = talk.request()
-    with told(said, APIStatusError):
-        _take(said, _model(talk, said).invoke(script.QUESTION))
-        said.check(said.own_id_back == said.caller_id, "x-request-id is not ours")
-
-
 def _sum(chunks: list[Any]) -> Any:
     whole = chunks[0]
     for chunk in chunks[1:]:
@@ -75,13 +67,6 @@ def abort(talk: Conversation) -> None:
         seen = [next(chunks) for _ in range(script.SEEN)]
         chunks.close()
         said.answered(_sum(seen).response_metadata.get("headers", {}))
-
-
-def cancel(talk: Conversation) -> None:
-    """A task of asyncio that is cancelled while it reads: what a web application does."""
-    said = talk.request(LEFT)
-    with told(said, APIStatusError):
-        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
 
 
 async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
@@ -163,9 +148,11 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
-    "cancel": cancel,
+    "cancel": sdk_talks.cancel(_read_on, APIStatusError),
     "wrong-key": wrong_key,
     "too-long": too_long,
-    "own-id": own_id,
+    "own-id": sdk_talks.own_id(
+        lambda talk, said: _take(said, _model(talk, said).invoke(script.QUESTION)), APIStatusError
+    ),
     "responses": responses,
 }

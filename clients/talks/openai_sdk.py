@@ -1,15 +1,15 @@
 """The `openai` package on /v1/chat/completions and /v1/responses."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from openai import APIStatusError, AsyncOpenAI, OpenAI
 
-from clients import leaving, script
+from clients import script
 from clients.conversation import Conversation, Place, Talk, told
-from clients.said import COUNTED, LEFT, NO_KEY, TOO_LONG, Said, Usage
+from clients.said import LEFT, NO_KEY, TOO_LONG, Said, Usage
+from clients.talks import sdk_talks
 
 ASKED: Any = [{"role": "user", "content": script.QUESTION}]
 
@@ -46,14 +46,6 @@ def plain(talk: Conversation) -> None:
         said.check(bool(answer.choices[0].finish_reason), "no finish_reason")
 
 
-def own_id(talk: Conversation) -> None:
-    """The caller's x-request-id comes back."""
-    said = talk.request()
-    with told(said, APIStatusError):
-        _chat(talk, said, ASKED)
-        said.check(said.own_id_back == said.caller_id, "x-request-id is not ours")
-
-
 def _stream(talk: Conversation, said: Said, messages: Any, **fields: Any) -> Any:
     chats = sdk(talk.place).chat.completions.with_raw_response
     asked = {"extra_headers": said.own_id, "stream": True, **fields}
@@ -83,13 +75,6 @@ def abort(talk: Conversation) -> None:
         for _ in range(script.SEEN):
             next(chunks)
         chunks.close()
-
-
-def cancel(talk: Conversation) -> None:
-    """A task of asyncio that is cancelled while it reads: what a web application does."""
-    said = talk.request(LEFT)
-    with told(said, APIStatusError):
-        asyncio.run(leaving.cancelled(_read_on(talk, said), said))
 
 
 async def _read_on(talk: Conversation, said: Said) -> AsyncIterator[None]:
@@ -144,16 +129,6 @@ def structured(talk: Conversation) -> None:
         answer = raw.parse()
         said.usage = _usage(answer.usage)
         said.check(isinstance(answer.choices[0].message.parsed, script.Trip), "nothing was parsed")
-
-
-def models(talk: Conversation) -> None:
-    """The list has the model."""
-    said = talk.request(COUNTED)
-    with told(said, APIStatusError):
-        raw = sdk(talk.place).models.with_raw_response.list(extra_headers=said.own_id)
-        said.answered(raw.headers, raw.status_code)
-        known = [model.id for model in raw.parse()]
-        said.check(talk.place.model in known, "the model is not in the list")
 
 
 def wrong_key(talk: Conversation) -> None:
@@ -226,11 +201,11 @@ TALKS: Mapping[str, Talk] = {
     "tools": tools,
     "structured": structured,
     "abort": abort,
-    "cancel": cancel,
+    "cancel": sdk_talks.cancel(_read_on, APIStatusError),
     "wrong-key": wrong_key,
     "too-long": too_long,
-    "own-id": own_id,
+    "own-id": sdk_talks.own_id(lambda talk, said: _chat(talk, said, ASKED), APIStatusError),
     "responses": responses,
     "completions": completions,
-    "models": models,
+    "models": sdk_talks.models(sdk, APIStatusError),
 }
