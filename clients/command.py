@@ -1,7 +1,6 @@
 """What `make clients` does: looks where it talks, runs the matrix, shows it and writes the page."""
 
 import datetime
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from clients.conversation import Place
 from clients.run import Asked, new_run, run
 from stack import settings as stack_settings
 from stack.errors import Fault
+from stack.evidence.commits import commit
 from stack.parts.table import CORE
 from stack.say import paint, say, title
 from stack.settings import Settings
@@ -44,12 +44,6 @@ def _show(cells: Sequence[Cell]) -> None:
         say(f"  {line}")
 
 
-def _commit(repo: Path) -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
-
-
 def _write(settings: Settings, place: Place, cells: Sequence[Cell]) -> None:
     is_whole = not (settings.values.get("CLIENTS") or settings.values.get("FEATURES"))
     if why := page.unwritten(cells, is_whole):
@@ -58,7 +52,7 @@ def _write(settings: Settings, place: Place, cells: Sequence[Cell]) -> None:
     versions = {name: rows.versions(name) for name in rows.NAMES}
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     vllm = abilities.engine(place)
-    told = page.Told(day, _commit(settings.repo), vllm, place.model, versions)
+    told = page.Told(day, commit(settings.repo), vllm, place.model, versions)
     path = settings.repo / page.PAGE
     path.write_text(page.put_into(path.read_text(encoding="utf-8"), page.text(cells, told)))
     say(f"\n  written into {page.PAGE}")

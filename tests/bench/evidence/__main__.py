@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stack.errors import Fault
+from stack.evidence.commits import commit
 from stack.say import clock, complain, say, title
 from stack.settings import Settings, load
 from tests.bench.command import run
@@ -33,12 +34,6 @@ def chosen(given: Sequence[str]) -> list[str]:
     if unknown := [name for name in names if name not in RUNS]:
         raise Fault(f"RUN={unknown[0]} is unknown", f"known are {', '.join(RUNS)}", code=2)
     return [name for name in RUNS if name in names or not names]
-
-
-def _commit() -> str:
-    words = ["git", "describe", "--always", "--dirty=, changed"]
-    done = subprocess.run(words, cwd=REPO, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
 
 
 def _run(run_: Run, log: Path) -> tuple[int, tuple[str, ...]]:
@@ -83,7 +78,7 @@ def take(name: str, settings: Settings, about: tuple[str, str]) -> int:
 
 def evidence(given: Sequence[str]) -> int:
     """Take all that are asked for, whatever one of them says."""
-    settings, names, about = load(REPO), chosen(given), (_commit(), machine())
+    settings, names, about = load(REPO), chosen(given), (commit(REPO), machine())
     statuses = {name: take(name, settings, about) for name in names}
     _stack("down")
     failed = {name: status for name, status in statuses.items() if status}
