@@ -76,10 +76,7 @@ class CostTracker:
             self._count_unpriced(record)
             return
         self._observe_priced(record, float(cost), exemplar)
-        price = self._price(record)
-        if price is not None:
-            saved = float(price.saved(record.usage))
-            instruments.CACHE_SAVINGS.labels(record.model).inc(saved, exemplar)
+        self._observe_saved(record, exemplar)
 
     def _count_unpriced(self, record: RequestRecord) -> None:
         instruments.UNPRICED.labels(record.model).inc()
@@ -104,6 +101,13 @@ class CostTracker:
             instruments.PER_1K_EXCLUDED.labels(record.model, reason).inc()
             return
         instruments.REQUEST_COST_PER_1K.labels(record.model).observe(amount / tokens * 1000, ex)
+
+    def _observe_saved(self, record: RequestRecord, ex: dict[str, str]) -> None:
+        price = self._price(record) if record.usage.cached_input_tokens else None
+        saved = price.saved(record.usage) if price else 0
+        # Whoever follows the exemplar wants a request that saved something.
+        if saved:
+            instruments.CACHE_SAVINGS.labels(record.model).inc(float(saved), ex)
 
     def _observe_gpu(self, record: RequestRecord, amount: float, ex: dict[str, str]) -> None:
         instruments.REQUEST_GPU_COST.labels(record.model).observe(amount, ex)

@@ -192,6 +192,22 @@ def test_what_the_cache_saved_is_never_below_zero(uncached: str, cached: str, sa
     assert grown() == saved
 
 
+def test_the_exemplar_of_savings_is_a_request_that_saved_something() -> None:
+    tracker = CostTracker(in_force(TINY))
+    saving, without = record(), record(trace_id="f" * 32, usage=Usage(100, 0, 20))
+    for each in (saving, without):
+        tracker.observe(each, tracker.cost(each))
+    samples = (sample for found in REGISTRY.collect() for sample in found.samples)
+    (exemplar,) = (
+        sample.exemplar
+        for sample in samples
+        if sample.name == "llm_cache_savings_microdollars_total"
+        and sample.labels == {"model": "tiny-llama"}
+    )
+    assert exemplar is not None
+    assert exemplar.labels == {"trace_id": TRACE_ID}
+
+
 @given(
     st.builds(Usage, st.integers(0, 10**6), st.just(0), st.integers(0, 10**6)),
     st.integers(0, 10**6),
