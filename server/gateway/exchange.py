@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.gateway import answers, caller_id, refusals, stream_errors
@@ -19,6 +18,8 @@ from server.signals.hook_errors import guarded
 LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
 """How long an application that was told that its caller is gone may go on sending, and running."""
 _DRAIN_FACTOR = 4
+_OURS = frozenset({caller_id.HEADER.encode(), b"traceparent", b"tracestate", b"baggage"})
+"""Headers that vLLM does not get: it gets our id, and its own spans would stand beside ours."""
 
 
 class Exchange:
@@ -33,12 +34,12 @@ class Exchange:
         self._scope = scope
         self._body: bytes | None = b""
         self._started = False
-        self._headers = Headers(scope=scope)
+        self._headers = _first_of_each(scope["headers"])
         self._method: str = scope["method"]
         self._path: str = scope["path"]
         self.live: LiveRequest = gate.begin(self._method, self._path, self._headers)
         self.live.scheme, self.live.listener = scope.get("scheme"), scope.get("server")
-        self.live.caller_request_id = caller_id.read(self._headers)
+        self.live.caller_request_id = caller_id.read(scope["headers"])
         deadline = self.live.started + gate.settings.deadline_seconds
         self._caller = Caller(self.live, receive, deadline)
         self._send = send
@@ -143,13 +144,11 @@ class Exchange:
         return DISCONNECT
 
     def _inner_scope(self) -> Scope:
-        headers = self._headers.mutablecopy()
-        for name in ("x-request-id", "traceparent", "tracestate", "baggage"):
-            del headers[name]
-        headers.append("x-request-id", self.live.request_id)
+        headers = [header for header in self._scope["headers"] if header[0] not in _OURS]
+        headers.append((caller_id.HEADER.encode(), self.live.request_id.encode()))
         # Ours to read when the request is over: vLLM leaves there what it knows of its usage.
         self.live.state.update(self._scope.get("state") or {})
-        return {**self._scope, "headers": headers.raw, "state": self.live.state}
+        return {**self._scope, "headers": headers, "state": self.live.state}
 
     async def _inner_send(self, message: Message) -> None:
         if self.live.timed_out or self.live.disconnected:
@@ -226,6 +225,12 @@ async def _unwind(app: asyncio.Task[None]) -> None:
     if not app.done():
         app.cancel()
         await asyncio.wait((app,), timeout=LISTEN_SECONDS)
+
+
+def _first_of_each(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    # Once, not a look at all of them for each that is asked for. The first wins, as in Starlette.
+    backwards = reversed([*headers])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in backwards}
 
 
 def _retrieve(app: asyncio.Task[None]) -> None:

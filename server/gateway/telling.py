@@ -1,5 +1,6 @@
 """What a caller asked to be told of its own request, put into the response on its way out."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from starlette.datastructures import Headers
@@ -23,7 +24,7 @@ class Telling:
         self._timing = timing
 
     @classmethod
-    def asked(cls, gate: Gate, live: LiveRequest, headers: Headers) -> Self | None:
+    def asked(cls, gate: Gate, live: LiveRequest, headers: Mapping[str, str]) -> Self | None:
         """What the request's headers ask for and its caller may know; None where that is nothing.
 
         Of who does not ask each token takes the short way.

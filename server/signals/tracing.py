@@ -97,8 +97,9 @@ class Tracing:
         """Add the phases as children and end the SERVER span at the record's end."""
         if span is None:
             return
+        below = trace.set_span_in_context(span, trace.Context())
         for phase in record.phases:
-            self._add_phase(span, record.started_ns, phase)
+            self._add_phase(below, record.started_ns, phase)
         span.set_attributes(_attributes(record, cost, self._usage_prefix(span)))
         if record.outcome in (Outcome.SERVER_ERROR, Outcome.TIMEOUT):
             span.set_status(Status(StatusCode.ERROR))
@@ -124,10 +125,10 @@ class Tracing:
             self._ids.given = None
         self.finish(span, record, cost)
 
-    def _add_phase(self, parent: Span, started_ns: int, phase: Phase) -> None:
+    def _add_phase(self, below: trace.Context, started_ns: int, phase: Phase) -> None:
         child = self._tracer.start_span(
             phase.name,
-            context=trace.set_span_in_context(parent, trace.Context()),
+            context=below,
             attributes=None if phase.complete else {"llm.phase.complete": False},
             start_time=_wall(started_ns, phase.start),
         )
