@@ -69,7 +69,7 @@ class Parts:
         measured = metering.meter(config)
         return Ledger(
             process.started(),
-            metering.device_price(self.prices, config) if measured else None,
+            metering.DevicePrice(self.prices, config) if measured else None,
             self.periods,
             self._books.carried,
             logs.request_settled_late,
