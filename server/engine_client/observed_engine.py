@@ -156,19 +156,18 @@ def _begin(live: LiveRequest | None) -> EngineCall:
 def _note_output(call: EngineCall, output: object) -> None:
     # Runs once per output: a bare try costs nothing, a context manager 1 µs.
     try:
-        note_finish(call, output)
+        add_finish_reasons(call.finish_reasons, output)
     except Exception as error:
         failed("output", error)
 
 
-def note_finish(call: EngineCall, output: object) -> None:
-    """Keep the finish reasons of an output's sequences: a state does not hold its own."""
-    call.finish_reasons.extend(finish_reasons(output))
+def add_finish_reasons(found: list[str], output: object) -> None:
+    """Add those of the sequences that an output ends: a state does not hold its own.
 
-
-def finish_reasons(output: object) -> list[str]:
-    """Those of the sequences that an output ends; a pooling output has none."""
+    A pooling output has none.
+    """
     sequences = getattr(output, "outputs", None)
-    if not isinstance(sequences, list):
-        return []
-    return [each.finish_reason for each in sequences if each.finish_reason is not None]
+    if isinstance(sequences, list):
+        for each in sequences:
+            if each.finish_reason is not None:
+                found.append(each.finish_reason)

@@ -14,7 +14,7 @@ from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.entrypoints.launchers import app as vllm_app
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 
-from server.engine_client.observed_engine import finish_reasons
+from server.engine_client.observed_engine import add_finish_reasons
 from server.requests import response_ids
 from server.requests.live_request import CURRENT
 from server.signals.hook_errors import guarded
@@ -109,7 +109,7 @@ def _noting_ends(search: Callable[..., AsyncGenerator[Any, None]]) -> Callable[.
         async with aclosing(search(self, *args, **named)) as outputs:
             async for output in outputs:
                 with guarded("output"):
-                    ends.extend(finish_reasons(output))
+                    add_finish_reasons(ends, output)
                 yield output
 
     return searching

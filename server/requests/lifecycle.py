@@ -94,13 +94,15 @@ class Observer:
     ) -> LiveRequest:
         """Begin a request: its span and ids; `tenant` is None where the caller is not known."""
         started_ns, started = time.time_ns(), time.monotonic()
-        span, trace_id, span_id = None, secrets.token_hex(16), secrets.token_hex(8)
+        span, trace_id, span_id = None, "", ""
         with guarded("begin"):
             name = f"{method if route != 'other' else 'HTTP'} {route}"
             # Only a trusted caller may say which trace this is: its tenant is known.
             trusted = headers if tenant is not None else {}
             span = self._tracing.start(name, trusted, started_ns)
             trace_id, span_id = self._tracing.ids(span)
+        if not trace_id:
+            trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
         live = LiveRequest(
             trace_id,
             span_id,

@@ -90,7 +90,7 @@ async def test_without_a_request_a_stream_passes() -> None:
     [
         (LiveRequest, "begin_call", "begin_call"),
         (LiveRequest, "end_call", "end_call"),
-        (engine_module, "note_finish", "output"),
+        (engine_module, "add_finish_reasons", "output"),
     ],
 )
 async def test_a_hook_that_raises_breaks_no_stream(

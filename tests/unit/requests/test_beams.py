@@ -91,7 +91,7 @@ async def test_ends_that_cannot_be_read_break_no_search(
     def explode(_: object) -> list[str]:
         raise RuntimeError("text of a prompt")
 
-    monkeypatch.setattr(seams, "finish_reasons", explode)
+    monkeypatch.setattr(seams, "add_finish_reasons", explode)
     with hook_failures("output", 1):
         assert (await app.post(COMPLETIONS, BODY)).status_code == 200
 
