@@ -1,8 +1,11 @@
 """What is in flight, on disk: the process after a killed one can say what died with it."""
 
+import errno
 import json
 import logging
+import os
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -78,17 +81,17 @@ class Journal:
     def _put(self, name: str, entry: bytes | None) -> None:
         if self._folder is None:
             return
-        path = self._folder / name
+        path = f"{self._folder}/{name}"
         if entry is not None:
             try:
-                path.write_bytes(entry)
+                _write_whole(path, entry)
             except OSError:
                 # A part of an entry would be an unreadable one.
-                path.unlink(missing_ok=True)
+                _unlink(path)
                 raise
             return
         try:
-            path.unlink(missing_ok=True)
+            _unlink(path)
         except OSError:
             # Left there it would be a killed request as well: try again every second.
             with self._lock:
@@ -126,6 +129,21 @@ class Journal:
         with self._lock:
             self._due[name] = None
         self._writer.nudge()
+
+
+def _write_whole(path: str, entry: bytes) -> None:
+    # Twice a request, beside the event loop: each system call more takes its lock once more.
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        if os.write(file, entry) < len(entry):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(file)
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 class _NewerError(Exception):

@@ -225,11 +225,11 @@ def test_a_disk_that_takes_nothing_is_counted_and_stops_nothing(
 ) -> None:
     journal, request = Journal(tmp_path), live()
 
-    def refuse(path: Path, data: bytes) -> None:
-        path.touch()
+    def refuse(path: str, data: bytes) -> None:
+        Path(path).touch()
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(in_flight_journal, "_write_whole", refuse)
     with hook_failures("journal", 1):
         journal.begin(request)
         done(journal)
@@ -240,18 +240,30 @@ def test_a_disk_that_takes_nothing_is_counted_and_stops_nothing(
     assert files(tmp_path) == [live("2" * 16).request_id]
 
 
+def test_a_disk_that_takes_a_part_of_an_entry_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, write = Journal(tmp_path), os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    with hook_failures("journal", 1):
+        journal.begin(live())
+        done(journal)
+    assert files(tmp_path) == []
+
+
 def test_a_disk_that_hangs_delays_no_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entered, hung, written = threading.Event(), threading.Event(), list[int]()
+    entered, hung, written = threading.Event(), threading.Event(), list[str]()
 
-    def slow(path: Path, data: bytes) -> None:
+    def slow(path: str, data: bytes) -> None:
         entered.set()
         hung.wait(PATIENCE)
-        written.append(write(path, data))
+        write(path, data)
+        written.append(path)
 
-    write = Path.write_bytes
-    monkeypatch.setattr(Path, "write_bytes", slow)
+    write = in_flight_journal._write_whole
+    monkeypatch.setattr(in_flight_journal, "_write_whole", slow)
     journal = Journal(tmp_path)
     journal.begin(live(f"{1:016x}"))
     assert entered.wait(PATIENCE)
@@ -276,14 +288,14 @@ def test_an_entry_that_could_not_be_removed_is_tried_again(
     # Tried when it is asked to, and not a first time when it is told.
     monkeypatch.setattr(journal._writer, "nudge", lambda: None)
     tries = iter([True])
-    unlink = Path.unlink
+    remove = in_flight_journal._unlink
 
-    def once(path: Path, missing_ok: bool = False) -> None:
+    def once(path: str) -> None:
         if next(tries, False):
             raise OSError(30, "Read-only file system")
-        unlink(path, missing_ok)
+        remove(path)
 
-    monkeypatch.setattr(Path, "unlink", once)
+    monkeypatch.setattr(in_flight_journal, "_unlink", once)
     with hook_failures("journal", 1):
         journal.end(request)
         done(journal)
