@@ -24,7 +24,7 @@ from server.pricing.request_cost import CostTracker
 from server.record.request import GpuUse, Operation, Outcome, Phase, RequestRecord, Usage
 from server.requests.saturation import Waiting
 from server.signals import hook_errors, red
-from server.signals.exposition import Shown, without_renaming
+from server.signals.exposition import Shown, remember_texts, without_renaming
 from server.signals.labels import Bounded
 from server.signals.process import ProcessCollector
 from tests.unit.helpers import entry, in_force
@@ -95,6 +95,7 @@ def register(models: list[str], tenants: list[str]) -> None:
 def main() -> None:
     """Print how many series and milliseconds /metrics has with so many tenants and models."""
     disable_created_metrics()
+    remember_texts()
     tenants, models, *rounds = (int(text) for text in sys.argv[1:])
     names = (
         [f"model-{n}" for n in range(models)],

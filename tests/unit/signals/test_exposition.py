@@ -1,13 +1,16 @@
 """Exposition: OpenMetrics with exemplars over real HTTP, and the wait for a last scrape."""
 
 import http.client
+import math
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 from server.settings import SettingsError
 from server.signals import exposition, red
@@ -17,6 +20,16 @@ from tests.unit.helpers import TRACE_ID, Clock, record, settings
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PATIENCE = 30.0
 """Seconds for what has to come about; less would ask how fast the machine is."""
+
+
+class Frozen(Collector):
+    """The families of one moment: what counts CPU time would differ from page to page."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +73,27 @@ def test_openmetrics_has_exemplars(served: Exposition) -> None:
         and 'le="1.0"' in line
     )  # fmt: skip
     assert f'# {{trace_id="{TRACE_ID}"}} 1.0 ' in line
+
+
+@pytest.mark.parametrize("escaping", ["allow-utf-8", "underscores", "dots", "values"])
+def test_what_is_remembered_is_what_the_library_writes(
+    served: Exposition, monkeypatch: pytest.MonkeyPatch, escaping: str
+) -> None:
+    strange = CollectorRegistry()
+    numbers = (0, -0.5, 1, 1.0, 10**6, 1234567.5, 1e21, 2e-9, math.inf, -math.inf, math.nan)
+    for number, value in enumerate(numbers):
+        told = Gauge(f"strange:{number}", 'a "\\" and\na line', ["what", "le"], registry=strange)
+        for text in ("", 'quo"te', "back\\slash", "li\nne", "häß", "+Inf"):
+            told.labels(text, str(number)).set(value)
+    Counter("dotted.name", "Utf8.", ["a.b"], registry=strange).labels("x").inc(
+        2.5, {"trace_id": TRACE_ID}
+    )
+    registries = (strange, Frozen(tuple(REGISTRY.collect())))
+    pages = [openmetrics.generate_latest(each, escaping) for each in registries * 2]
+    for name in exposition._WRITERS:
+        monkeypatch.setattr(openmetrics, name, getattr(openmetrics, name).__wrapped__)
+    written = [openmetrics.generate_latest(each, escaping) for each in registries * 2]
+    assert pages == written
 
 
 def test_the_text_format_is_served_without_exemplars(served: Exposition) -> None:
