@@ -17,6 +17,7 @@ IDS_IN_TEXT = re.compile(r"(?<![^\W_])([0-9a-f]{32})-([0-9a-f]{16})(?![^\W_])")
 """trace_id and span_id as an id of a request holds them (LiveRequest.request_id)."""
 
 _OURS = "server."
+_KEPT = "_llm_observability_event"
 _CONTEXT = {
     "event", "exc_info", "level", "logger", "process", "span_id", "stack", "timestamp", "trace_id",
 }  # fmt: skip
@@ -48,7 +49,15 @@ def read_event(record: logging.LogRecord) -> Event:
     """Everything of a record that may leave; its `extra` never does, nobody has vouched for it.
 
     Once a caller was heard, of others' lines the template stays, of any exception the places.
+    Read once, for the console and for OTLP: the record keeps it.
     """
+    kept = record.__dict__.get(_KEPT)
+    if not isinstance(kept, Event):
+        kept = record.__dict__[_KEPT] = _read(record)
+    return kept
+
+
+def _read(record: logging.LogRecord) -> Event:
     begun = serving.has_begun()
     hidden = begun and not record.name.startswith(_OURS)
     said = _said(record)

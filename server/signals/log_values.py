@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 
 MAX_LINE = 32768
@@ -98,6 +99,7 @@ def _first(fields: Mapping[str, Value], room: int) -> dict[str, Value]:
     return kept
 
 
+@lru_cache(MAX_FIELDS)
 def _name(name: str) -> str:
     # Without a name it would be dropped, or taken for the body.
     return name.encode("utf-8", "replace")[:MAX_NAME].decode("utf-8", "ignore") or "_"

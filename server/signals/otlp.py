@@ -24,6 +24,8 @@ from server.signals.instruments import TELEMETRY_ITEMS
 
 CAPACITY = 16384
 """Spans, and logs, that wait for the Collector: about 2,700 requests; more are dropped, counted."""
+EXPORT_DELAY_MS = 1000.0
+"""How long an item waits for others: each batch is a request of its own, 0.6 ms of CPU time."""
 EXPORT_SECONDS = 60.0
 """How long one batch is retried: the Collector may restart within it and nothing is lost."""
 SERVICE_NAME = "llm-server"
@@ -108,7 +110,9 @@ class CountingSpanExporter(SpanExporter):
 class CountingSpanProcessor(BatchSpanProcessor):
     """Batches spans; a full queue refuses the newest and counts it."""
 
-    def __init__(self, exporter: SpanExporter, counts: ItemCounts, delay_ms: float = 500) -> None:
+    def __init__(
+        self, exporter: SpanExporter, counts: ItemCounts, delay_ms: float = EXPORT_DELAY_MS
+    ) -> None:
         self._counting = CountingSpanExporter(exporter, counts)
         super().__init__(self._counting, max_queue_size=CAPACITY, schedule_delay_millis=delay_ms)
         self._counts = counts
@@ -159,7 +163,7 @@ class CountingLogProcessor(LogRecordProcessor):
         self._counts = counts
         self._counting = CountingLogExporter(exporter, counts)
         self._batches = BatchLogRecordProcessor(
-            self._counting, max_queue_size=CAPACITY, schedule_delay_millis=500
+            self._counting, max_queue_size=CAPACITY, schedule_delay_millis=EXPORT_DELAY_MS
         )
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
