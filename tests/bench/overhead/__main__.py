@@ -12,6 +12,7 @@ seeded closed loop, in another order each time. Ends with 1 where an interval re
 import argparse
 import json
 import logging
+import random
 import sys
 import threading
 import time
@@ -37,6 +38,8 @@ from tests.conftest import REPO
 
 ROUNDS, STREAMS, WARM_ROUNDS = 15, (1, 8, 32), 2
 SCRAPE_SECONDS = 5.0
+PAUSE_SECONDS = 1.5
+"""Before a turn: what the one before it still sends and the stores still write is not its own."""
 COLLECTOR = "http://127.0.0.1:4318"
 OPENMETRICS = without_renaming("application/openmetrics-text;version=1.0.0")
 LIMITS = {"api_cpu": 1.10, "core_cpu": 1.08, "itl_p99": 1.10}
@@ -89,11 +92,13 @@ def _scraped(others: Sequence[Server]) -> Iterator[None]:
 def measure(compared: Sequence[Server], streams: Sequence[int], rounds: int, seed: int) -> Costs:
     """Each server's costs; the first rounds warm it up and are left out."""
     found = defaultdict[tuple[str, int], list[Cost]](list)
+    # By chance: in turns by the clock, each would have the same one's last spans to pay for.
+    orders = random.Random(seed)
     for number in range(-WARM_ROUNDS, rounds):
         began = time.monotonic()
         for count in streams:
-            for place in range(len(compared)):
-                server = compared[(place + number) % len(compared)]
+            for server in orders.sample(compared, len(compared)):
+                time.sleep(PAUSE_SECONDS)
                 cost = turn.take(server, count, seed + WARM_ROUNDS + number)
                 if number >= 0:
                     found[server.name, count].append(cost)

@@ -18,8 +18,11 @@ from stack.errors import Fault
 from tests.bench.overhead.servers import Server
 
 INPUT_TOKENS, OUTPUT_TOKENS = 32, 150
-TURN_TOKENS = {1: 1050, 8: 4800, 32: 9600}
-"""Output tokens of a turn by its streams: some four seconds each on two cores."""
+TURN_TOKENS = {1: 2100, 8: 10800, 32: 14400}
+"""Output tokens of a turn by its streams: some five seconds each on two cores.
+
+So each turn has about one scrape, which is a thirtieth of what the API process does meanwhile.
+"""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
