@@ -24,8 +24,11 @@ LAST_SCRAPE_SECONDS = 7.0
 """How long the end, and the start, wait for a scrape: one interval of 5 s and some."""
 _HIDDEN = ("http_", "python_gc_")
 _MOST_READERS = 64
-_WRITERS = ("escape_label_name", "_escape", "floatToGoString", "_is_valid_legacy_metric_name")
-"""What prometheus_client 0.26 calls for each sample, most often with what it was given before."""
+_WRITERS = ("escape_label_name", "_escape", "_is_valid_legacy_metric_name")
+"""What prometheus_client 0.26 calls for each sample, most often with what it was given before.
+
+Not floatToGoString: 0.0 and -0.0 are equal and not the same text.
+"""
 _REMEMBERED = 8192
 _TURNS = 3
 """Turns before the newest that tell an interval: two scrapers behind one address take turns."""
@@ -52,7 +55,7 @@ class Shown(Collector):
 
 
 def remember_texts() -> None:
-    """Have the library keep the texts that it makes of names, label values and numbers.
+    """Have the library keep the texts that it makes of names and label values.
 
     A page is most of all the same texts again: it takes a third less CPU time, and the lock that
     the event loop needs.
