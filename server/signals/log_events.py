@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from server.record.current import CURRENT
 from server.signals import code_places, serving
@@ -51,14 +51,26 @@ def read_event(record: logging.LogRecord) -> Event:
     Once a caller was heard, of others' lines the template stays, of any exception the places.
     Read once, for the console and for OTLP: the record keeps it.
     """
+    now = _Kept(serving.has_begun(), record.msg, record.args)
     kept = record.__dict__.get(_KEPT)
-    if not isinstance(kept, Event):
-        kept = record.__dict__[_KEPT] = _read(record)
-    return kept
+    if not isinstance(kept, _Kept) or not kept.is_of(now):
+        kept = record.__dict__[_KEPT] = now._replace(event=_read(record, now.begun))
+    return cast(Event, kept.event)
 
 
-def _read(record: logging.LogRecord) -> Event:
-    begun = serving.has_begun()
+class _Kept(NamedTuple):
+    """An event, and what it was read from: others may put another text into a record."""
+
+    begun: bool
+    msg: object
+    args: object
+    event: Event | None = None
+
+    def is_of(self, now: "_Kept") -> bool:
+        return self.begun is now.begun and self.msg is now.msg and self.args is now.args
+
+
+def _read(record: logging.LogRecord, begun: bool) -> Event:
     hidden = begun and not record.name.startswith(_OURS)
     said = _said(record)
     whole = str(said.get("event", "")) if said else _whole(record)

@@ -1,6 +1,7 @@
 """No caller's text in a log, whoever logs it and from which thread: a canary is found nowhere."""
 
 import asyncio
+import copy
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ import jinja2
 import pytest
 
 from server.signals import code_places, serving
+from server.signals.log_events import read_event
 from tests.unit.logged import Lines, lines_of
 
 REPO = Path(__file__).resolve().parents[3]
@@ -256,3 +258,29 @@ def test_warnings_and_threads_are_pythons_own_in_this_process() -> None:
     # install() is for whole processes: a test that called it would mute pytest.
     assert warnings.showwarning.__module__ != "server.signals.uncaught"
     assert threading.excepthook.__module__ != "server.signals.uncaught"
+
+
+def test_a_record_that_was_read_before_a_caller_was_heard_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = logging.makeLogRecord({"name": "vllm.foreign", "msg": f"cannot read {CANARY}"})
+    monkeypatch.setattr(serving, "_page", bytearray(1))
+    before = read_event(record).text
+    serving.begin()
+    assert CANARY in before
+    assert CANARY not in read_event(record).text
+
+
+def test_a_record_that_a_filter_redacts_between_two_handlers_is_read_again() -> None:
+    record = logging.makeLogRecord({"name": "server.known", "msg": "key %s", "args": (CANARY,)})
+    before = read_event(record).text
+    record.args = ("<redacted>",)
+    copied = copy.copy(record)
+    copied.msg, copied.args = "redacted", ()
+    assert before == f"key {CANARY}"
+    assert (read_event(record).text, read_event(copied).text) == ("key <redacted>", "redacted")
+
+
+def test_a_record_is_read_once_for_all_of_its_handlers() -> None:
+    record = logging.makeLogRecord({"name": "server.known", "msg": "said"})
+    assert read_event(record) is read_event(record)
