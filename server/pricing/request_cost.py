@@ -103,11 +103,13 @@ class CostTracker:
         instruments.REQUEST_COST_PER_1K.labels(record.model).observe(amount / tokens * 1000, ex)
 
     def _observe_saved(self, record: RequestRecord, ex: dict[str, str]) -> None:
+        # Before it saves something: increase() cannot see a new series' first increment.
+        savings = instruments.CACHE_SAVINGS.labels(record.model)
         price = self._price(record) if record.usage.cached_input_tokens else None
         saved = price.saved(record.usage) if price else 0
         # Whoever follows the exemplar wants a request that saved something.
         if saved:
-            instruments.CACHE_SAVINGS.labels(record.model).inc(float(saved), ex)
+            savings.inc(float(saved), ex)
 
     def _observe_gpu(self, record: RequestRecord, amount: float, ex: dict[str, str]) -> None:
         instruments.REQUEST_GPU_COST.labels(record.model).observe(amount, ex)

@@ -192,6 +192,14 @@ def test_what_the_cache_saved_is_never_below_zero(uncached: str, cached: str, sa
     assert grown() == saved
 
 
+def test_savings_have_a_series_before_the_first_of_them() -> None:
+    tracker = CostTracker(in_force(entry("*", "0.10", "0.05", "0.40")))
+    first = record(model="savings-late", usage=Usage(100, 0, 20))
+    tracker.observe(first, tracker.cost(first))
+    labels = {"model": "savings-late"}
+    assert REGISTRY.get_sample_value("llm_cache_savings_microdollars_total", labels) == 0.0
+
+
 def test_the_exemplar_of_savings_is_a_request_that_saved_something() -> None:
     tracker = CostTracker(in_force(TINY))
     saving, without = record(), record(trace_id="f" * 32, usage=Usage(100, 0, 20))
