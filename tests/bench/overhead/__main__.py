@@ -38,8 +38,6 @@ from tests.conftest import REPO
 
 ROUNDS, STREAMS, WARM_ROUNDS = 15, (1, 8, 32), 2
 SCRAPE_SECONDS = 5.0
-PAUSE_SECONDS = 1.5
-"""Before a turn: what the one before it still sends and the stores still write is not its own."""
 COLLECTOR = "http://127.0.0.1:4318"
 OPENMETRICS = without_renaming("application/openmetrics-text;version=1.0.0")
 LIMITS = {"api_cpu": 1.10, "core_cpu": 1.08, "itl_p99": 1.10}
@@ -98,7 +96,6 @@ def measure(compared: Sequence[Server], streams: Sequence[int], rounds: int, see
         began = time.monotonic()
         for count in streams:
             for server in orders.sample(compared, len(compared)):
-                time.sleep(PAUSE_SECONDS)
                 cost = turn.take(server, count, seed + WARM_ROUNDS + number)
                 if number >= 0:
                     found[server.name, count].append(cost)

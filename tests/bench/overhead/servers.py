@@ -24,6 +24,8 @@ _OURS_ALONE = ("LLM_SERVER_", "OTEL_")
 TRACES = {
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
     "OTEL_SERVICE_NAME": "vllm-stock",
+    # As ours: within the tail of a turn.
+    "OTEL_BSP_SCHEDULE_DELAY": "1000",
 }
 
 

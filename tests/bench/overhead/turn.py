@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -23,6 +24,8 @@ TURN_TOKENS = {1: 2100, 8: 10800, 32: 14400}
 
 So each turn has about one scrape, which is a thirtieth of what the API process does meanwhile.
 """
+TAIL_SECONDS = 1.5
+"""What a server does after its last answer is a part of its cost: spans leave a second later."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -70,6 +73,7 @@ def take(server: Server, streams: int, seed: int) -> Cost:
     before = cpu_seconds(server.api), cpu_seconds(server.core)
     with contextlib.redirect_stdout(io.StringIO()):
         found = asyncio.run(serve.main_async(asked))
+    time.sleep(TAIL_SECONDS)
     after = cpu_seconds(server.api), cpu_seconds(server.core)
     thousands = found["total_output_tokens"] / 1000
     if found["failed"] or found["total_output_tokens"] != asked.num_prompts * OUTPUT_TOKENS:
