@@ -137,12 +137,16 @@ def over(costs: Costs) -> list[str]:
     ]
 
 
-def _arguments() -> argparse.Namespace:
+def asked(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for; ends with 2 for what no interval comes of."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS, choices=STREAMS)
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error(f"--rounds {options.rounds}: an interval needs two rounds or more")
+    return options
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -167,4 +171,4 @@ def bench(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(lambda: bench(_arguments())))
+    sys.exit(run(lambda: bench(asked())))

@@ -8,7 +8,7 @@ import pytest
 
 from stack.native import family, orphans
 from tests.bench.overhead import servers
-from tests.bench.overhead.__main__ import LIMITS, TITLES, over, ratios
+from tests.bench.overhead.__main__ import LIMITS, TITLES, asked, over, ratios
 from tests.bench.overhead.pairs import ratio
 from tests.bench.overhead.servers import OURS, STOCK
 from tests.bench.overhead.turn import Cost
@@ -33,6 +33,15 @@ def test_turns_without_a_partner_are_refused() -> None:
     for ours, others in (([1.0], [1.0]), ([1.0, 2.0], [1.0])):
         with pytest.raises(ValueError, match="make no pairs"):
             ratio(ours, others)
+
+
+@pytest.mark.parametrize("rounds", ["1", "0", "-3"])
+def test_too_few_rounds_are_refused_before_an_hour_is_spent(
+    rounds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        asked(["--rounds", rounds])
+    assert f"--rounds {rounds}: an interval needs two" in capsys.readouterr().err
 
 
 def test_every_measure_has_a_title_and_every_limit_a_measure() -> None:
