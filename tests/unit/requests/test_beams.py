@@ -88,7 +88,7 @@ async def test_ends_that_cannot_be_read_break_no_search(
 ) -> None:
     install()
 
-    def explode(_: object) -> list[str]:
+    def explode(*_: object) -> None:
         raise RuntimeError("text of a prompt")
 
     monkeypatch.setattr(seams, "add_finish_reasons", explode)
