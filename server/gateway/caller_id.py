@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 HEADER = "x-request-id"
 """Of the request, and of the response that repeats it."""
-_ON_THE_WIRE = HEADER.encode()
+ON_THE_WIRE = HEADER.encode()
+"""As ASGI has it."""
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -14,5 +15,5 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
     It is no id of ours or of vLLM's: careless callers send the same one twice.
     """
-    given = [value.decode("latin-1") for name, value in headers if name == _ON_THE_WIRE]
+    given = [value.decode("latin-1") for name, value in headers if name == ON_THE_WIRE]
     return given[0] if len(given) == 1 and _PLAIN.fullmatch(given[0]) else None

@@ -18,7 +18,7 @@ from server.signals.hook_errors import guarded
 LISTEN_SECONDS, UNWIND_SECONDS = 1.0, 5.0
 """How long an application that was told that its caller is gone may go on sending, and running."""
 _DRAIN_FACTOR = 4
-_OURS = frozenset({caller_id.HEADER.encode(), b"traceparent", b"tracestate", b"baggage"})
+_OURS = frozenset({caller_id.ON_THE_WIRE, b"traceparent", b"tracestate", b"baggage"})
 """Headers that vLLM does not get: it gets our id, and its own spans would stand beside ours."""
 
 
@@ -145,7 +145,7 @@ class Exchange:
 
     def _inner_scope(self) -> Scope:
         headers = [header for header in self._scope["headers"] if header[0] not in _OURS]
-        headers.append((caller_id.HEADER.encode(), self.live.request_id.encode()))
+        headers.append((caller_id.ON_THE_WIRE, self.live.request_id.encode()))
         # Ours to read when the request is over: vLLM leaves there what it knows of its usage.
         self.live.state.update(self._scope.get("state") or {})
         return {**self._scope, "headers": headers, "state": self.live.state}

@@ -51,11 +51,11 @@ def read_event(record: logging.LogRecord) -> Event:
     Once a caller was heard, of others' lines the template stays, of any exception the places.
     Read once, for the console and for OTLP: the record keeps it.
     """
-    now = _Kept(serving.has_begun(), record.msg, record.args)
-    kept = record.__dict__.get(_KEPT)
-    if not isinstance(kept, _Kept) or not kept.is_of(now):
-        kept = record.__dict__[_KEPT] = now._replace(event=_read(record, now.begun))
-    return cast(Event, kept.event)
+    begun, kept = serving.has_begun(), record.__dict__.get(_KEPT)
+    if not isinstance(kept, _Kept) or not kept.is_of(record, begun):
+        event = _read(record, begun)
+        kept = record.__dict__[_KEPT] = _Kept(begun, record.msg, record.args, event)
+    return kept.event
 
 
 class _Kept(NamedTuple):
@@ -64,10 +64,10 @@ class _Kept(NamedTuple):
     begun: bool
     msg: object
     args: object
-    event: Event | None = None
+    event: Event
 
-    def is_of(self, now: "_Kept") -> bool:
-        return self.begun is now.begun and self.msg is now.msg and self.args is now.args
+    def is_of(self, record: logging.LogRecord, begun: bool) -> bool:
+        return self.begun is begun and self.msg is record.msg and self.args is record.args
 
 
 def _read(record: logging.LogRecord, begun: bool) -> Event:

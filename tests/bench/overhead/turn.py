@@ -20,10 +20,7 @@ from tests.bench.overhead.servers import Server
 
 INPUT_TOKENS, OUTPUT_TOKENS = 32, 150
 TURN_TOKENS = {1: 2100, 8: 10800, 32: 14400}
-"""Output tokens of a turn by its streams: some five seconds each on two cores.
-
-So each turn has about one scrape, which is a thirtieth of what the API process does meanwhile.
-"""
+"""Output tokens of a turn by its streams: some five seconds on two cores, about one scrape."""
 TAIL_SECONDS = 1.5
 """What a server does after its last answer is a part of its cost: spans leave a second later."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")

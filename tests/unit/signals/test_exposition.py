@@ -81,20 +81,8 @@ def test_what_is_remembered_is_what_the_library_writes(
 ) -> None:
     strange = CollectorRegistry()
     numbers = (
-        -0.0,
-        0.0,
-        0,
-        -0.5,
-        1,
-        1.0,
-        10**6,
-        1234567.5,
-        1e21,
-        2e-9,
-        math.inf,
-        -math.inf,
-        math.nan,
-    )
+        -0.0, 0.0, 0, -0.5, 1, 1.0, 10**6, 1234567.5, 1e21, 2e-9, math.inf, -math.inf, math.nan,
+    )  # fmt: skip
     for number, value in enumerate(numbers):
         told = Gauge(f"strange:{number}", 'a "\\" and\na line', ["what", "le"], registry=strange)
         for text in ("", 'quo"te', "back\\slash", "li\nne", "häß", "+Inf"):
