@@ -22,7 +22,7 @@ from server.settings import PREFIX, Settings, cannot_listen
 
 LAST_SCRAPE_SECONDS = 7.0
 """How long the end, and the start, wait for a scrape: one interval of 5 s and some."""
-_HIDDEN = ("http_", "python_gc_")
+_HIDDEN = "python_gc_"
 _MOST_READERS = 64
 _WRITERS = ("escape_label_name", "_escape", "_is_valid_legacy_metric_name")
 """What prometheus_client 0.26 calls for each sample, most often with what it was given before.
@@ -41,9 +41,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Shown(Collector):
-    """What of the registry is shown: not http_*, which vLLM adds inside our middleware (RED again,
-    up to 10 s only), and not the garbage collector's nine series, which nothing reads.
-    """
+    """What of the registry is shown: not the garbage collector's series, which nothing reads."""
 
     def collect(self) -> Iterator[Metric]:
         """The families that are shown."""

@@ -156,6 +156,14 @@ ANSWERS = (
         f"{_LAUNCHERS}.app:init_exception_handler", _CHANGED, kind="plain", begins=("app",)
     ),
     Seam(
+        "vllm.entrypoints.serve.instrumentator.metrics:attach_router", _CHANGED, kind="plain",
+        only=("app",), says=("Instrumentator(", 'Mount("/metrics"'),
+    ),
+    Seam(
+        "vllm.entrypoints.serve.instrumentator:register_instrumentator_api_routers",
+        f"{_CHANGED}:attach_router", says=("from .metrics import attach_router",),
+    ),
+    Seam(
         f"{_LAUNCHERS}.app:build_app", f"{_CHANGED}:init_exception_handler",
         says=("init_exception_handler(app)",),
     ),

@@ -9,6 +9,7 @@ from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.entrypoints.launchers import app as vllm_app
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
+from vllm.entrypoints.serve.instrumentator import metrics as vllm_metrics
 
 from server.engine_client import seams
 
@@ -20,6 +21,7 @@ SEAMS: tuple[tuple[Any, str], ...] = (
     (BeamSearchOnlineMixin, "beam_search"),
     (OpenAIServingResponses, "create_responses"),
     (OpenAIServingResponses, "responses_full_generator"),
+    (vllm_metrics, "attach_router"),
 )
 
 
