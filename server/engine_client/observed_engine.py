@@ -51,6 +51,7 @@ class ObservedLLM(AsyncLLM):
                 call = _CALL.get()
                 if call is not None:
                     call.states, call.params = states, _params(args, kwargs)
+                    call.answers = getattr(call.params, "n", 1)
                     call.media = media_in(_prompt(args, kwargs))
             # By itself: what only labels may not come before what is paid.
             with guarded("add_request"):
@@ -114,7 +115,9 @@ async def _watch(outputs: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     try:
         async with aclosing(outputs):
             async for output in outputs:
-                _note_output(call, output)
+                # Once a token: the only answer ends with its last output.
+                if call.answers != 1 or getattr(output, "finished", True):
+                    _note_output(call, output)
                 yield output
     except Exception as error:
         call.error = error

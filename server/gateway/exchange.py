@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -150,18 +150,19 @@ class Exchange:
         self.live.state.update(self._scope.get("state") or {})
         return {**self._scope, "headers": headers, "state": self.live.state}
 
-    async def _inner_send(self, message: Message) -> None:
-        if self.live.timed_out or self.live.disconnected:
-            if message.get("more_body"):
-                # Who listens is cancelled here in a moment; who does not is told by the error.
-                await asyncio.sleep(LISTEN_SECONDS)
-                raise CallerGoneError
-            return
-        if self.live.stream and self.live.stream_error is None:
-            self.live.stream_error = stream_errors.code_in(message.get("body", b""))
+    def _inner_send(self, message: Message) -> Awaitable[None]:
+        # No coroutine, and no frame of ours but the last: of a token's CPU time this is a part.
+        live = self.live
+        if live.timed_out or live.disconnected:
+            return _unheard(message)
+        if live.stream and live.stream_error is None:
+            live.stream_error = stream_errors.code_in(message.get("body", b""))
         if self._telling:
-            message = await self._telling.into(message)
-        # A frame less for each chunk but the last: of a stream's CPU time this is a part.
+            return self._send_told(self._telling, message)
+        return self._send(message) if message.get("more_body") else self._outer_send(message)
+
+    async def _send_told(self, telling: Telling, message: Message) -> None:
+        message = await telling.into(message)
         send = self._send if message.get("more_body") else self._outer_send
         await send(message)
 
@@ -216,6 +217,13 @@ class Exchange:
                     await self._outer_send(message)
         except TimeoutError:
             self._caller.cut()
+
+
+async def _unheard(message: Message) -> None:
+    if message.get("more_body"):
+        # Who listens is cancelled here in a moment; who does not is told by the error.
+        await asyncio.sleep(LISTEN_SECONDS)
+        raise CallerGoneError
 
 
 async def _unwind(app: asyncio.Task[None]) -> None:

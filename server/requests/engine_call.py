@@ -32,7 +32,8 @@ class EngineState(Protocol):
 class EngineCall:
     """One generate() or encode(): its children's live states, vLLM's params, how it ended.
 
-    `media` are the prompt's tokens that stand for what is no text, by vLLM's name of the modality.
+    `answers` are how many are asked for, None where the engine was not reached. `media` are the
+    prompt's tokens that stand for what is no text, by vLLM's name of the modality.
     """
 
     called_at: float = field(default_factory=time.monotonic)
@@ -40,6 +41,7 @@ class EngineCall:
     finish_reasons: list[str] = field(default_factory=list)
     error: BaseException | None = None
     params: object = None
+    answers: int | None = None
     media: Mapping[str, int] = field(default_factory=dict)
 
     def usage(self, settled: Mapping[str, Settlement]) -> Usage:

@@ -95,7 +95,14 @@ CLIENT = (
         says=("num_generation_tokens: int = 0", "scheduled_ts: float = 0.0",
               "first_token_ts: float = 0.0", "last_token_ts: float = 0.0"),
     ),
-    Seam("vllm.outputs:RequestOutput.__init__", f"{_OBSERVED}:outputs", takes=("outputs",)),
+    Seam(
+        "vllm.outputs:RequestOutput.__init__", f"{_OBSERVED}:outputs",
+        takes=("outputs", "finished"),
+    ),
+    Seam(
+        "vllm.v1.engine.output_processor:RequestState.make_request_output",
+        f"{_OBSERVED}:\"finished\"", says=("finished = finish_reason is not None",),
+    ),
     Seam("vllm.outputs:CompletionOutput", f"{_OBSERVED}:finish_reason", has=("finish_reason",)),
     Seam("vllm.lora.request:LoRARequest", f"{_OBSERVED}:lora_name", has=("lora_name",)),
     Seam(

@@ -30,6 +30,44 @@ async def test_outputs_pass_unchanged_and_finish_reasons_are_kept(live: LiveRequ
     assert await settled(live)
 
 
+async def ended(*ends: bool, reason: str = "stop") -> AsyncGenerator[Any, None]:
+    """Outputs of one answer, as vLLM makes them: the last one ends it."""
+    for is_last in ends:
+        each = output(reason if is_last else None)
+        each.finished = is_last
+        yield each
+
+
+async def test_the_only_answer_is_looked_at_when_it_ends(
+    live: LiveRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    note = engine_module._note_output
+    monkeypatch.setattr(
+        engine_module, "_note_output", lambda call, each: (looked.append(each), note(call, each))
+    )
+    watched = _watch(ended(False, False, True))
+    await anext(watched)
+    live.calls[0].answers = 1
+    assert len([each async for each in watched]) == 2
+    assert len(looked) == 2, "the first, before it was known, and the last"
+    assert live.calls[0].finish_reasons == ["stop"]
+
+
+async def test_of_several_answers_each_end_is_noted_whenever_it_comes(live: LiveRequest) -> None:
+    async def two() -> AsyncGenerator[Any, None]:
+        for reasons, is_last in (((None, "stop"), False), (("length",), True)):
+            each = output(*reasons)
+            each.finished = is_last
+            yield each
+
+    watched = _watch(two())
+    found = [await anext(watched)]
+    live.calls[0].answers = 2
+    found += [each async for each in watched]
+    assert live.calls[0].finish_reasons == ["stop", "length"]
+
+
 async def test_a_pooling_output_has_no_finish_reason(live: LiveRequest) -> None:
     pooled = SimpleNamespace(outputs=SimpleNamespace(data=[0.1]))
     assert [each async for each in _watch(stream(pooled))] == [pooled]

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from vllm.pooling_params import PoolingParams
+from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from server.engine_client.observed_engine import ObservedLLM
@@ -88,6 +90,20 @@ async def test_a_call_keeps_what_the_engine_was_asked_for(
     assert live.calls[0].params is params
     await llm.add_request("t", prompt="prompt", params=None)
     assert live.calls[0].params is None
+
+
+async def test_a_call_knows_how_many_answers_it_was_asked_for(
+    live: LiveRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = Fake(monkeypatch).llm
+    [each async for each in llm.generate(request_id="r")]
+    for params, answers in (
+        (SamplingParams(n=2), 2),
+        (SamplingParams(), 1),
+        (PoolingParams(), 1),
+    ):
+        await llm.add_request("s", "prompt", params)
+        assert live.calls[0].answers == answers
 
 
 @pytest.mark.parametrize("named", [True, False])
