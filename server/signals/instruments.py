@@ -1,6 +1,7 @@
 """The only place where instruments are created: one for each record of server/catalogue/own.py."""
 
-from typing import TypeAlias
+from functools import cache
+from typing import TypeAlias, TypeVar
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -17,17 +18,31 @@ VLLM_BUCKETS: dict[str, list[float]] = {
 """Our grids under the names of vLLM's --custom-histogram-buckets, so that both layers compare."""
 
 
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+
+
+def _remembering(made: Instrument) -> Instrument:
+    """The instrument, whose `labels` finds a series again without a lock and new texts.
+
+    A request asks for some twenty, of label sets that are bounded and that nobody removes.
+    """
+    made.labels = cache(made.labels)  # type: ignore[method-assign]
+    return made
+
+
 def _counter(metric: Metric) -> Counter:
-    return Counter(metric.family, metric.help, metric.labels, registry=REGISTRY)
+    return _remembering(Counter(metric.family, metric.help, metric.labels, registry=REGISTRY))
 
 
 def _gauge(metric: Metric) -> Gauge:
-    return Gauge(metric.family, metric.help, metric.labels, registry=REGISTRY)
+    return _remembering(Gauge(metric.family, metric.help, metric.labels, registry=REGISTRY))
 
 
 def _histogram(metric: Metric) -> Histogram:
-    return Histogram(
-        metric.family, metric.help, metric.labels, registry=REGISTRY, buckets=metric.buckets
+    return _remembering(
+        Histogram(
+            metric.family, metric.help, metric.labels, registry=REGISTRY, buckets=metric.buckets
+        )
     )
 
 

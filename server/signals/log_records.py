@@ -1,6 +1,6 @@
 """A log event as an OTLP record: typed attributes for queries, a body for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -88,8 +88,6 @@ def _finished(known: Known) -> str:
 def _said(value: Value) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, Sequence):
-        return ",".join(map(_said, value))
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return str(value).lower()
+    return str(value).lower() if isinstance(value, int) else ",".join(map(_said, value))

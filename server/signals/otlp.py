@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -17,6 +17,7 @@ from opentelemetry.sdk._logs.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.util.types import AnyValue
 
 from server.settings import Settings
 from server.signals import otel_environment
@@ -31,6 +32,17 @@ EXPORT_SECONDS = 60.0
 SERVICE_NAME = "llm-server"
 
 
+class _Resource(Resource):
+    """Hashed once: the encoder asks for it for each span, and it is written out as JSON for it."""
+
+    def __init__(self, attributes: Mapping[str, AnyValue], schema_url: str | None) -> None:
+        super().__init__(attributes, schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 def resource(settings: Settings, version: str) -> Resource:
     """Who speaks; service.instance.id equals the scrape's `instance`, so that signals join."""
     names = {
@@ -42,7 +54,7 @@ def resource(settings: Settings, version: str) -> Resource:
     found = Resource.create(names)
     refused = set(otel_environment.foreign(found.attributes)) - names.keys()
     kept = {name: value for name, value in found.attributes.items() if name not in refused}
-    return Resource(kept, found.schema_url)
+    return _Resource(kept, found.schema_url)
 
 
 class ItemCounts:

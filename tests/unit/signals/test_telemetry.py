@@ -225,7 +225,10 @@ def test_the_room_is_what_the_documentation_says() -> None:
 
 
 def test_the_resource_joins_traces_and_metrics() -> None:
-    attributes = otlp.resource(settings(instance="server:9464"), "0.32.0").attributes
+    resource = otlp.resource(settings(instance="server:9464"), "0.32.0")
+    attributes = resource.attributes
+    alike = Resource(attributes, resource.schema_url)
+    assert (resource, hash(resource)) == (alike, hash(alike))
     assert attributes["service.name"] == "llm-server"
     assert attributes["service.version"] == "0.32.0"
     assert attributes["service.instance.id"] == "server:9464"

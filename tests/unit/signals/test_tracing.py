@@ -1,15 +1,19 @@
 """Tracing: one SERVER span and the phases that tile it, in the caller's trace when it has one."""
 
+import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, Tracer
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanKind, StatusCode
 
 from server import __version__
 from server.record.request import Operation, Outcome, Phase, RequestRecord
@@ -236,6 +240,56 @@ def test_a_killed_request_gets_a_span_with_its_original_ids(recorder: Recorder) 
     attributes = span.attributes or {}
     assert attributes["llm.duration.known"] is False
     assert attributes["llm.reason"] == "killed"
+
+
+def encoded(span: ReadableSpan) -> Any:
+    (resource,) = encode_spans([span]).resource_spans
+    assert resource.resource.attributes[0].value.string_value == "llm-server"
+    (scope,) = resource.scope_spans
+    (found,) = scope.spans
+    found.span_id = b""
+    return scope.scope, scope.schema_url, found
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("state", ["", "vendor=1"])
+def test_a_phase_is_the_span_that_the_tracer_would_make(
+    recorder: Recorder, complete: bool, state: str
+) -> None:
+    headers = {"traceparent": f"00-{'1' * 32}-{PARENT}-01", "tracestate": state}
+    phase = Phase("decode", 0.25, 0.5, complete=complete)
+    server, (ours,) = recorder.tree(record(phases=(phase,)), headers)
+    theirs = recorder.tracing._tracer.start_span(
+        "decode",
+        context=trace.set_span_in_context(NonRecordingSpan(server.context), trace.Context()),
+        attributes=None if complete else {"llm.phase.complete": False},
+        start_time=STARTED_NS + 250_000_000,
+    )
+    theirs.end(STARTED_NS + 500_000_000)
+    assert encoded(ours) == encoded(recorder.spans()[-1])
+
+
+def test_a_replayed_requests_ids_are_its_own_threads(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracing, start = recorder.tracing, Tracer.start_span
+    others: list[str] = []
+
+    def meanwhile() -> None:
+        others.extend(tracing.ids(tracing.start("other", {}, 1)))
+
+    def starting(self: Tracer, *args: Any, **named: Any) -> Any:
+        if not others:
+            others.append("busy")
+            thread = threading.Thread(target=meanwhile)
+            thread.start()
+            thread.join()
+        return start(self, *args, **named)
+
+    monkeypatch.setattr(Tracer, "start_span", starting)
+    tracing.replay(killed_record(), None)
+    assert len(others) == 3
+    assert not {TRACE_ID, SPAN_ID} & {*others}
 
 
 def test_ids_are_random_again_after_a_replayed_one(recorder: Recorder) -> None:
