@@ -1,9 +1,7 @@
 """What is in flight, on disk: the process after a killed one can say what died with it."""
 
-import errno
 import json
 import logging
-import os
 import threading
 from contextlib import suppress
 from functools import partial
@@ -11,13 +9,17 @@ from pathlib import Path
 
 from server.record.request import Operation, Outcome, RequestRecord, Usage
 from server.requests.live_request import LiveRequest
+from server.settings import PREFIX, SettingsError
 from server.signals.hook_errors import failed, guarded
 from server.signals.log_events import IDS_IN_TEXT
+from server.storage.slots import Slots
 from server.storage.writer import Writer
 
 _log = logging.getLogger(__name__)
+FILE, FOLDER = "in-flight.slots", "in-flight"
+"""Where entries stand; the folder has a file for each, of a backup or an earlier server."""
 RETRY_SECONDS = 1.0
-"""How soon a file that could not be removed is tried again."""
+"""How soon an entry that could not be removed is tried again."""
 VERSION = 1
 """Of the entries that are written; those without a number are the same."""
 _FIELDS = (
@@ -27,29 +29,32 @@ _FIELDS = (
 
 
 class Journal:
-    """One small file per request in flight; without a folder it keeps nothing.
+    """An entry for each request in flight; without a folder it keeps nothing.
 
     A thread of its own writes and removes them, so that a slow disk is nobody's delay: a request
-    that ended before its file was written never has one. Not synced: an entry survives the process,
-    not the machine.
+    that ended before its entry was written never has one. Raises SettingsError where the file
+    cannot be opened.
     """
 
     def __init__(self, state_dir: Path | None) -> None:
-        self._folder = state_dir / "in-flight" if state_dir else None
-        self._left: tuple[Path, ...] = ()
         self._lock = threading.Lock()
         self._due: dict[str, bytes | None] = {}
+        self._files: dict[str, Path] = {}
+        self._left: dict[str, bytes | Path] = {}
+        self._slots: Slots | None = None
         self._writer = Writer(
             self._write, partial(failed, "journal"), "journal-writer", RETRY_SECONDS
         )
-        if self._folder:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._left = tuple(sorted(self._folder.iterdir()))
+        if state_dir:
+            self._slots = _opened(state_dir / FILE)
+            self._files = _files(state_dir / FOLDER)
+            # One that was restored from a backup may stand in both.
+            self._left = {**self._files, **self._slots.found}
             self._writer.start()
 
     def begin(self, live: LiveRequest) -> None:
         """Note that the request is in flight."""
-        if self._folder:
+        if self._slots is not None:
             entry = {field: getattr(live, field) for field in _FIELDS}
             entry["started_ns"] = live.started_ns
             entry["version"] = VERSION
@@ -59,7 +64,7 @@ class Journal:
 
     def end(self, live: LiveRequest) -> None:
         """Note that the request is recorded."""
-        if self._folder and live.accepted:
+        if self._slots is not None and live.accepted:
             with self._lock:
                 if self._due.pop(live.request_id, None) is None:
                     self._due[live.request_id] = None
@@ -67,7 +72,7 @@ class Journal:
 
     def close(self, patience: float) -> None:
         """Do what is due, within so many seconds."""
-        if self._folder:
+        if self._slots is not None:
             self._writer.end(patience)
 
     def _write(self) -> None:
@@ -76,22 +81,18 @@ class Journal:
         for name, entry in due.items():
             # Each by itself: an entry that finds no room keeps no other from being removed.
             with guarded("journal"):
-                self._put(name, entry)
+                if entry is None:
+                    self._give_up(name)
+                elif self._slots is not None:
+                    self._slots.put(name, entry)
 
-    def _put(self, name: str, entry: bytes | None) -> None:
-        if self._folder is None:
-            return
-        path = f"{self._folder}/{name}"
-        if entry is not None:
-            try:
-                _write_whole(path, entry)
-            except OSError:
-                # A part of an entry would be an unreadable one.
-                _unlink(path)
-                raise
-            return
+    def _give_up(self, name: str) -> None:
         try:
-            _unlink(path)
+            if self._slots is not None:
+                self._slots.remove(name)
+            if name in self._files:
+                self._files[name].unlink(missing_ok=True)
+                del self._files[name]
         except OSError:
             # Left there it would be a killed request as well: try again every second.
             with self._lock:
@@ -104,21 +105,21 @@ class Journal:
         An entry is to be removed (`forget`) once its record has been dealt with, so another kill
         loses none.
         """
-        found = (self._leftover(path) for path in self._left)
+        found = (self._leftover(name, self._left[name]) for name in sorted(self._left))
         return [record for record in found if record is not None]
 
-    def _leftover(self, path: Path) -> RequestRecord | None:
-        if not IDS_IN_TEXT.fullmatch(path.name) or not path.is_file():
-            _log.warning("%s is no entry of a request in flight: it is left alone", path.name)
+    def _leftover(self, name: str, kept: bytes | Path) -> RequestRecord | None:
+        if isinstance(kept, Path) and not (IDS_IN_TEXT.fullmatch(name) and kept.is_file()):
+            _log.warning("%s is no entry of a request in flight: it is left alone", name)
             return None
         try:
-            return _read(path)
+            return _read(name, kept.read_bytes() if isinstance(kept, Path) else kept)
         except _NewerError:
-            _log.warning("%s was written by a newer server: it is left for that one", path.name)
+            _log.warning("%s was written by a newer server: it is left for that one", name)
             return None
         except (OSError, AttributeError, ValueError, KeyError, TypeError):
-            _log.warning("unreadable in-flight entry %s is dropped", path.name)
-        self._remove(path.name)
+            _log.warning("unreadable in-flight entry %s is dropped", name)
+        self._remove(name)
         return None
 
     def forget(self, record: RequestRecord) -> None:
@@ -131,30 +132,32 @@ class Journal:
         self._writer.nudge()
 
 
-def _write_whole(path: str, entry: bytes) -> None:
-    # Twice a request, beside the event loop: each system call more takes its lock once more.
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+def _opened(path: Path) -> Slots:
     try:
-        if os.write(file, entry) < len(entry):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(file)
+        return Slots(path)
+    except OSError as error:
+        fix = f"{path} cannot be opened ({error.strerror}): make it a file that can be written"
+        raise SettingsError("environment", f"{PREFIX}STATE_DIR", fix) from error
 
 
-def _unlink(path: str) -> None:
+def _files(folder: Path) -> dict[str, Path]:
     with suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
+        return {path.name: path for path in folder.iterdir()}
+    return {}
 
 
 class _NewerError(Exception):
     """A later version wrote the entry."""
 
 
-def _read(path: Path) -> RequestRecord:
-    entry = json.loads(path.read_text())
+def _read(name: str, text: bytes) -> RequestRecord:
+    entry = json.loads(text)
     if int(str(entry.get("version", VERSION))) > VERSION:
         raise _NewerError
-    return _killed(entry)
+    found = _killed(entry)
+    if name != f"{found.trace_id}-{found.span_id}":
+        raise ValueError(f"{name} holds the entry of another")
+    return found
 
 
 def _operation(name: str) -> Operation:

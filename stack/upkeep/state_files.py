@@ -16,7 +16,8 @@ from pathlib import Path
 
 LEDGER = "ledger.json"
 STEP_MODEL = "step-model.json"
-JOURNAL = "in-flight"
+JOURNAL, SLOTS, SLOT_BYTES = "in-flight", "in-flight.slots", 4096
+"""Of requests in flight: a file for each, and the file of slots that a server writes them into."""
 LOCK = "lock"
 """Held by the server that has the folder (server/storage/state_dir.py)."""
 BUSY = 75
@@ -48,7 +49,18 @@ def read(folder: Path) -> dict[str, bytes]:
         if is_known(name):
             with suppress(FileNotFoundError, IsADirectoryError):
                 found[name] = path.read_bytes()
-    return found
+    return {**found, **_slots(folder / SLOTS)}
+
+
+def _slots(path: Path) -> dict[str, bytes]:
+    """The entries in a file of slots, as files of the journal (server/storage/slots.py)."""
+    data = b""
+    with suppress(FileNotFoundError):
+        data = path.read_bytes()
+    slots = (data[begin : begin + SLOT_BYTES] for begin in range(0, len(data), SLOT_BYTES))
+    texts = (slot.partition(b"\n")[0].partition(b" ") for slot in slots)
+    named = {f"{JOURNAL}/{name.decode('ascii', 'replace')}": entry for name, _, entry in texts}
+    return {name: entry for name, entry in named.items() if is_known(name)}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A state folder that cannot be written: serving goes on and no money moves, killed or not."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -65,14 +66,18 @@ def assert_all_signals_but_the_books() -> None:
 
 
 def test_a_journal_that_cannot_be_written_moves_no_tenants_cost(parts: Parts, folder: Path) -> None:
-    gone = folder / "in-flight.gone"
+    server = parts.pid("server")
+    before = resource.prlimit(server, resource.RLIMIT_FSIZE)
     strangers = samples(tenant="other").get("llm_tenant_gpu_cost_microdollars_total", 0.0)
-    (folder / "in-flight").rename(gone)
+    failed = samples(hook="journal").get("llm_observer_errors_total", 0.0)
+    # No file of it may be written into: the kernel says EFBIG where a full disk says ENOSPC.
+    resource.prlimit(server, resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         line = story(Client().chat("No journal", max_tokens=20).trace_id).finished
     finally:
-        gone.rename(folder / "in-flight")
+        resource.prlimit(server, resource.RLIMIT_FSIZE, before)
     assert (line["outcome"], line["gpu_cost_microdollars"] > 0) == ("ok", True)
+    assert samples(hook="journal")["llm_observer_errors_total"] > failed
     after = samples(tenant="other").get("llm_tenant_gpu_cost_microdollars_total", 0.0)
     assert after == strangers
     assert_all_signals()

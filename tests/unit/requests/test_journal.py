@@ -12,6 +12,9 @@ from server.record.request import Operation, Outcome, Usage
 from server.requests import in_flight_journal
 from server.requests.in_flight_journal import Journal
 from server.requests.live_request import LiveRequest
+from server.settings import SettingsError
+from server.storage import slots
+from stack.upkeep import state_files
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, hook_failures
 
 PATIENCE = 60.0
@@ -37,11 +40,26 @@ def begun(state_dir: Path | None, *requests: LiveRequest) -> Journal:
 
 
 def done(journal: Journal) -> None:
-    assert journal._folder is None or journal._writer.ask(PATIENCE)
+    assert journal._slots is None or journal._writer.ask(PATIENCE)
+
+
+def kept(state_dir: Path) -> dict[str, bytes]:
+    """The entries in the file, by name."""
+    data = (state_dir / in_flight_journal.FILE).read_bytes()
+    return {name: entry for _, name, entry in slots.entries(data)}
 
 
 def files(state_dir: Path) -> list[str]:
-    return sorted(path.name for path in (state_dir / "in-flight").iterdir())
+    """What is in flight: in the file, and in the folder of a backup or an earlier server."""
+    folder = state_dir / in_flight_journal.FOLDER
+    return sorted((*kept(state_dir), *(path.name for path in folder.glob("*"))))
+
+
+def as_before(state_dir: Path, name: str, text: str) -> None:
+    """An entry as a backup or an earlier server leaves it."""
+    folder = state_dir / in_flight_journal.FOLDER
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
 
 
 def test_a_killed_process_leaves_its_requests_to_the_next(tmp_path: Path) -> None:
@@ -101,7 +119,7 @@ def test_an_unreadable_entry_is_dropped_with_a_warning_and_stops_nothing(
 ) -> None:
     journal = Journal(tmp_path)
     torn = live("0" * 16).request_id
-    (tmp_path / "in-flight" / torn).write_text(text)
+    as_before(tmp_path, torn, text)
     journal.begin(live())
     done(journal)
     found = Journal(tmp_path)
@@ -121,7 +139,7 @@ ENTRY = {
 
 def leftover(state_dir: Path, **entry: object) -> list[Operation]:
     journal = Journal(state_dir)
-    (state_dir / "in-flight" / live().request_id).write_text(json.dumps({**ENTRY, **entry}))
+    as_before(state_dir, live().request_id, json.dumps({**ENTRY, **entry}))
     done(journal)
     found = Journal(state_dir)
     operations = [record.operation for record in found.leftovers()]
@@ -152,7 +170,7 @@ def test_what_is_no_entry_is_left_alone_and_hides_none(
 ) -> None:
     begun(tmp_path, live())
     folder = tmp_path / "in-flight"
-    (folder / "0dir").mkdir()
+    (folder / "0dir").mkdir(parents=True)
     (folder / live("0" * 16).request_id).mkdir()
     (folder / "0-notes").write_text("mine")
     with caplog.at_level(logging.WARNING, logger="server.requests.in_flight_journal"):
@@ -163,7 +181,7 @@ def test_what_is_no_entry_is_left_alone_and_hides_none(
 
 def test_an_entry_holds_no_text_of_the_caller(tmp_path: Path) -> None:
     begun(tmp_path, live())
-    entry = json.loads((tmp_path / "in-flight" / live().request_id).read_text())
+    entry = json.loads(kept(tmp_path)[live().request_id])
     assert entry.keys() == {
         "trace_id", "span_id", "tenant", "model", "operation", "method", "route", "stream",
         "started_ns", "version", "caller_request_id",
@@ -181,11 +199,12 @@ def test_the_callers_id_of_a_killed_request_is_known_to_the_next_process(tmp_pat
 
 def test_an_entry_of_a_version_without_callers_ids_is_read(tmp_path: Path) -> None:
     begun(tmp_path, live())
-    path = tmp_path / "in-flight" / live().request_id
-    entry = json.loads(path.read_text())
+    entry = json.loads(kept(tmp_path)[live().request_id])
     del entry["caller_request_id"]
-    path.write_text(json.dumps(entry))
-    (lost,) = Journal(tmp_path).leftovers()
+    before = tmp_path / "before"
+    before.mkdir()
+    as_before(before, live().request_id, json.dumps(entry))
+    (lost,) = Journal(before).leftovers()
     assert (lost.reason, lost.caller_request_id) == ("killed", None)
 
 
@@ -225,13 +244,15 @@ def test_a_disk_that_takes_nothing_is_counted_and_stops_nothing(
 ) -> None:
     journal, request = Journal(tmp_path), live()
 
-    def refuse(path: str, data: bytes) -> None:
-        Path(path).touch()
+    def refuse(file: int, data: bytes, at: int) -> int:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(in_flight_journal, "_write_whole", refuse)
+    monkeypatch.setattr(os, "pwrite", refuse)
     with hook_failures("journal", 1):
         journal.begin(request)
+        done(journal)
+        # It stands nowhere, so its end has nothing to do, now or when there is room again.
+        journal.end(request)
         done(journal)
     assert files(tmp_path) == []
     monkeypatch.undo()
@@ -243,8 +264,8 @@ def test_a_disk_that_takes_nothing_is_counted_and_stops_nothing(
 def test_a_disk_that_takes_a_part_of_an_entry_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal, write = Journal(tmp_path), os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    journal, write = Journal(tmp_path), os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:7], at))
     with hook_failures("journal", 1):
         journal.begin(live())
         done(journal)
@@ -254,16 +275,16 @@ def test_a_disk_that_takes_a_part_of_an_entry_has_none(
 def test_a_disk_that_hangs_delays_no_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entered, hung, written = threading.Event(), threading.Event(), list[str]()
+    entered, hung, written = threading.Event(), threading.Event(), list[bytes]()
 
-    def slow(path: str, data: bytes) -> None:
+    def slow(file: int, data: bytes, at: int) -> int:
         entered.set()
         hung.wait(PATIENCE)
-        write(path, data)
-        written.append(path)
+        written.append(data)
+        return write(file, data, at)
 
-    write = in_flight_journal._write_whole
-    monkeypatch.setattr(in_flight_journal, "_write_whole", slow)
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", slow)
     journal = Journal(tmp_path)
     journal.begin(live(f"{1:016x}"))
     assert entered.wait(PATIENCE)
@@ -287,18 +308,127 @@ def test_an_entry_that_could_not_be_removed_is_tried_again(
     journal = begun(tmp_path, request)
     # Tried when it is asked to, and not a first time when it is told.
     monkeypatch.setattr(journal._writer, "nudge", lambda: None)
-    tries = iter([True])
-    remove = in_flight_journal._unlink
+    tries, write = iter([True]), os.pwrite
 
-    def once(path: str) -> None:
+    def once(file: int, data: bytes, at: int) -> int:
         if next(tries, False):
             raise OSError(30, "Read-only file system")
-        remove(path)
+        return write(file, data, at)
 
-    monkeypatch.setattr(in_flight_journal, "_unlink", once)
+    monkeypatch.setattr(os, "pwrite", once)
     with hook_failures("journal", 1):
         journal.end(request)
         done(journal)
     assert files(tmp_path) == [request.request_id]
     journal.close(PATIENCE)
     assert files(tmp_path) == []
+
+
+def test_a_slot_is_used_again_and_the_file_is_as_long_as_the_most_at_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for n in range(1, 20):
+        request = live(f"{n:016x}")
+        journal.begin(request)
+        done(journal)
+        journal.end(request)
+        done(journal)
+    assert (tmp_path / in_flight_journal.FILE).stat().st_size <= slots.SIZE
+
+
+def test_a_shorter_entry_hides_all_of_the_longer_one_before_it(tmp_path: Path) -> None:
+    long, short = live(), live("c" * 16)
+    long.model = "m" * 1000
+    journal = begun(tmp_path, long)
+    journal.end(long)
+    journal.begin(short)
+    done(journal)
+    (lost,) = Journal(tmp_path).leftovers()
+    assert (lost.span_id, lost.model) == ("c" * 16, "tiny-llama")
+
+
+def test_what_a_burst_took_of_the_disk_is_given_back_at_the_next_start(tmp_path: Path) -> None:
+    many = [live(f"{n:016x}") for n in range(1, 100)]
+    journal = begun(tmp_path, *many)
+    for request in many[2:]:
+        journal.end(request)
+    done(journal)
+    assert len(Journal(tmp_path).leftovers()) == 2
+    assert (tmp_path / in_flight_journal.FILE).stat().st_size <= 2 * slots.SIZE
+
+
+def test_an_entry_beyond_a_slot_is_counted_and_touches_no_other(tmp_path: Path) -> None:
+    long, other = live(), live("c" * 16)
+    long.model = "m" * slots.SIZE
+    journal = Journal(tmp_path)
+    with hook_failures("journal", 1):
+        journal.begin(long)
+        journal.begin(other)
+        done(journal)
+    assert files(tmp_path) == [other.request_id]
+    journal.end(long)
+    done(journal)
+    assert [lost.span_id for lost in Journal(tmp_path).leftovers()] == ["c" * 16]
+
+
+def test_one_that_was_restored_beside_its_own_entry_is_one_request(tmp_path: Path) -> None:
+    begun(tmp_path, live())
+    as_before(tmp_path, live().request_id, kept(tmp_path)[live().request_id].decode())
+    journal = Journal(tmp_path)
+    (lost,) = journal.leftovers()
+    journal.forget(lost)
+    done(journal)
+    assert files(tmp_path) == []
+
+
+def test_an_entry_that_stands_twice_is_found_once(tmp_path: Path) -> None:
+    begun(tmp_path, live())
+    path = tmp_path / in_flight_journal.FILE
+    path.write_bytes(path.read_bytes().ljust(slots.SIZE, b"\0") * 2)
+    journal = Journal(tmp_path)
+    (lost,) = journal.leftovers()
+    journal.forget(lost)
+    done(journal)
+    assert Journal(tmp_path).leftovers() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe",
+        b"{}",
+        b"name-without-an-entry",
+        b"x" * slots.SIZE,
+        b"of-another " + json.dumps({**ENTRY, "trace_id": "e" * 32}).encode() + b"\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_entry_in_the_file_is_dropped_and_hides_none(
+    tmp_path: Path, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun(tmp_path, live())
+    path = tmp_path / in_flight_journal.FILE
+    path.write_bytes(text.ljust(slots.SIZE, b"\0") + path.read_bytes())
+    journal = Journal(tmp_path)
+    with caplog.at_level(logging.WARNING, logger="server.requests.in_flight_journal"):
+        assert [lost.span_id for lost in journal.leftovers()] == [SPAN_ID]
+    done(journal)
+    assert files(tmp_path) == [live().request_id]
+    assert caplog.text.count("is dropped") == 1
+
+
+def test_a_file_that_cannot_be_opened_stops_the_start_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / in_flight_journal.FILE).mkdir()
+    with pytest.raises(SettingsError, match=r"in-flight\.slots cannot be opened"):
+        Journal(tmp_path)
+
+
+def test_the_script_of_backups_reads_the_same_entries(tmp_path: Path) -> None:
+    many = [live(f"{n:016x}") for n in range(1, 4)]
+    journal = begun(tmp_path, *many)
+    journal.end(many[1])
+    done(journal)
+    assert (state_files.SLOTS, state_files.SLOT_BYTES) == (in_flight_journal.FILE, slots.SIZE)
+    found = {
+        name: entry for name, entry in state_files.read(tmp_path).items() if "in-flight/" in name
+    }
+    assert found == {f"in-flight/{name}": entry for name, entry in kept(tmp_path).items()}
+    assert len(found) == 2

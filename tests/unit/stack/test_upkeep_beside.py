@@ -68,7 +68,7 @@ def test_the_books_are_read_before_the_journal(
 
     monkeypatch.setattr(Path, "read_bytes", noted)
     state_files.read(here.state / "server")
-    assert read == ["ledger.json", "step-model.json", Path(ENTRY).name]
+    assert read == ["ledger.json", "step-model.json", Path(ENTRY).name, "in-flight.slots"]
 
 
 def test_a_file_that_is_just_written_into_is_waited_for(here: Settings) -> None:

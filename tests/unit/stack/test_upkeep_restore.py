@@ -45,12 +45,12 @@ def test_what_was_backed_up_is_what_the_next_server_reads(
     assert restore(there) == 0
     state = there.state / "server"
     assert BookFile(state).carried["part", "idle"] == 1_500_000_000
-    assert [path.name for path in Journal(state)._left] == [Path(ENTRY).name]
+    assert [*Journal(state)._left] == [Path(ENTRY).name]
     assert state_files.read(state) == state_files.read(here.state / "server")
     assert "nothing was in" in capsys.readouterr().out
     modes = {path.name: path.stat().st_mode & 0o777 for path in state.iterdir()}
-    assert modes == {"in-flight": 0o700, "ledger.json": 0o600, "step-model.json": 0o600,
-                     "lock": 0o600}  # fmt: skip
+    assert modes == {"in-flight": 0o700, "in-flight.slots": 0o600, "ledger.json": 0o600,
+                     "step-model.json": 0o600, "lock": 0o600}  # fmt: skip
 
 
 def test_what_was_there_is_kept_and_can_be_had_again(here: Settings) -> None:
