@@ -24,6 +24,7 @@ from server.pricing.price_file import PriceFile
 from server.pricing.request_cost import CostTracker
 from server.readiness.stall import Pulse
 from server.readiness.state import Readiness
+from server.requests.endings import TOGETHER_SECONDS
 from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.models import Models
@@ -87,8 +88,8 @@ class Parts:
             self.journal,
             self.periods,
             ledger if ledger.measured else None,
+            TOGETHER_SECONDS,
         )
-        self.leaving.add(lambda end: end.note(observer.last_record))
         return Gate(observer, routes, self.tenants, self.settings, cors, self.readiness)
 
     def keep_books(self, observer: Observer, ledger: Ledger) -> None:
@@ -96,6 +97,9 @@ class Parts:
         keeper = Bookkeeper(ledger, self._books, self.periods, lambda: keys(*observer.labels))
         keeper.start()
         self.leaving.add(lambda end: _close_books(keeper, end))
+        # Before the books are closed: what a request spent stands in them.
+        self.leaving.add(lambda end: _last_records(observer, end))
+        self.exposition.before_each(observer.flush)
         REGISTRY.register(process.ProcessCollector())
         REGISTRY.register(PeriodCollector(self.periods, self.budgets))
         if ledger.measured:
@@ -112,6 +116,11 @@ class Parts:
 
     def _await_last_scrape(self, end: End) -> None:
         self.exposition.wait_for_scrapers(end.noted, min(end.left(), LAST_SCRAPE_SECONDS))
+
+
+def _last_records(observer: Observer, end: End) -> None:
+    observer.flush()
+    end.note(observer.last_record)
 
 
 def _close_books(keeper: Bookkeeper, end: End) -> None:

@@ -12,8 +12,9 @@ from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
 from server.record.request import Operation, Outcome, RequestRecord
 from server.requests.body_peek import NO_OBJECT, Peek
+from server.requests.endings import Ending, Endings
 from server.requests.in_flight_journal import Journal
-from server.requests.live_request import LiveRequest
+from server.requests.live_request import CURRENT, LiveRequest
 from server.requests.models import Models
 from server.requests.saturation import Waiting
 from server.signals import hook_errors, instruments, logs, red
@@ -26,7 +27,10 @@ RETRY_HEADER = "x-stainless-retry-count"
 
 
 class Observer:
-    """Joins the parts: one object per process."""
+    """Joins the parts: one object per process.
+
+    A request that ended waits so many seconds for others, or is recorded at once.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Observer:
         journal: Journal,
         periods: Periods,
         ledger: Ledger | None = None,
+        together_seconds: float = 0.0,
     ) -> None:
         self._operations = operations
         self._tenants = Bounded(tenants)
@@ -48,6 +53,7 @@ class Observer:
         self._ledger = ledger
         self._periods = periods
         self._waiting = Waiting()
+        self._endings = Endings(self._record, together_seconds)
         self.last_record = 0.0
 
     def create_label_sets(self) -> None:
@@ -161,7 +167,10 @@ class Observer:
             instruments.IN_FLIGHT.labels(live.model).inc()
 
     def finish(self, live: LiveRequest, probe: bool) -> None:
-        """Hand the record to every consumer; none can harm another, none can harm the request."""
+        """Freeze the record and charge it; metrics, spans and logs follow (requests/endings.py).
+
+        None of them can harm another, and none the request.
+        """
         if live.accepted:
             with guarded("in_flight"):
                 instruments.IN_FLIGHT.labels(live.model).dec()
@@ -169,39 +178,59 @@ class Observer:
         record: RequestRecord | None = None
         with guarded("record"):
             record = self.freeze(live)
-        if record is not None:
-            self._consume(live, record, probe)
-            self._explain(live, record)
-            self._book(live, record)
-            self.last_record = self.last_record if probe else time.monotonic()
+        # Now as well: one that is over must not be told of as killed, whatever happens meanwhile.
         with guarded("journal"):
             self._journal.end(live)
+        if record is not None:
+            cost = self._charge(live, record)
+            self._endings.add(Ending(live, record, cost, probe, time.time()))
 
-    def _consume(self, live: LiveRequest, record: RequestRecord, probe: bool) -> None:
+    def _charge(self, live: LiveRequest, record: RequestRecord) -> Decimal | None:
+        # Of this moment: the price and the day are, and what the engine still settles is late.
+        self._book(live, record)
         cost = None
         with guarded("cost"):
             cost = self._costs.cost(record)
-        with guarded("tracing"):
-            self._tracing.finish(live.span, record, cost)
-        if probe:
-            return
-        with guarded("red"):
-            red.observe(record)
         with guarded("spend"):
             if cost is not None:
                 self._periods.add_spend(record.tenant, record.model, cost)
+        return cost
+
+    def flush(self) -> None:
+        """Have every request recorded that has ended; may be called from any thread."""
+        self._endings.flush()
+
+    def _record(self, ending: Ending) -> None:
+        # A line that is logged meanwhile, by a hook that fails, belongs to this request.
+        token = CURRENT.set(ending.live)
+        try:
+            self._consume(ending)
+            self._explain(ending)
+            self.last_record = self.last_record if ending.probe else time.monotonic()
+        finally:
+            CURRENT.reset(token)
+
+    def _consume(self, ending: Ending) -> None:
+        record, cost = ending.record, ending.cost
+        with guarded("tracing"):
+            self._tracing.finish(ending.live.span, record, cost)
+        if ending.probe:
+            return
+        with guarded("red"):
+            red.observe(record)
         with guarded("cost_metrics"):
             self._costs.observe(record, cost)
         with guarded("logs"):
-            logs.request_finished(record, cost)
+            logs.request_finished(record, cost, ending.at)
 
-    def _explain(self, live: LiveRequest, record: RequestRecord) -> None:
+    def _explain(self, ending: Ending) -> None:
+        record, failure = ending.record, ending.live.failure
         # What is refused for being too much at once says so by its reason, a thousand times.
         if record.outcome is not Outcome.SERVER_ERROR or record.reason == "overloaded":
             return
         with guarded("logs"):
-            if live.failure is not None:
-                logs.request_failed(record, live.failure)
+            if failure is not None:
+                logs.request_failed(record, failure, ending.at)
 
     def _book(self, live: LiveRequest, record: RequestRecord) -> None:
         with guarded("ledger"):

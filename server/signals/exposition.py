@@ -139,6 +139,7 @@ class Exposition:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         remember_texts()
         self.readers = Readers()
+        self._first: list[Callable[[], None]] = []
         # Level 9 of gzip costs more than sending the text over loopback.
         self._app: Wsgi = make_wsgi_app(Shown(), disable_compression=True)
         host, port = settings.metrics_host, settings.metrics_port
@@ -149,7 +150,13 @@ class Exposition:
             raise cannot_listen("environment", keys, host, port, error) from error
         self._server.set_app(self._serve)
 
+    def before_each(self, first: Callable[[], None]) -> None:
+        """Have this called before each page is made, in the thread that makes it."""
+        self._first.append(first)
+
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        for first in self._first:
+            first()
         began = time.monotonic()
         accept = without_renaming(environ.get("HTTP_ACCEPT", ""))
         chunks = list(self._app({**environ, "HTTP_ACCEPT": accept}, start))

@@ -34,7 +34,7 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-_requests = structlog.get_logger("server.requests")
+_lines = logging.getLogger("server.requests")
 
 
 def request_id_in(text: str) -> str | None:
@@ -140,22 +140,26 @@ def request_settled_late(record: RequestRecord, gpu: GpuUse) -> None:
     """Log the device time of a request whose request_finished line had to go without."""
     ids = {"trace_id": record.trace_id, "span_id": record.span_id}
     where = {"tenant": record.tenant, "model": record.model, "outcome": record.outcome.value}
-    _requests.info("request_settled_late", **_doubles({**ids, **where, **gpu_fields(gpu)}))
+    said = _doubles({**ids, **where, **gpu_fields(gpu)})
+    _log(logging.INFO, "request_settled_late", said, None)
 
 
-def request_failed(record: RequestRecord, failure: Failure) -> None:
-    """Log the one line that says where a request failed; no message, no source text."""
-    _requests.error(
-        "request_failed",
-        trace_id=record.trace_id,
-        span_id=record.span_id,
-        tenant=record.tenant,
-        model=record.model,
-        route=record.route,
-        reason=record.reason,
-        error_type=failure.error_type,
-        places=list(failure.places),
-    )
+def request_failed(record: RequestRecord, failure: Failure, at: float | None = None) -> None:
+    """Log the one line that says where a request failed at a time; no message, no source text.
+
+    `at` is Unix seconds, None for now.
+    """
+    said = {
+        "trace_id": record.trace_id,
+        "span_id": record.span_id,
+        "tenant": record.tenant,
+        "model": record.model,
+        "route": record.route,
+        "reason": record.reason,
+        "error_type": failure.error_type,
+        "places": list(failure.places),
+    }
+    _log(logging.ERROR, "request_failed", said, at)
 
 
 def _doubles(fields: dict[str, Any]) -> dict[str, Any]:
@@ -164,9 +168,22 @@ def _doubles(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, **{name: float(fields[name]) for name in whole}}
 
 
-def request_finished(record: RequestRecord, cost: Decimal | None) -> None:
-    """Log the one line that sums up a request; no prompt, no answer."""
-    _requests.info("request_finished", **_doubles(fields(record, cost)))
+def request_finished(record: RequestRecord, cost: Decimal | None, at: float | None = None) -> None:
+    """Log the one line that sums up a request that ended at a time; no prompt, no answer.
+
+    `at` is Unix seconds, None for now.
+    """
+    _log(logging.INFO, "request_finished", _doubles(fields(record, cost)), at)
+
+
+def _log(level: int, event: str, said: Mapping[str, Any], at: float | None) -> None:
+    # Structlog's own way looks for the caller's frame, and cannot be told when a thing happened.
+    if not _lines.isEnabledFor(level):
+        return
+    named: Any = {"event": event, **said}
+    line = _lines.makeRecord(_lines.name, level, "", 0, named, (), None)
+    line.created = line.created if at is None else at
+    _lines.handle(line)
 
 
 def fields(record: RequestRecord, cost: Decimal | None) -> dict[str, Any]:

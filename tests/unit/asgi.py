@@ -202,6 +202,7 @@ def gate(
     cors: Cors = NO_PAGES,
     task: str = "generate",
     readiness: Readiness | None = None,
+    together_seconds: float = 0.0,
     **changes: Any,
 ) -> Gate:
     """A gate as the assembly makes it, of parts that keep nothing unless they are given."""
@@ -215,6 +216,7 @@ def gate(
         journal or Journal(None),
         Periods(),
         ledger,
+        together_seconds,
     )
     return Gate(observer, routes, known, settings(**changes), cors, readiness or ready())
 

@@ -4,6 +4,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from server.gateway.api_keys import Tenants
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
 from server.record.request import RequestRecord
-from server.requests.in_flight_journal import Journal
+from server.requests.in_flight_journal import FILE, Journal
 from server.requests.lifecycle import Observer
 from server.requests.live_request import LiveRequest
 from server.signals import instruments, logs, red
 from server.signals.tracing import Tracing
+from server.storage import slots
 from tests.unit.asgi import (
     Client,
     Inner,
@@ -101,7 +103,7 @@ async def test_one_consumers_failure_keeps_the_others(
     install()
     lines: list[RequestRecord] = []
     monkeypatch.setattr(red, "observe", _once(red.observe))
-    monkeypatch.setattr(logs, "request_finished", lambda record, cost: lines.append(record))
+    monkeypatch.setattr(logs, "request_finished", lambda record, *_: lines.append(record))
     await Client(Inner()).call()
     assert [end(line) for line in lines] == [("ok", "complete", 200)]
 
@@ -134,17 +136,24 @@ async def test_a_request_touches_no_file_on_the_event_loop(install: Install, tmp
     journal.close(2)
 
 
-async def test_the_journal_is_empty_after_an_answer(install: Install, tmp_path: Any) -> None:
+def in_flight(state: Path) -> list[str]:
+    return [name for _, name, _ in slots.entries((state / FILE).read_bytes())]
+
+
+@pytest.mark.parametrize("together", [0.0, 600.0])
+async def test_the_journal_is_empty_after_an_answer(
+    install: Install, tmp_path: Path, together: float
+) -> None:
     journal = Journal(tmp_path)
-    install(journal=journal)
+    install(journal=journal, together_seconds=together)
     during: list[int] = []
 
     async def looks(scope: Scope, receive: Receive, send: Send) -> None:
         assert journal._writer.ask(2)
-        during.append(len(list((tmp_path / "in-flight").iterdir())))
+        during.append(len(in_flight(tmp_path)))
         await Inner()(scope, receive, send)
 
     await Client(looks).call()
     assert during == [1]
     journal.close(2)
-    assert list((tmp_path / "in-flight").iterdir()) == []
+    assert in_flight(tmp_path) == []

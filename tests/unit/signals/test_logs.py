@@ -1,8 +1,10 @@
 """The console: one JSON line an event, trace_id on each of a request's, no text of a caller."""
 
+import datetime
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -198,6 +200,18 @@ def test_request_finished_is_one_line_with_every_field(requests: Lines) -> None:
         "response_id": "chatcmpl-1",
         "caller_request_id": "run-7",
     }
+
+
+def test_what_is_written_later_is_of_its_own_time(requests: Lines) -> None:
+    logs.request_finished(record(), None, 1_790_000_001.25)
+    assert requests.one()["timestamp"] == "2026-09-21T14:13:21.250000Z"
+
+
+def test_of_a_killed_request_no_end_is_known_and_its_line_is_of_now(requests: Lines) -> None:
+    before = time.time()
+    logs.request_finished(killed_record(), None)
+    told = datetime.datetime.fromisoformat(requests.one()["timestamp"])
+    assert before - 1 <= told.timestamp() <= time.time() + 1
 
 
 def test_a_late_settlement_has_a_line_of_its_own(requests: Lines) -> None:

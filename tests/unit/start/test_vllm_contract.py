@@ -33,6 +33,7 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIModelRegistry, OpenAIServingModels
 from vllm.entrypoints.serve.engine.serving import BaseServing
+from vllm.entrypoints.serve.instrumentator import register_instrumentator_api_routers
 from vllm.entrypoints.serve.middleware import register
 from vllm.exceptions import VLLMError
 from vllm.logger import configure_logging_from_args
@@ -47,6 +48,7 @@ from server.gateway.middleware import Middleware
 from server.gateway.refusals import MAX_SEQUENCES
 from server.signals.instruments import VLLM_BUCKETS
 from tests.unit.helpers import SPAN_ID, TRACE_ID
+from tests.unit.seamed import prepared
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:
@@ -125,6 +127,14 @@ def test_the_flags_that_the_launcher_sets_exist() -> None:
     missing = needed - vars(stock).keys()
     assert not missing, f"vllm serve lost the flags {missing}"
     assert args.model == stock.model
+
+
+def test_vllm_counts_no_http_requests_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(monkeypatch)
+    app = FastAPI()
+    register_instrumentator_api_routers(app)
+    assert app.user_middleware == []
+    assert "/metrics" not in {getattr(route, "path", "") for route in app.routes}
 
 
 def test_the_last_middleware_is_outermost() -> None:
