@@ -29,7 +29,7 @@ RETRY_HEADER = "x-stainless-retry-count"
 class Observer:
     """Joins the parts: one object per process.
 
-    A request that ended waits so many seconds for others, or is recorded at once.
+    `together_seconds` is how long what has ended waits for others; 0 records each at once.
     """
 
     def __init__(
