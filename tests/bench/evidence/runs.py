@@ -31,7 +31,7 @@ RUNS: Mapping[str, Run] = {
         "per token, request and scrape", ("tests.bench.hot_paths",), 5, beside_stack=False
     ),
     "step-cost": Run("per engine step", ("tests.bench.step_cost",), 5, beside_stack=False),
-    "overhead": Run("beside stock vLLM", ("stack", "bench"), 52),
+    "overhead": Run("beside stock vLLM", ("stack", "bench"), 64),
     "fuzz": Run(
         "2,000 odd bodies and the killers", ("tests.bench.fuzz", "--bodies", "2000"), 16
     ),
