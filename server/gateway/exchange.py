@@ -157,14 +157,8 @@ class Exchange:
             return _unheard(message)
         if live.stream and live.stream_error is None:
             live.stream_error = stream_errors.code_in(message.get("body", b""))
-        if self._telling:
-            return self._send_told(self._telling, message)
-        return self._send(message) if message.get("more_body") else self._outer_send(message)
-
-    async def _send_told(self, telling: Telling, message: Message) -> None:
-        message = await telling.into(message)
         send = self._send if message.get("more_body") else self._outer_send
-        await send(message)
+        return _told(self._telling, message, send) if self._telling else send(message)
 
     async def _outer_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -217,6 +211,10 @@ class Exchange:
                     await self._outer_send(message)
         except TimeoutError:
             self._caller.cut()
+
+
+async def _told(telling: Telling, message: Message, send: Send) -> None:
+    await send(await telling.into(message))
 
 
 async def _unheard(message: Message) -> None:

@@ -1,7 +1,7 @@
-"""Ended requests wait a moment for each other: what the processor has just run costs a quarter.
+"""Ended requests wait a moment for each other: what the processor has just run costs half.
 
-Beside requests a record's way into metrics, spans and log lines takes 1.3 ms, and 0.3 ms where one
-follows the other (docs/performance.md).
+Beside requests a record's way into metrics, spans and log lines took 1.3 ms by itself, and takes
+0.7 ms where one follows the other (docs/performance.md).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ TOGETHER_SECONDS = 0.25
 MOST = 64
 """So many wait; in a flood (of refusals, say) each that comes then is recorded in its own time."""
 TURN = 8
-"""How many are recorded at a time, some 2 ms: then the event loop looks after its streams."""
+"""How many are recorded at a time, some 5 ms: then the event loop looks after its streams."""
 
 
 class Ending(NamedTuple):

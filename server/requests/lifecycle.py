@@ -10,11 +10,12 @@ from functools import partial
 from server.ledger.calendar import Periods
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
-from server.record.request import Operation, Outcome, RequestRecord
+from server.record.request import Operation, RequestRecord
 from server.requests.body_peek import NO_OBJECT, Peek
+from server.requests.consumers import Consumers
 from server.requests.endings import Ending, Endings
 from server.requests.in_flight_journal import Journal
-from server.requests.live_request import CURRENT, LiveRequest
+from server.requests.live_request import LiveRequest
 from server.requests.models import Models
 from server.requests.saturation import Waiting
 from server.signals import hook_errors, instruments, logs, red
@@ -53,8 +54,8 @@ class Observer:
         self._ledger = ledger
         self._periods = periods
         self._waiting = Waiting()
-        self._endings = Endings(self._record, together_seconds)
-        self.last_record = 0.0
+        self._consumers = Consumers(tracing, costs)
+        self._endings = Endings(self._consumers.record, together_seconds)
 
     def create_label_sets(self) -> None:
         """Create every label set that can occur."""
@@ -196,41 +197,14 @@ class Observer:
                 self._periods.add_spend(record.tenant, record.model, cost)
         return cost
 
+    @property
+    def last_record(self) -> float:
+        """When a request was recorded last (monotonic seconds), 0 before the first."""
+        return self._consumers.last_record
+
     def flush(self) -> None:
         """Have every request recorded that has ended; may be called from any thread."""
         self._endings.flush()
-
-    def _record(self, ending: Ending) -> None:
-        # A line that is logged meanwhile, by a hook that fails, belongs to this request.
-        token = CURRENT.set(ending.live)
-        try:
-            self._consume(ending)
-            self._explain(ending)
-            self.last_record = self.last_record if ending.probe else time.monotonic()
-        finally:
-            CURRENT.reset(token)
-
-    def _consume(self, ending: Ending) -> None:
-        record, cost = ending.record, ending.cost
-        with guarded("tracing"):
-            self._tracing.finish(ending.live.span, record, cost)
-        if ending.probe:
-            return
-        with guarded("red"):
-            red.observe(record)
-        with guarded("cost_metrics"):
-            self._costs.observe(record, cost)
-        with guarded("logs"):
-            logs.request_finished(record, cost, ending.at)
-
-    def _explain(self, ending: Ending) -> None:
-        record, failure = ending.record, ending.live.failure
-        # What is refused for being too much at once says so by its reason, a thousand times.
-        if record.outcome is not Outcome.SERVER_ERROR or record.reason == "overloaded":
-            return
-        with guarded("logs"):
-            if failure is not None:
-                logs.request_failed(record, failure, ending.at)
 
     def _book(self, live: LiveRequest, record: RequestRecord) -> None:
         with guarded("ledger"):

@@ -73,7 +73,7 @@ class Tracing:
         provider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, id_generator=self._ids, shutdown_on_exit=False
         )
-        self._processor, self._resource = processor, provider.resource
+        self._processor = processor
         if processor is not None:
             provider.add_span_processor(processor)
         self._tracer = provider.get_tracer(__name__, __version__, schema_url=SCHEMA_URL)
@@ -133,7 +133,7 @@ class Tracing:
             phase.name,
             context=self._below(above.context),
             parent=above.context,
-            resource=self._resource,
+            resource=above.resource,
             attributes=None if phase.complete else {"llm.phase.complete": False},
             start_time=_wall(record.started_ns, phase.start),
             end_time=_wall(record.started_ns, phase.end),

@@ -26,18 +26,12 @@ class Slots:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._places: dict[str, int] = {}
-        self._free: list[int] = []
-        self._end = 0
-        self.found = dict(self._read(path))
-
-    def _read(self, path: Path) -> Iterator[tuple[str, bytes]]:
-        data = path.read_bytes()
-        for place, name, entry in entries(data):
+        self.found: dict[str, bytes] = {}
+        for place, name, entry in entries(path.read_bytes()):
             if name in self._places:
                 os.pwrite(self._file, FREE, self._places[name] * SIZE)
-            self._places[name] = place
-            self._end = place + 1
-            yield name, entry
+            self._places[name], self.found[name] = place, entry
+        self._end = max(self._places.values(), default=-1) + 1
         self._free = sorted({*range(self._end)} - {*self._places.values()})
         # What a burst of requests once took.
         os.ftruncate(self._file, self._end * SIZE)

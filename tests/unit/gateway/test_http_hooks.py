@@ -15,18 +15,18 @@ from server.gateway.api_keys import Tenants
 from server.ledger.device_ledger import Ledger
 from server.pricing.request_cost import CostTracker
 from server.record.request import RequestRecord
-from server.requests.in_flight_journal import FILE, Journal
+from server.requests.in_flight_journal import Journal
 from server.requests.lifecycle import Observer
 from server.requests.live_request import LiveRequest
 from server.signals import instruments, logs, red
 from server.signals.tracing import Tracing
-from server.storage import slots
 from tests.unit.asgi import (
     Client,
     Inner,
     Install,
     end,
 )
+from tests.unit.flying import kept
 from tests.unit.helpers import hook_failures
 
 
@@ -136,10 +136,6 @@ async def test_a_request_touches_no_file_on_the_event_loop(install: Install, tmp
     journal.close(2)
 
 
-def in_flight(state: Path) -> list[str]:
-    return [name for _, name, _ in slots.entries((state / FILE).read_bytes())]
-
-
 @pytest.mark.parametrize("together", [0.0, 600.0])
 async def test_the_journal_is_empty_after_an_answer(
     install: Install, tmp_path: Path, together: float
@@ -150,10 +146,10 @@ async def test_the_journal_is_empty_after_an_answer(
 
     async def looks(scope: Scope, receive: Receive, send: Send) -> None:
         assert journal._writer.ask(2)
-        during.append(len(in_flight(tmp_path)))
+        during.append(len(kept(tmp_path)))
         await Inner()(scope, receive, send)
 
     await Client(looks).call()
     assert during == [1]
     journal.close(2)
-    assert in_flight(tmp_path) == []
+    assert kept(tmp_path) == {}

@@ -15,6 +15,7 @@ from server.requests.live_request import LiveRequest
 from server.settings import SettingsError
 from server.storage import slots
 from stack.upkeep import state_files
+from tests.unit.flying import kept
 from tests.unit.helpers import SPAN_ID, STARTED_NS, TRACE_ID, hook_failures
 
 PATIENCE = 60.0
@@ -41,12 +42,6 @@ def begun(state_dir: Path | None, *requests: LiveRequest) -> Journal:
 
 def done(journal: Journal) -> None:
     assert journal._slots is None or journal._writer.ask(PATIENCE)
-
-
-def kept(state_dir: Path) -> dict[str, bytes]:
-    """The entries in the file, by name."""
-    data = (state_dir / in_flight_journal.FILE).read_bytes()
-    return {name: entry for _, name, entry in slots.entries(data)}
 
 
 def files(state_dir: Path) -> list[str]:
